@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The primitives: each call appends the launches of one operation to a tape. Tensors are
+ * float32 unless a comment says otherwise; shapes are semantic (N,C,H,W), strides say the
+ * layout. Every primitive checks its shapes (NT_ERR_SHAPE with the primitive, both shapes
+ * and the rule) and is deterministic: no float atomics, fixed orders of summation.
+ *
+ * Each primitive has one or more kernel variants, tried in order; the first usable one is
+ * taken unless nt_tape_force says otherwise. "tile" variants are for CPU devices (one
+ * work-item per work-group, vectors and register tiles, no barrier), "group" variants for
+ * GPUs (work-groups, local memory); every variant runs on every device.
+ */
+#ifndef NT_ENGINE_PRIMITIVES_H
+#define NT_ENGINE_PRIMITIVES_H
+
+#include "engine/expr.h"
+#include "engine/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The variants of a primitive that are usable on this device, for tests and benchmarks that
+ * walk them: names[0..return), at most size. Primitives: "map", "reduce", "move", "gemm",
+ * "conv_forward", "conv_backward_data", "conv_backward_weight", "pool", "softmax", ... */
+NT_API int nt_variants(
+    struct nt_device *dev, const char *primitive, int size, const char **names);
+
+/* out[i] = terms[i](in[0], in[1], ...) for every element. All outputs have one shape; inputs
+ * broadcast to it (NumPy rule; also by stride 0). Any layouts; one launch. An output may be
+ * the very tensor of an input (in place). int32, uint8 and bool inputs are converted to float,
+ * outputs of those types from float (rounded toward zero). At most 8 outputs, 16 inputs. */
+NT_API enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outputs,
+    const int *terms, const struct nt_tensor *out, int inputs, const struct nt_tensor *in);
+
+enum nt_reduction { NT_REDUCE_SUM, NT_REDUCE_MAX, NT_REDUCE_MIN, NT_REDUCE_PROD };
+
+/* out = scale * reduction of term(in...) over the dimensions where out has extent 1 and the
+ * broadcast shape of the inputs does not (ranks equal; leading ones may be left off out).
+ * Pairwise (tree) summation in a fixed order. An empty reduction gives the neutral element.
+ * scale is used by NT_REDUCE_SUM alone (a mean: 1/count). */
+NT_API enum nt_status nt_reduce(struct nt_tape *tape, enum nt_reduction reduction,
+    const struct nt_expr *expr, int term, int inputs, const struct nt_tensor *in, double scale,
+    const struct nt_tensor *out);
+
+/* Strided copy of any dtype, equal shapes and dtypes: transpose, slice, concat (into slices),
+ * broadcast, tile. */
+NT_API enum nt_status nt_move(
+    struct nt_tape *tape, const struct nt_tensor *in, const struct nt_tensor *out);
+
+/* Sets every element. */
+NT_API enum nt_status nt_fill(struct nt_tape *tape, double value, const struct nt_tensor *out);
+
+/* What happens to a result on its way to memory: out = term(result, in[0], in[1], ...), where
+ * input 0 of the expression is the product or convolution and input 1+i is in[i]. Each in[i] must be
+ * shaped and laid out as the output, or vary along its fastest dimension alone (a bias), or be
+ * a scalar. expr NULL: the plain result. */
+struct nt_epilogue {
+    const struct nt_expr *expr;
+    int term;
+    int inputs; /* at most 4 */
+    const struct nt_tensor *in;
+};
+
+/* Whether in[] meets the rule above for an output like out. */
+NT_API bool nt_epilogue_fits(const struct nt_tensor *out, int inputs, const struct nt_tensor *in);
+
+/* C[m,n] = A[m,k] B[k,n]; rank 2, or rank 3 with a leading batch. Transposes are strides: each
+ * of A and B must have stride 1 in one of its two last dimensions, C in its last. k = 0 gives
+ * zeros. epilogue may be NULL. */
+NT_API enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a,
+    const struct nt_tensor *b, const struct nt_tensor *c, const struct nt_epilogue *epilogue);
+
+/* Two-dimensional convolution (cross-correlation, as networks define it).
+ * x: N,C,H,W and y: N,K,OH,OW channels-last; w: K,C/groups,R,S row-major.
+ * OH = (H + pad_before + pad_after - dilation (R-1) - 1) / stride + 1, rounded down.
+ * Index 0 is the height, 1 the width. Zeros: stride, dilation and groups mean 1. */
+struct nt_conv {
+    int64_t stride[2], dilation[2], pad_before[2], pad_after[2], groups;
+};
+NT_API enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
+    const struct nt_tensor *x, const struct nt_tensor *w, const struct nt_tensor *y,
+    const struct nt_epilogue *epilogue);
+/* dx = the gradient by x, in gather form; also the forward of a transposed convolution. */
+NT_API enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv *conv,
+    const struct nt_tensor *dy, const struct nt_tensor *w, const struct nt_tensor *dx,
+    const struct nt_epilogue *epilogue);
+NT_API enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_conv *conv,
+    const struct nt_tensor *x, const struct nt_tensor *dy, const struct nt_tensor *dw);
+
+enum nt_pooling { NT_POOL_MAX, NT_POOL_AVERAGE };
+
+/* Two-dimensional pooling, channels-last. Positions outside x never win a maximum (NaN does)
+ * and count in an average only with count_include_pad. */
+struct nt_pool {
+    enum nt_pooling pooling;
+    int64_t kernel[2], stride[2], dilation[2], pad_before[2], pad_after[2];
+    bool count_include_pad;
+};
+/* index: int32, shaped as y, receives h*W+w of each maximum (first one on ties); NULL when
+ * it is not needed and for averages. */
+NT_API enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
+    const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index);
+/* dx in gather form; index as the forward wrote it (maximum only). */
+NT_API enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool,
+    const struct nt_tensor *dy, const struct nt_tensor *index, const struct nt_tensor *dx);
+
+/* Rows: tensors of rank 2, R rows of C classes, any strides (per-pixel logits are a view). */
+
+/* y = softmax(x) by row, or its logarithm. Stable: the row's maximum is subtracted. */
+NT_API enum nt_status nt_softmax(
+    struct nt_tape *tape, bool logarithm, const struct nt_tensor *x, const struct nt_tensor *y);
+NT_API enum nt_status nt_softmax_backward(struct nt_tape *tape, bool logarithm,
+    const struct nt_tensor *y, const struct nt_tensor *dy, const struct nt_tensor *dx);
+
+/* Losses by row. target: int32 [R]; a row whose target is ignore_index adds nothing, a target
+ * outside 0..C-1 otherwise gives NaN in its row (bad data shows instead of hiding). */
+enum nt_row_loss {
+    NT_LOSS_CROSS_ENTROPY, /* -log softmax(x)[target], smoothed as in Szegedy et al. 2016 sec. 7 */
+    NT_LOSS_MULTI_MARGIN,  /* sum over j != target of max(0, margin + x[j] - x[target]) / C,
+                              Crammer & Singer hinge as PyTorch's multi_margin_loss */
+};
+struct nt_row_loss_params {
+    enum nt_row_loss loss;
+    int32_t ignore_index;
+    float label_smoothing; /* cross-entropy: 0 to 1 */
+    float margin;          /* multi-margin; 0 means 1 */
+};
+/* loss[r] per row (0 where ignored) and valid[r], 1 or 0. */
+NT_API enum nt_status nt_row_loss(struct nt_tape *tape, const struct nt_row_loss_params *params,
+    const struct nt_tensor *x, const struct nt_tensor *target, const struct nt_tensor *loss,
+    const struct nt_tensor *valid);
+/* dx[r,c] = scale[0] * d loss[r] / d x[r,c]; scale: one element on the device. */
+NT_API enum nt_status nt_row_loss_backward(struct nt_tape *tape,
+    const struct nt_row_loss_params *params, const struct nt_tensor *x,
+    const struct nt_tensor *target, const struct nt_tensor *scale, const struct nt_tensor *dx);
+
+/* index: int32 [R], the class of each row's maximum (first one on ties; NaN is the largest). */
+NT_API enum nt_status nt_argmax(
+    struct nt_tape *tape, const struct nt_tensor *x, const struct nt_tensor *index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
