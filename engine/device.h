@@ -29,10 +29,10 @@ struct nt_device_info {
     char name[128], vendor[128], platform[128], driver[128], version[128];
     unsigned compute_units;
     unsigned clock_mhz;
-    unsigned vector_width;  /* floats in the native vector: 4, 8 or 16 on CPUs */
-    uint64_t global_memory; /* bytes */
+    unsigned vector_width;   /* floats in the native vector: 4, 8 or 16 on CPUs */
+    uint64_t global_memory;  /* bytes */
     uint64_t max_allocation; /* bytes of the largest single buffer */
-    uint64_t local_memory;  /* bytes per work-group */
+    uint64_t local_memory;   /* bytes per work-group */
     size_t max_work_group;
     size_t base_alignment; /* bytes a sub-buffer's origin is aligned to */
     bool unified_memory;

@@ -29,7 +29,7 @@ enum nt_access { NT_ACCESS_READ = 1, NT_ACCESS_WRITE = 2, NT_ACCESS_READ_WRITE =
 struct nt_launch_arg {
     int32_t buffer; /* -1: a scalar */
     enum nt_access access;
-    unsigned size;    /* bytes of the scalar, 1 to 16 */
+    unsigned size;     /* bytes of the scalar, 1 to 16 */
     uint8_t value[16]; /* the scalar */
 };
 
@@ -71,8 +71,7 @@ void nt_launch_buffer(struct nt_launch *launch, int32_t buffer, enum nt_access a
 void nt_launch_int(struct nt_launch *launch, int64_t value); /* int; out of range is refused */
 void nt_launch_float(struct nt_launch *launch, float value);
 /* local may be NULL: all 1. global is rounded up to multiples of local. */
-void nt_launch_grid(
-    struct nt_launch *launch, int dims, const size_t *global, const size_t *local);
+void nt_launch_grid(struct nt_launch *launch, int dims, const size_t *global, const size_t *local);
 enum nt_status nt_launch_append(struct nt_launch *launch);
 
 /* The tape's forced variant for a primitive, or NULL. */

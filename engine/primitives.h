@@ -23,8 +23,7 @@ extern "C" {
 /* The variants of a primitive that are usable on this device, for tests and benchmarks that
  * walk them: names[0..return), at most size. Primitives: "map", "reduce", "move", "gemm",
  * "conv_forward", "conv_backward_data", "conv_backward_weight", "pool", "softmax", ... */
-NT_API int nt_variants(
-    struct nt_device *dev, const char *primitive, int size, const char **names);
+NT_API int nt_variants(struct nt_device *dev, const char *primitive, int size, const char **names);
 
 /* out[i] = terms[i](in[0], in[1], ...) for every element. All outputs have one shape; inputs
  * broadcast to it (NumPy rule; also by stride 0). Any layouts; one launch. An output may be
@@ -52,8 +51,8 @@ NT_API enum nt_status nt_move(
 NT_API enum nt_status nt_fill(struct nt_tape *tape, double value, const struct nt_tensor *out);
 
 /* What happens to a result on its way to memory: out = term(result, in[0], in[1], ...), where
- * input 0 of the expression is the product or convolution and input 1+i is in[i]. Each in[i] must be
- * shaped and laid out as the output, or vary along its fastest dimension alone (a bias), or be
+ * input 0 of the expression is the product or convolution and input 1+i is in[i]. Each in[i] must
+ * be shaped and laid out as the output, or vary along its fastest dimension alone (a bias), or be
  * a scalar. expr NULL: the plain result. */
 struct nt_epilogue {
     const struct nt_expr *expr;
