@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A session: a model lowered to a tape for one device, batch size and purpose. Sessions of one
+ * model share its weights.
+ */
+#ifndef NT_FRONTEND_SESSION_H
+#define NT_FRONTEND_SESSION_H
+
+#include "engine/tape.h"
+#include "frontend/model.h"
+#include "frontend/weights.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum nt_optimizer {
+    NT_OPTIMIZER_SGD, /* momentum and Nesterov as in PyTorch: v = m v + g, p -= lr (v or g + m v) */
+    NT_OPTIMIZER_ADAM, /* Kingma & Ba 2015, Algorithm 1; weight decay added to the gradient */
+    NT_OPTIMIZER_ADAMW /* Loshchilov & Hutter 2019, Algorithm 2 */
+};
+NT_API int nt_optimizer_slots(enum nt_optimizer optimizer);        /* 1 or 2 */
+NT_API const char *nt_optimizer_name(enum nt_optimizer optimizer); /* "sgd" */
+NT_API bool nt_optimizer_parse(const char *name, enum nt_optimizer *optimizer);
+
+/* Numbers of one training step, read at each step: they may change freely. */
+struct nt_step_params {
+    double learning_rate;
+    double momentum; /* SGD */
+    bool nesterov;   /* SGD */
+    double weight_decay;
+    double beta1, beta2; /* Adam; 0 means 0.9 and 0.999 */
+    double epsilon;      /* Adam; 0 means 1e-8 */
+    int64_t step;        /* counts from 1: Adam's bias correction */
+};
+
+struct nt_session_params {
+    int64_t batch; /* 0 means 1 */
+    bool training; /* the forward behaves as in training; gradients and update are run */
+    enum nt_optimizer optimizer;
+    /* Gradients only, no update: for gradient checks. They are read with
+     * nt_session_gradient. */
+    bool gradients;
+    bool dry; /* plan only: no kernel is compiled and nothing allocated */
+};
+
+/* Thread-safety: one thread at a time, the same as the device's. */
+struct nt_session;
+
+/* weights may be NULL with dry. */
+NT_API enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
+    struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out);
+NT_API void nt_session_destroy(struct nt_session *session);
+
+NT_API struct nt_tape *nt_session_tape(struct nt_session *session);
+NT_API const struct nt_plan_info *nt_session_plan(const struct nt_session *session);
+NT_API struct nt_graph *nt_session_graph(struct nt_session *session);
+
+/* Inputs in the model's order, outputs by name; shapes with the batch. layout is how the
+ * host must lay the data out (inputs) or finds it (outputs are always row-major). */
+struct nt_port {
+    const char *name;
+    enum nt_dtype dtype;
+    struct nt_shape shape;
+    enum nt_layout layout;
+    size_t bytes;
+};
+NT_API int nt_session_input_count(const struct nt_session *session);
+NT_API struct nt_port nt_session_input(const struct nt_session *session, int index);
+NT_API int nt_session_output_count(const struct nt_session *session);
+NT_API struct nt_port nt_session_output(const struct nt_session *session, int index);
+
+/* Blocking copies. write takes the port's layout; read gives row-major. */
+NT_API enum nt_status nt_session_write(struct nt_session *session, int input, const void *data);
+NT_API enum nt_status nt_session_read(struct nt_session *session, int output, void *data);
+
+/* The double-buffered way in, made at first use: ptr[i] belongs to input i. */
+NT_API enum nt_status nt_session_acquire(struct nt_session *session, void **ptr);
+NT_API enum nt_status nt_session_submit(struct nt_session *session);
+
+/* Enqueues one run: forward, and in training gradients and update (step is needed then).
+ * Does not wait. */
+NT_API enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_params *step);
+
+/* Waits and returns what the runs since the last call summed up, when the model has a loss:
+ * loss summed over items, items whose first output's largest class is the target, items. */
+struct nt_metrics {
+    double loss, correct, items;
+};
+NT_API enum nt_status nt_session_metrics(struct nt_session *session, struct nt_metrics *metrics);
+
+/* The loss of the latest run; waits. */
+NT_API enum nt_status nt_session_loss(struct nt_session *session, float *loss);
+
+/* The gradient of a trained weight (index in nt_weights), row-major; needs params.gradients. */
+NT_API enum nt_status nt_session_gradient(struct nt_session *session, int weight, float *data);
+/* The gradient of a float32 input, row-major, NT_ERR_ARGUMENT for an input of another type. */
+NT_API enum nt_status nt_session_input_gradient(struct nt_session *session, int input, float *data);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
