@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Kernel units and the programs that hold them. A unit is a kernel source with a set of
+ * defines; units that a tape misses are compiled together as one program, for the first
+ * compilation is dear on most drivers. Units and programs live until the device is closed.
+ * Private to engine/.
+ */
+#ifndef NT_ENGINE_PROGRAM_H
+#define NT_ENGINE_PROGRAM_H
+
+#include "engine/opencl.h"
+#include "engine/source.h"
+
+/* Options of every program: NaN, infinity and signed zeros stay what they are. */
+#define NT_BUILD_OPTIONS "-cl-std=CL1.2"
+
+struct nt_unit {
+    struct nt_unit *next;
+    struct nt_source *source;
+    char *defines;
+    uint64_t hash;      /* of its text and everything it includes */
+    char name[20];      /* what NT_NAME appends: u and the hash */
+    cl_program program; /* NULL: not built yet */
+    bool cached;        /* the program came from the cache on disk */
+};
+
+enum nt_status nt_programs_create(struct nt_device *dev, struct nt_programs **out);
+void nt_programs_destroy(struct nt_programs *programs);
+
+/* The unit of a stem ("gemm") and defines ("#define A 1\n..."). */
+enum nt_status nt_unit_get(
+    struct nt_device *dev, const char *stem, const char *defines, struct nt_unit **out);
+
+struct nt_kernel_request {
+    struct nt_unit *unit;
+    const char *entry;
+};
+
+/* Gives every unit a program in which its entry exists. */
+enum nt_status nt_program_build(
+    struct nt_device *dev, int count, const struct nt_kernel_request *requests);
+
+/* A new kernel object; its unit is built. */
+enum nt_status nt_program_kernel(
+    struct nt_device *dev, const struct nt_kernel_request *request, cl_kernel *out);
+
+#endif

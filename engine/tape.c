@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/plan.h"
+#include "engine/tape_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Transient buffers start at multiples of this: the widest vector is 64 bytes, a line of the
+ * widest cache 128. */
+#define ARENA_ALIGNMENT 128
+
+bool nt_tape_grow(void **array, int count, int *capacity, size_t size)
+{
+    if (count < *capacity)
+        return true;
+    int more = *capacity ? 2 * *capacity : 32;
+    void *grown = realloc(*array, (size_t)more * size);
+    if (!grown)
+        return false;
+    *array = grown;
+    *capacity = more;
+    return true;
+}
+
+static enum nt_status parse_forced(
+    struct nt_context *ctx, const char *variants, struct nt_forced *forced)
+{
+    struct nt_forced f = {.text = strdup(variants)};
+    if (!f.text)
+        return nt_fail(ctx, NT_ERR_MEMORY, "variants: out of memory");
+    char *rest = NULL;
+    for (char *word = strtok_r(f.text, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
+        char *equals = strchr(word, '=');
+        if (!equals || equals == word || !equals[1] || f.count == NT_MAX_FORCED) {
+            free(f.text);
+            return nt_fail(ctx, NT_ERR_ARGUMENT,
+                "variants \"%s\": must be primitive=variant, with commas between", variants);
+        }
+        *equals = 0;
+        f.name[f.count] = word;
+        f.variant[f.count++] = equals + 1;
+    }
+    free(forced->text);
+    *forced = f;
+    return NT_OK;
+}
+
+enum nt_status nt_tape_create(struct nt_device *dev, struct nt_tape **out)
+{
+    struct nt_tape *tape = calloc(1, sizeof *tape);
+    const char *environment = getenv("NEUTRA_VARIANT");
+    if (!tape)
+        return nt_fail(dev->ctx, NT_ERR_MEMORY, "tape: out of memory");
+    tape->dev = dev;
+    tape->label = "";
+    if (environment) {
+        enum nt_status status = parse_forced(dev->ctx, environment, &tape->environment);
+        if (status != NT_OK) {
+            free(tape);
+            return nt_fail_prefix(dev->ctx, status, "$NEUTRA_VARIANT");
+        }
+    }
+    *out = tape;
+    return NT_OK;
+}
+
+/* Undoes build, whole or half done. */
+static void release_built(struct nt_tape *tape)
+{
+    for (int i = 0; i < tape->launches; i++) {
+        struct nt_tape_launch *l = &tape->launch[i];
+        if (l->kernel)
+            clReleaseKernel(l->kernel);
+        free(l->memory);
+        l->kernel = NULL;
+        l->memory = NULL;
+    }
+    for (int i = 0; i < tape->buffers; i++) {
+        if (tape->buffer[i].mem)
+            clReleaseMemObject(tape->buffer[i].mem);
+        tape->buffer[i].mem = NULL;
+    }
+    for (int i = 0; tape->arena && i < tape->info.arenas; i++)
+        if (tape->arena[i])
+            clReleaseMemObject(tape->arena[i]);
+    free(tape->arena);
+    tape->arena = NULL;
+    for (int i = 0; tape->small && i < NT_SMALL_SLOTS; i++)
+        if (tape->small[i].event)
+            clReleaseEvent(tape->small[i].event);
+    free(tape->small);
+    tape->small = NULL;
+    tape->built = false;
+}
+
+void nt_tape_destroy(struct nt_tape *tape)
+{
+    if (!tape)
+        return;
+    if (tape->built)
+        clFinish(tape->dev->queue);
+    release_built(tape);
+    for (int i = 0; i < tape->launches; i++) {
+        free(tape->launch[i].arg);
+        free(tape->launch[i].user);
+    }
+    for (int i = 0; i < tape->buffers; i++)
+        free(tape->buffer[i].name);
+    for (int i = 0; i < tape->label_count; i++)
+        free(tape->labels[i]);
+    free(tape->labels);
+    free(tape->launch);
+    free(tape->buffer);
+    free(tape->arena_bytes);
+    free(tape->forced.text);
+    free(tape->environment.text);
+    free(tape);
+}
+
+struct nt_device *nt_tape_device(struct nt_tape *tape)
+{
+    return tape->dev;
+}
+
+/* Keeps the context's message of the first failure for plan. */
+static int32_t remember(struct nt_tape *tape, enum nt_status status)
+{
+    if (tape->status == NT_OK) {
+        tape->status = status;
+        snprintf(tape->message, sizeof tape->message, "%.255s", nt_error_message(tape->dev->ctx));
+    }
+    return -1;
+}
+
+static int32_t add_buffer(struct nt_tape *tape, struct nt_tape_buffer buffer, const char *name)
+{
+    struct nt_context *ctx = tape->dev->ctx;
+    if (tape->built)
+        return remember(tape,
+            nt_fail(ctx, NT_ERR_ARGUMENT, "%s: the tape is built already", name ? name : "buffer"));
+    buffer.name = strdup(name ? name : "buffer");
+    if (!buffer.name || !nt_tape_grow((void **)&tape->buffer, tape->buffers, &tape->buffer_capacity,
+                            sizeof *tape->buffer)) {
+        free(buffer.name);
+        return remember(tape, nt_fail(ctx, NT_ERR_MEMORY, "tape: out of memory"));
+    }
+    tape->planned = false;
+    tape->buffer[tape->buffers] = buffer;
+    return tape->buffers++;
+}
+
+int32_t nt_tape_buffer(
+    struct nt_tape *tape, enum nt_buffer_kind kind, size_t bytes, const char *name)
+{
+    return add_buffer(
+        tape, (struct nt_tape_buffer){.kind = kind, .bytes = bytes, .arena = -1}, name);
+}
+
+int32_t nt_tape_external(
+    struct nt_tape *tape, struct nt_memory *memory, size_t offset, size_t bytes, const char *name)
+{
+    struct nt_context *ctx = tape->dev->ctx;
+    if (offset % tape->dev->info.base_alignment)
+        return remember(
+            tape, nt_fail(ctx, NT_ERR_ARGUMENT, "%s: offset %zu: must be a multiple of %zu", name,
+                      offset, tape->dev->info.base_alignment));
+    if (offset > memory->bytes || bytes > memory->bytes - offset)
+        return remember(
+            tape, nt_fail(ctx, NT_ERR_ARGUMENT, "%s: %zu bytes at offset %zu: %s has %zu bytes",
+                      name, bytes, offset, memory->name, memory->bytes));
+    return add_buffer(tape,
+        (struct nt_tape_buffer){.kind = NT_BUFFER_KEPT,
+            .memory = memory,
+            .offset = offset,
+            .bytes = bytes,
+            .arena = -1},
+        name);
+}
+
+void nt_tape_label(struct nt_tape *tape, const char *label)
+{
+    tape->label = "";
+    if (!label || !*label)
+        return;
+    if (tape->label_count && strcmp(tape->labels[tape->label_count - 1], label) == 0) {
+        tape->label = tape->labels[tape->label_count - 1];
+        return;
+    }
+    char *copy = strdup(label);
+    char **labels = realloc(tape->labels, ((size_t)tape->label_count + 1) * sizeof *labels);
+    if (labels)
+        tape->labels = labels;
+    if (!copy || !labels) {
+        free(copy);
+        remember(tape, nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "tape: out of memory"));
+        return;
+    }
+    tape->label = labels[tape->label_count++] = copy;
+}
+
+enum nt_status nt_tape_force(struct nt_tape *tape, const char *variants)
+{
+    return parse_forced(tape->dev->ctx, variants ? variants : "", &tape->forced);
+}
+
+static const char *forced_in(const struct nt_forced *forced, const char *primitive)
+{
+    for (int i = 0; i < forced->count; i++)
+        if (strcmp(forced->name[i], primitive) == 0)
+            return forced->variant[i];
+    return NULL;
+}
+
+const char *nt_tape_forced(const struct nt_tape *tape, const char *primitive)
+{
+    const char *variant = forced_in(&tape->forced, primitive);
+    return variant ? variant : forced_in(&tape->environment, primitive);
+}
+
+/* The span of launches in which each transient buffer lives. */
+static enum nt_status find_spans(struct nt_tape *tape, struct nt_plan_item *items)
+{
+    for (int i = 0; i < tape->buffers; i++)
+        items[i] = (struct nt_plan_item){.first = -1, .last = -1};
+    for (int i = 0; i < tape->launches; i++) {
+        const struct nt_tape_launch *l = &tape->launch[i];
+        for (int pass = 0; pass < 2; pass++)
+            for (int a = 0; a < l->arg_count; a++) {
+                int32_t id = l->arg[a].buffer;
+                if (id < 0 || tape->buffer[id].kind != NT_BUFFER_TRANSIENT)
+                    continue;
+                const struct nt_tape_buffer *buffer = &tape->buffer[id];
+                bool reads = l->arg[a].access & NT_ACCESS_READ;
+                if (pass == 0 && reads && items[id].first < 0 && buffer->bytes)
+                    return nt_fail(tape->dev->ctx, NT_ERR_ARGUMENT,
+                        "%s: %s%sreads buffer \"%s\" before anything wrote it", l->entry, l->label,
+                        *l->label ? ": " : "", buffer->name);
+                if (pass == 1) {
+                    if (items[id].first < 0)
+                        items[id].first = i;
+                    items[id].last = i;
+                    items[id].bytes = buffer->bytes;
+                }
+            }
+    }
+    return NT_OK;
+}
+
+static enum nt_status check_sizes(struct nt_tape *tape)
+{
+    for (int i = 0; i < tape->buffers; i++)
+        if (tape->buffer[i].bytes > tape->dev->info.max_allocation)
+            return nt_fail(tape->dev->ctx, NT_ERR_MEMORY,
+                "buffer \"%s\": %zu bytes: the largest single buffer of %s is %llu bytes",
+                tape->buffer[i].name, tape->buffer[i].bytes, tape->dev->info.name,
+                (unsigned long long)tape->dev->info.max_allocation);
+    return NT_OK;
+}
+
+static int count_kernels(const struct nt_tape *tape)
+{
+    int kernels = 0;
+    for (int i = 0; i < tape->launches; i++) {
+        bool seen = false;
+        for (int j = 0; j < i && !seen; j++)
+            seen = tape->launch[i].unit == tape->launch[j].unit &&
+                   strcmp(tape->launch[i].entry, tape->launch[j].entry) == 0;
+        kernels += !seen;
+    }
+    return kernels;
+}
+
+static void fill_info(struct nt_tape *tape, const struct nt_plan_arenas *arenas)
+{
+    struct nt_plan_info info = {
+        .arenas = arenas->count, .launches = tape->launches, .kernels = count_kernels(tape)};
+    for (int i = 0; i < arenas->count; i++)
+        info.arena_bytes += arenas->bytes[i];
+    for (int i = 0; i < tape->buffers; i++) {
+        const struct nt_tape_buffer *b = &tape->buffer[i];
+        if (b->memory)
+            info.external_bytes += b->bytes;
+        else if (b->kind == NT_BUFFER_KEPT)
+            info.kept_bytes += b->bytes;
+        else if (b->arena >= 0)
+            info.transient_bytes += b->bytes;
+    }
+    tape->info = info;
+}
+
+static size_t arena_alignment(const struct nt_device *dev)
+{
+    size_t base = dev->info.base_alignment;
+    return base > ARENA_ALIGNMENT ? base : ARENA_ALIGNMENT;
+}
+
+static enum nt_status assign(struct nt_tape *tape, struct nt_plan_item *items)
+{
+    struct nt_plan_arenas arenas;
+    enum nt_status status = find_spans(tape, items);
+    if (status == NT_OK)
+        status = check_sizes(tape);
+    if (status == NT_OK)
+        status = nt_plan_assign(tape->dev->ctx, tape->buffers, items, arena_alignment(tape->dev),
+            tape->dev->info.max_allocation, &arenas);
+    if (status != NT_OK)
+        return status;
+    for (int i = 0; i < tape->buffers; i++)
+        if (tape->buffer[i].kind == NT_BUFFER_TRANSIENT) {
+            tape->buffer[i].arena = items[i].arena;
+            tape->buffer[i].offset = items[i].offset;
+        }
+    free(tape->arena_bytes);
+    tape->arena_bytes = arenas.bytes;
+    fill_info(tape, &arenas);
+    tape->planned = true;
+    return NT_OK;
+}
+
+enum nt_status nt_tape_plan(struct nt_tape *tape, struct nt_plan_info *info)
+{
+    struct nt_context *ctx = tape->dev->ctx;
+    if (tape->status != NT_OK)
+        return nt_fail(ctx, tape->status, "%s", tape->message);
+    if (!tape->planned) {
+        struct nt_plan_item *items = calloc((size_t)tape->buffers + 1, sizeof *items);
+        if (!items)
+            return nt_fail(ctx, NT_ERR_MEMORY, "plan: out of memory");
+        enum nt_status status = assign(tape, items);
+        free(items);
+        if (status != NT_OK)
+            return status;
+    }
+    if (info)
+        *info = tape->info;
+    return NT_OK;
+}
+
+static enum nt_status build_kernels(struct nt_tape *tape)
+{
+    struct nt_kernel_request *requests = calloc((size_t)tape->launches + 1, sizeof *requests);
+    if (!requests)
+        return nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "tape: out of memory");
+    int count = 0;
+    for (int i = 0; i < tape->launches; i++)
+        if (tape->launch[i].unit)
+            requests[count++] =
+                (struct nt_kernel_request){tape->launch[i].unit, tape->launch[i].entry};
+    enum nt_status status = nt_program_build(tape->dev, count, requests);
+    free(requests);
+    for (int i = 0; status == NT_OK && i < tape->launches; i++) {
+        struct nt_tape_launch *l = &tape->launch[i];
+        struct nt_kernel_request request = {l->unit, l->entry};
+        if (l->unit)
+            status = nt_program_kernel(tape->dev, &request, &l->kernel);
+        if (status != NT_OK && *l->label)
+            nt_fail_prefix(tape->dev->ctx, status, "%s", l->label);
+    }
+    return status;
+}
+
+static enum nt_status check_total(struct nt_tape *tape)
+{
+    size_t own = tape->info.arena_bytes + tape->info.kept_bytes;
+    if (own > tape->dev->info.global_memory)
+        return nt_fail(tape->dev->ctx, NT_ERR_MEMORY,
+            "tape: %zu bytes (%zu arenas, %zu kept): %s has %llu bytes", own,
+            tape->info.arena_bytes, tape->info.kept_bytes, tape->dev->info.name,
+            (unsigned long long)tape->dev->info.global_memory);
+    return NT_OK;
+}
+
+static enum nt_status slice(
+    struct nt_tape *tape, struct nt_tape_buffer *buffer, cl_mem of, size_t size)
+{
+    if (buffer->offset == 0 && buffer->bytes == size) {
+        buffer->mem = of;
+        clRetainMemObject(of);
+        return NT_OK;
+    }
+    cl_buffer_region region = {buffer->offset, buffer->bytes};
+    cl_int code;
+    cl_mem mem =
+        clCreateSubBuffer(of, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region, &code);
+    if (!mem || code != CL_SUCCESS)
+        return nt_fail_cl(tape->dev->ctx, code, "buffer \"%s\": %zu bytes at offset %zu",
+            buffer->name, buffer->bytes, buffer->offset);
+    buffer->mem = mem;
+    return NT_OK;
+}
+
+static enum nt_status place_buffer(struct nt_tape *tape, struct nt_tape_buffer *b)
+{
+    if (b->bytes == 0) {
+        b->mem = tape->dev->nothing;
+        clRetainMemObject(b->mem);
+        return NT_OK;
+    }
+    if (b->memory)
+        return slice(tape, b, b->memory->mem, b->memory->bytes);
+    if (b->kind == NT_BUFFER_TRANSIENT)
+        return b->arena < 0 ? NT_OK
+                            : slice(tape, b, tape->arena[b->arena], tape->arena_bytes[b->arena]);
+    enum nt_status status =
+        nt_memory_allocate(tape->dev, CL_MEM_READ_WRITE, b->bytes, b->name, &b->mem);
+    return status == NT_OK ? nt_memory_zero(tape->dev, b->mem, b->bytes, b->name) : status;
+}
+
+static enum nt_status allocate(struct nt_tape *tape)
+{
+    enum nt_status status = check_total(tape);
+    if (status != NT_OK)
+        return status;
+    tape->arena = calloc((size_t)tape->info.arenas + 1, sizeof *tape->arena);
+    tape->small = calloc(NT_SMALL_SLOTS, sizeof *tape->small);
+    if (!tape->arena || !tape->small)
+        return nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "tape: out of memory");
+    for (int i = 0; status == NT_OK && i < tape->info.arenas; i++)
+        status = nt_memory_allocate(
+            tape->dev, CL_MEM_READ_WRITE, tape->arena_bytes[i], "arena", &tape->arena[i]);
+    for (int i = 0; status == NT_OK && i < tape->buffers; i++)
+        status = place_buffer(tape, &tape->buffer[i]);
+    return status;
+}
+
+static enum nt_status bind_call(struct nt_tape *tape, struct nt_tape_launch *l)
+{
+    int n = 0;
+    l->memory = calloc((size_t)l->arg_count + 1, sizeof *l->memory);
+    if (!l->memory)
+        return nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "tape: out of memory");
+    for (int a = 0; a < l->arg_count; a++)
+        if (l->arg[a].buffer >= 0)
+            l->memory[n++] = tape->buffer[l->arg[a].buffer].mem;
+    return NT_OK;
+}
+
+static enum nt_status bind(struct nt_tape *tape, struct nt_tape_launch *l)
+{
+    if (l->call)
+        return bind_call(tape, l);
+    size_t group = l->local[0] * (l->dims > 1 ? l->local[1] : 1) * (l->dims > 2 ? l->local[2] : 1);
+    size_t limit = 0;
+    cl_int code = clGetKernelWorkGroupInfo(
+        l->kernel, tape->dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL);
+    if (code == CL_SUCCESS && limit && group > limit)
+        return nt_fail(tape->dev->ctx, NT_ERR_UNSUPPORTED,
+            "%s: work-groups of %zu: this kernel allows at most %zu on %s", l->entry, group, limit,
+            tape->dev->info.name);
+    for (int a = 0; a < l->arg_count; a++) {
+        const struct nt_launch_arg *arg = &l->arg[a];
+        code = arg->buffer >= 0 ? clSetKernelArg(l->kernel, (cl_uint)a, sizeof(cl_mem),
+                                      &tape->buffer[arg->buffer].mem)
+                                : clSetKernelArg(l->kernel, (cl_uint)a, arg->size, arg->value);
+        if (code != CL_SUCCESS)
+            return nt_fail_cl(tape->dev->ctx, code, "%s: argument %d", l->entry, a);
+    }
+    return NT_OK;
+}
+
+enum nt_status nt_tape_build(struct nt_tape *tape)
+{
+    if (tape->built)
+        return NT_OK;
+    enum nt_status status = nt_tape_plan(tape, NULL);
+    if (status == NT_OK)
+        status = build_kernels(tape);
+    if (status == NT_OK)
+        status = allocate(tape);
+    for (int i = 0; status == NT_OK && i < tape->launches; i++)
+        status = bind(tape, &tape->launch[i]);
+    if (status != NT_OK) {
+        release_built(tape);
+        return status;
+    }
+    tape->built = true;
+    return NT_OK;
+}
+
+static enum nt_status not_built(struct nt_tape *tape, const char *what)
+{
+    return nt_fail(tape->dev->ctx, NT_ERR_ARGUMENT, "%s: the tape is not built", what);
+}
+
+static cl_int enqueue(struct nt_tape *tape, const struct nt_tape_launch *l, cl_event *event)
+{
+    if (l->call)
+        return l->call(l->user, tape->dev->queue, l->memory, event);
+    return clEnqueueNDRangeKernel(
+        tape->dev->queue, l->kernel, (cl_uint)l->dims, NULL, l->global, l->local, 0, NULL, event);
+}
+
+enum nt_status nt_tape_run(struct nt_tape *tape)
+{
+    if (!tape->built)
+        return not_built(tape, "run");
+    for (int i = 0; i < tape->launches; i++) {
+        const struct nt_tape_launch *l = &tape->launch[i];
+        cl_int code = enqueue(tape, l, NULL);
+        if (code != CL_SUCCESS)
+            return nt_fail_cl(tape->dev->ctx, code, "%s%s%s on %s", l->label, *l->label ? ": " : "",
+                l->entry, tape->dev->info.name);
+    }
+    cl_int code = clFlush(tape->dev->queue);
+    return code == CL_SUCCESS ? NT_OK : nt_fail_cl(tape->dev->ctx, code, "run");
+}
+
+enum nt_status nt_tape_host_buffer(
+    struct nt_tape *tape, int32_t buffer, struct nt_tape_buffer **out)
+{
+    struct nt_context *ctx = tape->dev->ctx;
+    if (buffer < 0 || buffer >= tape->buffers)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "buffer %d: the tape has no such buffer", (int)buffer);
+    struct nt_tape_buffer *b = &tape->buffer[buffer];
+    if (b->kind == NT_BUFFER_TRANSIENT)
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "buffer \"%s\": is transient: only kept and external buffers can be read and written",
+            b->name);
+    if (!tape->built)
+        return not_built(tape, b->name);
+    *out = b;
+    return NT_OK;
+}
+
+enum nt_status nt_tape_write(
+    struct nt_tape *tape, int32_t buffer, size_t offset, const void *data, size_t bytes)
+{
+    struct nt_tape_buffer *b = NULL;
+    enum nt_status status = nt_tape_host_buffer(tape, buffer, &b);
+    if (status != NT_OK)
+        return status;
+    return nt_memory_copy_in(tape->dev, b->mem, b->bytes, b->name, offset, data, bytes);
+}
+
+enum nt_status nt_tape_read(
+    struct nt_tape *tape, int32_t buffer, size_t offset, void *data, size_t bytes)
+{
+    struct nt_tape_buffer *b = NULL;
+    enum nt_status status = nt_tape_host_buffer(tape, buffer, &b);
+    if (status != NT_OK)
+        return status;
+    return nt_memory_copy_out(tape->dev, b->mem, b->bytes, b->name, offset, data, bytes);
+}
+
+enum nt_status nt_tape_write_small(
+    struct nt_tape *tape, int32_t buffer, size_t offset, const void *data, size_t bytes)
+{
+    struct nt_tape_buffer *b = NULL;
+    enum nt_status status = nt_tape_host_buffer(tape, buffer, &b);
+    if (status != NT_OK)
+        return status;
+    struct nt_context *ctx = tape->dev->ctx;
+    if (bytes > NT_SMALL_BYTES || offset > b->bytes || bytes > b->bytes - offset)
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "%s: small write of %zu bytes at offset %zu: at most %d, inside %zu bytes", b->name,
+            bytes, offset, NT_SMALL_BYTES, b->bytes);
+    if (bytes == 0)
+        return NT_OK;
+    struct nt_small_slot *slot = &tape->small[tape->next_small];
+    tape->next_small = (tape->next_small + 1) % NT_SMALL_SLOTS;
+    if (slot->event) {
+        clWaitForEvents(1, &slot->event);
+        clReleaseEvent(slot->event);
+        slot->event = NULL;
+    }
+    memcpy(slot->data, data, bytes);
+    cl_int code = clEnqueueWriteBuffer(
+        tape->dev->queue, b->mem, CL_FALSE, offset, bytes, slot->data, 0, NULL, &slot->event);
+    return code == CL_SUCCESS ? NT_OK : nt_fail_cl(ctx, code, "%s: small write", b->name);
+}
+
+int nt_tape_launch_count(const struct nt_tape *tape)
+{
+    return tape->launches;
+}
+
+struct nt_launch_info nt_tape_launch_info(const struct nt_tape *tape, int index)
+{
+    struct nt_launch_info info = {.label = "", .kernel = "", .variant = "", .reason = ""};
+    if (index < 0 || index >= tape->launches)
+        return info;
+    const struct nt_tape_launch *l = &tape->launch[index];
+    info = (struct nt_launch_info){.label = l->label,
+        .kernel = l->entry,
+        .variant = l->variant,
+        .reason = l->reason,
+        .flops = l->flops,
+        .bytes = l->bytes};
+    memcpy(info.global, l->global, sizeof info.global);
+    memcpy(info.local, l->local, sizeof info.local);
+    return info;
+}
