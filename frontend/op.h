@@ -90,8 +90,10 @@ enum nt_status nt_lower(struct nt_lowering *lowering);
 struct nt_lower_epilogue {
     struct nt_epilogue epilogue;
     struct nt_tensor in[4];
+    struct nt_expr *owned; /* freed by nt_lower_release */
 };
 enum nt_status nt_lower_get_epilogue(struct nt_lowering *lowering, const struct nt_node *node,
     int bias, struct nt_lower_epilogue *out);
+void nt_lower_release(struct nt_lower_epilogue *epilogue);
 
 #endif

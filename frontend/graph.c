@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/graph.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/arena.h"
+#include "frontend/op.h"
+
+enum nt_status nt_graph_create(
+    struct nt_context *ctx, int64_t batch, bool training, struct nt_graph **out)
+{
+    if (batch < 1)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "batch %lld: must be at least 1", (long long)batch);
+    struct nt_graph *graph = calloc(1, sizeof *graph);
+    struct nt_arena *arena = nt_arena_create();
+    if (!graph || !arena) {
+        free(graph);
+        nt_arena_destroy(arena);
+        return nt_fail(ctx, NT_ERR_MEMORY, "graph: host memory is exhausted");
+    }
+    *graph = (struct nt_graph){.ctx = ctx,
+        .batch = batch,
+        .training = training,
+        .arena = arena,
+        .where = "",
+        .scope = "",
+        .loss = -1};
+    *out = graph;
+    return NT_OK;
+}
+
+void nt_graph_destroy(struct nt_graph *graph)
+{
+    if (!graph)
+        return;
+    for (int i = 0; i < graph->node_count; i++)
+        nt_expr_destroy(graph->node[i]->expr);
+    free(graph->value);
+    free(graph->node);
+    nt_arena_destroy(graph->arena);
+    free(graph);
+}
+
+void *nt_graph_alloc(struct nt_graph *graph, size_t bytes)
+{
+    return nt_arena_alloc(graph->arena, bytes);
+}
+
+const char *nt_graph_string(struct nt_graph *graph, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int length = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    char *text = nt_graph_alloc(graph, (size_t)length + 1);
+    if (!text)
+        return "";
+    va_start(ap, fmt);
+    vsnprintf(text, (size_t)length + 1, fmt, ap);
+    va_end(ap);
+    return text;
+}
+
+enum nt_status nt_graph_fail(struct nt_graph *graph, enum nt_status status, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return nt_fail(graph->ctx, status, "%s%s%s", graph->where, *graph->where ? ": " : "", text);
+}
+
+/* Makes room for one more element in an array that doubles. */
+static bool grow(void **array, int count, size_t size)
+{
+    if (count & (count - 1) || (count != 0 && count < 16))
+        return true;
+    int room = count < 16 ? 16 : count * 2;
+    void *moved = realloc(*array, (size_t)room * size);
+    if (!moved)
+        return false;
+    *array = moved;
+    return true;
+}
+
+static int new_value(struct nt_graph *graph, struct nt_value value)
+{
+    if (!grow((void **)&graph->value, graph->value_count, sizeof *graph->value)) {
+        nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
+        return -1;
+    }
+    graph->value[graph->value_count] = value;
+    return graph->value_count++;
+}
+
+int nt_graph_find(const struct nt_graph *graph, const char *name)
+{
+    for (int i = 0; i < graph->value_count; i++) {
+        enum nt_value_kind kind = graph->value[i].kind;
+        if (kind != NT_VALUE_RESULT && kind != NT_VALUE_CONSTANT &&
+            strcmp(graph->value[i].name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static enum nt_status check_shape(
+    struct nt_graph *graph, const char *name, const struct nt_shape *shape)
+{
+    char text[128];
+    double count = 1;
+    if (shape->rank > 5)
+        return nt_graph_fail(
+            graph, NT_ERR_SHAPE, "%s: rank %d: must be at most 5", name, shape->rank);
+    for (int i = 0; i < shape->rank; i++) {
+        if (shape->dim[i] < 1)
+            return nt_graph_fail(graph, NT_ERR_SHAPE,
+                "%s: shape %s: every extent must be at least 1", name,
+                nt_shape_text(shape, text, sizeof text));
+        count *= (double)shape->dim[i];
+    }
+    if (count > INT32_MAX)
+        return nt_graph_fail(graph, NT_ERR_SHAPE,
+            "%s: shape %s: a tensor may have at most 2147483647 elements", name,
+            nt_shape_text(shape, text, sizeof text));
+    return NT_OK;
+}
+
+enum nt_status nt_graph_input(struct nt_graph *graph, const char *name, enum nt_dtype dtype,
+    const struct nt_shape *item_shape, int *value)
+{
+    if (nt_graph_find(graph, name) >= 0)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "input '%s': the name is taken", name);
+    if (item_shape->rank > 4)
+        return nt_graph_fail(
+            graph, NT_ERR_SHAPE, "input '%s': rank %d: must be at most 4", name, item_shape->rank);
+    struct nt_shape shape = {.rank = item_shape->rank + 1, .dim = {graph->batch}};
+    memcpy(shape.dim + 1, item_shape->dim, (size_t)item_shape->rank * sizeof *shape.dim);
+    enum nt_status status = check_shape(graph, name, &shape);
+    if (status != NT_OK)
+        return status;
+    int v = new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
+                                 .kind = NT_VALUE_INPUT,
+                                 .dtype = dtype,
+                                 .shape = shape,
+                                 .node = -1});
+    if (v < 0)
+        return NT_ERR_MEMORY;
+    *value = v;
+    return NT_OK;
+}
+
+enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum nt_value_kind kind,
+    const struct nt_shape *shape, struct nt_init init, int *value)
+{
+    int v = nt_graph_find(graph, name);
+    if (v >= 0) {
+        char a[128], b[128];
+        if (graph->value[v].kind != kind || !nt_shape_equal(&graph->value[v].shape, shape))
+            return nt_graph_fail(graph, NT_ERR_SHAPE,
+                "parameter '%s': shape %s: the name is taken by one of shape %s", name,
+                nt_shape_text(shape, a, sizeof a),
+                nt_shape_text(&graph->value[v].shape, b, sizeof b));
+        *value = v;
+        return NT_OK;
+    }
+    enum nt_status status = check_shape(graph, name, shape);
+    if (status != NT_OK)
+        return status;
+    v = new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
+                             .kind = kind,
+                             .shape = *shape,
+                             .node = -1,
+                             .init = init});
+    if (v < 0)
+        return NT_ERR_MEMORY;
+    *value = v;
+    return NT_OK;
+}
+
+int nt_graph_constant(struct nt_graph *graph, double constant, const struct nt_shape *shape)
+{
+    return new_value(graph, (struct nt_value){.name = "",
+                                .kind = NT_VALUE_CONSTANT,
+                                .shape = *shape,
+                                .node = -1,
+                                .constant = constant});
+}
+
+enum nt_status nt_graph_output(struct nt_graph *graph, const char *name, int value)
+{
+    int room = (int)(sizeof graph->output / sizeof *graph->output);
+    if (graph->output_count == room)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "output '%s': at most %d outputs", name, room);
+    for (int i = 0; i < graph->output_count; i++)
+        if (strcmp(graph->output[i].name, name) == 0)
+            return nt_graph_fail(graph, NT_ERR_ARGUMENT, "output '%s': the name is taken", name);
+    graph->output[graph->output_count].name = nt_graph_string(graph, "%s", name);
+    graph->output[graph->output_count++].value = value;
+    return NT_OK;
+}
+
+enum nt_status nt_graph_loss(struct nt_graph *graph, int value)
+{
+    char text[128];
+    if (graph->loss >= 0)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "loss: is declared already");
+    if (nt_shape_count(&graph->value[value].shape) != 1)
+        return nt_graph_fail(graph, NT_ERR_SHAPE, "loss: shape %s: must be a scalar",
+            nt_shape_text(&graph->value[value].shape, text, sizeof text));
+    graph->loss = value;
+    return NT_OK;
+}
+
+/* ---- nodes ---- */
+
+static struct nt_node *new_node(
+    struct nt_graph *graph, const struct nt_op *op, const char *name, int inputs, const int *input)
+{
+    struct nt_node *node = nt_graph_alloc(graph, sizeof *node);
+    /* Room for parameters that are made later and for an epilogue's operands. */
+    int *in = nt_graph_alloc(graph, (NT_MAX_INPUTS + 8) * sizeof *in);
+    struct nt_attr *attr = nt_graph_alloc(graph, (size_t)(op->attr_count + 1) * sizeof *attr);
+    if (!node || !in || !attr ||
+        !grow((void **)&graph->node, graph->node_count, sizeof *graph->node)) {
+        nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
+        return NULL;
+    }
+    memcpy(in, input, (size_t)inputs * sizeof *in);
+    *node = (struct nt_node){.op = op,
+        .name = name && *name ? nt_graph_string(graph, "%s%s", graph->scope, name) : "",
+        .where = nt_graph_string(graph, "%s", graph->where),
+        .inputs = inputs,
+        .outputs = op->outputs,
+        .input = in,
+        .attr = attr,
+        .epilogue_input = -1};
+    return node;
+}
+
+/* Appends the node and makes its output values. */
+static enum nt_status append_node(struct nt_graph *graph, struct nt_node *node)
+{
+    for (int i = 0; i < node->outputs; i++) {
+        node->output[i] = new_value(
+            graph, (struct nt_value){
+                       .name = node->name, .kind = NT_VALUE_RESULT, .node = graph->node_count});
+        if (node->output[i] < 0)
+            return NT_ERR_MEMORY;
+    }
+    graph->node[graph->node_count++] = node;
+    return NT_OK;
+}
+
+static enum nt_status check_number(
+    struct nt_graph *graph, const struct nt_op *op, const struct nt_attr_spec *spec, double number)
+{
+    if (spec->min == 0 && spec->max == 0)
+        return NT_OK;
+    bool integer = spec->type == NT_ATTR_INT || spec->type == NT_ATTR_INTS;
+    if (!(number >= spec->min))
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s %.*g: must be at least %g", op->name,
+            spec->name, integer ? 17 : 6, number, spec->min);
+    if (!(number <= spec->max))
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s %.*g: must be at most %g", op->name,
+            spec->name, integer ? 17 : 6, number, spec->max);
+    return NT_OK;
+}
+
+/* Copies one attribute, its default filled in, and checks it. */
+static enum nt_status take_attr(struct nt_graph *graph, const struct nt_op *op,
+    const struct nt_attr_spec *spec, const struct nt_attr *given, struct nt_attr *attr)
+{
+    if (given && given->set) {
+        *attr = *given;
+    } else {
+        if (spec->required)
+            return nt_graph_fail(
+                graph, NT_ERR_ARGUMENT, "%s: %s: must be given", op->name, spec->name);
+        attr->number = spec->fallback;
+        attr->count = 1;
+        attr->ints[0] = (int64_t)spec->fallback;
+    }
+    if (spec->type != NT_ATTR_INTS)
+        return attr->set ? check_number(graph, op, spec, attr->number) : NT_OK;
+    if (attr->set && attr->count != 1 && attr->count != spec->count && spec->count < 8)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s: %d numbers: must be 1 or %d",
+            op->name, spec->name, attr->count, spec->count);
+    for (int i = 0; attr->set && i < attr->count; i++) {
+        enum nt_status status = check_number(graph, op, spec, (double)attr->ints[i]);
+        if (status != NT_OK)
+            return status;
+    }
+    if (attr->count == 1 && spec->count < 8)
+        for (int i = 1; i < spec->count; i++)
+            attr->ints[i] = attr->ints[0];
+    return NT_OK;
+}
+
+/* An elementwise operator's text with its attributes as constants. */
+static enum nt_status parse_expression(struct nt_graph *graph, struct nt_node *node)
+{
+    static const char *const inputs[] = {"a", "b", "c", "d"};
+    const struct nt_op *op = node->op;
+    const char *names[4 + 8];
+    int terms[4 + 8], count = 0;
+    node->expr = nt_expr_create();
+    if (!node->expr)
+        return nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
+    for (int i = 0; i < node->inputs; i++, count++) {
+        names[count] = inputs[i];
+        terms[count] = nt_expr_input(node->expr, i);
+    }
+    for (int i = 0; i < op->attr_count; i++, count++) {
+        names[count] = op->attrs[i].name;
+        terms[count] = nt_expr_constant(node->expr, node->attr[i].number);
+    }
+    return nt_expr_parse(graph->ctx, node->expr, op->expression, count, names, terms, &node->term);
+}
+
+/* The broadcast shape of an elementwise node's inputs. */
+static enum nt_status infer_map(struct nt_graph *graph, struct nt_node *node)
+{
+    struct nt_shape shape = {0};
+    for (int i = 0; i < node->inputs; i++) {
+        const struct nt_value *in = &graph->value[node->input[i]];
+        char a[128], b[128];
+        if (!nt_shape_broadcast(&shape, &in->shape, &shape))
+            return nt_graph_fail(graph, NT_ERR_SHAPE, "%s: shapes %s and %s: do not broadcast",
+                node->op->name, nt_shape_text(&shape, a, sizeof a),
+                nt_shape_text(&in->shape, b, sizeof b));
+    }
+    graph->value[node->output[0]].shape = shape;
+    return NT_OK;
+}
+
+static enum nt_status check_inputs(
+    struct nt_graph *graph, const struct nt_op *op, int inputs, const int *input)
+{
+    int min = nt_op_min_inputs(op), max = nt_op_max_inputs(op);
+    if (inputs < min || inputs > max)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %d inputs (%s): must be %s%d", op->name,
+            inputs, op->inputs,
+            min == max     ? ""
+            : inputs < min ? "at least "
+                           : "at most ",
+            inputs < min ? min : max);
+    for (int i = 0; i < inputs; i++)
+        if (input[i] >= graph->value_count || (input[i] < 0 && i < min))
+            return nt_graph_fail(
+                graph, NT_ERR_ARGUMENT, "%s: input %d: is not a value", op->name, i + 1);
+    return NT_OK;
+}
+
+enum nt_status nt_graph_add(struct nt_graph *graph, const struct nt_op *op, const char *name,
+    int inputs, const int *input, const struct nt_attr *attr, int *outputs)
+{
+    enum nt_status status = check_inputs(graph, op, inputs, input);
+    if (status != NT_OK)
+        return status;
+    struct nt_node *node = new_node(graph, op, name, inputs, input);
+    if (!node)
+        return NT_ERR_MEMORY;
+    for (int i = 0; status == NT_OK && i < op->attr_count; i++)
+        status = take_attr(graph, op, &op->attrs[i], attr ? &attr[i] : NULL, &node->attr[i]);
+    for (int i = inputs; i < nt_op_max_inputs(op) && i < NT_MAX_INPUTS; i++)
+        node->input[i] = -1;
+    if (status == NT_OK && op->parameters)
+        status = op->parameters(graph, node);
+    if (status == NT_OK && op->expression)
+        status = parse_expression(graph, node);
+    if (status == NT_OK)
+        status = append_node(graph, node);
+    else
+        nt_expr_destroy(node->expr);
+    if (status == NT_OK)
+        status = op->infer ? op->infer(graph, node) : infer_map(graph, node);
+    for (int i = 0; status == NT_OK && i < node->outputs; i++)
+        status = check_shape(graph, op->name, &graph->value[node->output[i]].shape);
+    if (status == NT_OK)
+        memcpy(outputs, node->output, (size_t)op->outputs * sizeof *outputs);
+    return status;
+}
+
+int nt_graph_map(
+    struct nt_graph *graph, struct nt_expr *expr, int term, int inputs, const int *input)
+{
+    struct nt_node *node = new_node(graph, nt_op_find("map"), "", inputs, input);
+    if (!node || !nt_expr_ok(expr)) {
+        nt_expr_destroy(expr);
+        nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
+        return -1;
+    }
+    node->expr = expr;
+    node->term = term;
+    if (append_node(graph, node) != NT_OK || infer_map(graph, node) != NT_OK)
+        return -1;
+    return node->output[0];
+}
+
+int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const int *input)
+{
+    static const char *const names[] = {"a", "b", "c", "d"};
+    int terms[4], term;
+    struct nt_expr *expr = nt_expr_create();
+    if (!expr) {
+        nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
+        return -1;
+    }
+    for (int i = 0; i < inputs; i++)
+        terms[i] = nt_expr_input(expr, i);
+    if (nt_expr_parse(graph->ctx, expr, text, inputs, names, terms, &term) != NT_OK) {
+        nt_expr_destroy(expr);
+        return -1;
+    }
+    return nt_graph_map(graph, expr, term, inputs, input);
+}
+
+int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *shape)
+{
+    const struct nt_shape *from = &graph->value[value].shape;
+    if (nt_shape_equal(from, shape))
+        return value;
+    struct nt_attr attr[2] = {{0}};
+    int axes = nt_attr_index(&nt_op_sum, "axes"), keep = nt_attr_index(&nt_op_sum, "keepdims");
+    attr[axes].set = attr[keep].set = true;
+    attr[keep].number = 1;
+    int lead = from->rank - shape->rank;
+    for (int i = 0; i < from->rank; i++)
+        if (i < lead || (shape->dim[i - lead] == 1 && from->dim[i] != 1))
+            attr[axes].ints[attr[axes].count++] = i;
+    int out;
+    if (attr[axes].count > 0) {
+        if (nt_graph_add(graph, &nt_op_sum, NULL, 1, &value, attr, &out) != NT_OK)
+            return -1;
+    } else {
+        out = value;
+    }
+    if (nt_shape_equal(&graph->value[out].shape, shape))
+        return out;
+    struct nt_attr to = {.set = true, .count = shape->rank};
+    memcpy(to.ints, shape->dim, sizeof *shape->dim * (size_t)shape->rank);
+    int view;
+    if (nt_graph_add(graph, &nt_op_reshape, NULL, 1, &out, &to, &view) != NT_OK)
+        return -1;
+    return view;
+}
+
+double nt_node_macs(const struct nt_graph *graph, const struct nt_node *node)
+{
+    return node->op->macs ? node->op->macs(graph, node) / (double)graph->batch : 0;
+}

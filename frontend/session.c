@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/graph.h"
+#include "frontend/op.h"
+#include "frontend/optimizer.h"
+
+#define MAX_INPUTS 16
+#define IGNORED_TARGET -1 /* padding items of the last batch of an evaluation */
+
+struct nt_session {
+    struct nt_context *ctx;
+    struct nt_graph *graph;
+    struct nt_weights *weights;
+    struct nt_tape *tape;
+    struct nt_feed *feed;
+    struct nt_plan_info plan;
+    enum nt_optimizer optimizer;
+    bool training, gradients;
+    int inputs, input[MAX_INPUTS];         /* graph values */
+    int32_t input_buffer[MAX_INPUTS];      /* their tape buffers */
+    int32_t output_buffer[MAX_INPUTS];     /* row-major copies of graph->output */
+    int32_t input_gradient[MAX_INPUTS];    /* row-major, -1: none */
+    int32_t loss, metrics, numbers, grads; /* tape buffers, -1: none */
+    const int *grad;                       /* gradient values by value */
+};
+
+static size_t value_bytes(const struct nt_value *value)
+{
+    return (size_t)nt_shape_count(&value->shape) * nt_dtype_size(value->dtype);
+}
+
+/* ---- building ---- */
+
+static enum nt_status find_inputs(struct nt_session *session)
+{
+    for (int v = 0; v < session->graph->value_count; v++) {
+        if (session->graph->value[v].kind != NT_VALUE_INPUT)
+            continue;
+        if (session->inputs == MAX_INPUTS)
+            return nt_fail(
+                session->ctx, NT_ERR_UNSUPPORTED, "model: at most %d inputs", MAX_INPUTS);
+        session->input[session->inputs++] = v;
+    }
+    return NT_OK;
+}
+
+/* Differentiates, fuses and decides layouts. */
+static enum nt_status rewrite(struct nt_session *session)
+{
+    struct nt_graph *graph = session->graph;
+    enum nt_status status = find_inputs(session);
+    int wanted[MAX_INPUTS], count = 0;
+    for (int i = 0; i < session->inputs; i++)
+        if (session->gradients && graph->value[session->input[i]].dtype == NT_F32)
+            wanted[count++] = session->input[i];
+    int before = graph->value_count;
+    if (status == NT_OK && (session->training || session->gradients))
+        status = nt_gradient(graph, count, wanted, &session->grad);
+    int *roots = malloc(((size_t)before + MAX_INPUTS + 1) * sizeof *roots), roots_count = 0;
+    if (!roots)
+        return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+    for (int i = 0; i < graph->output_count; i++)
+        roots[roots_count++] = graph->output[i].value;
+    if (graph->loss >= 0)
+        roots[roots_count++] = graph->loss;
+    for (int v = 0; session->grad && v < before; v++) {
+        bool trained = graph->value[v].kind == NT_VALUE_PARAMETER;
+        bool input = session->gradients && graph->value[v].kind == NT_VALUE_INPUT;
+        if ((trained || input) && session->grad[v] >= 0)
+            roots[roots_count++] = session->grad[v];
+    }
+    if (status == NT_OK)
+        status = nt_fuse(graph, roots_count, roots);
+    if (status == NT_OK)
+        status = nt_assign_layouts(graph);
+    free(roots);
+    return status;
+}
+
+/* A place that a value's result must end up in: bound before lowering where that works, copied to
+ * after it otherwise. */
+struct place {
+    int value;
+    struct nt_tensor tensor;
+    bool copy;
+};
+
+struct build {
+    struct nt_session *session;
+    struct nt_lowering lowering;
+    struct place *place;
+    int places;
+};
+
+static void add_place(struct build *build, int value, struct nt_tensor tensor)
+{
+    const struct nt_value *v = &build->session->graph->value[value];
+    struct nt_tensor *bound = &build->lowering.tensor[value];
+    bool direct = bound->buffer < 0 && v->kind == NT_VALUE_RESULT && v->layout == NT_ROW_MAJOR;
+    build->place[build->places++] = (struct place){value, tensor, !direct};
+    if (direct)
+        *bound = tensor;
+}
+
+static int32_t place_kept(struct build *build, int value, const char *name)
+{
+    const struct nt_value *v = &build->session->graph->value[value];
+    int32_t buffer = nt_tape_buffer(build->session->tape, NT_BUFFER_KEPT, value_bytes(v), name);
+    add_place(build, value, nt_tensor_make(buffer, v->dtype, &v->shape, NT_ROW_MAJOR));
+    return buffer;
+}
+
+/* Parameters and state are views of the weights. */
+static enum nt_status bind_weights(struct build *build)
+{
+    struct nt_session *session = build->session;
+    struct nt_graph *graph = session->graph;
+    int32_t arena = -1;
+    if (session->weights) {
+        struct nt_memory *memory = nt_weights_memory(session->weights, -1);
+        arena = nt_tape_external(session->tape, memory, 0, nt_memory_size(memory), "weights");
+    }
+    for (int v = 0; v < graph->value_count; v++) {
+        const struct nt_value *value = &graph->value[v];
+        if (value->kind != NT_VALUE_PARAMETER && value->kind != NT_VALUE_STATE)
+            continue;
+        struct nt_tensor tensor = nt_tensor_make(arena, NT_F32, &value->shape, NT_ROW_MAJOR);
+        if (session->weights) {
+            int index = nt_weights_find(session->weights, value->name);
+            const struct nt_weight_info *info =
+                index >= 0 ? nt_weights_get(session->weights, index) : NULL;
+            if (!info || !nt_shape_equal(&info->shape, &value->shape))
+                return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+                    "session: the weights are another model's: '%s' does not fit", value->name);
+            tensor.offset = (int64_t)info->offset;
+        } else { /* a dry session plans with buffers of its own */
+            tensor.buffer =
+                nt_tape_buffer(session->tape, NT_BUFFER_KEPT, value_bytes(value), value->name);
+        }
+        nt_lower_bind(&build->lowering, v, &tensor);
+    }
+    return NT_OK;
+}
+
+static void bind_ports(struct build *build)
+{
+    struct nt_session *session = build->session;
+    struct nt_graph *graph = session->graph;
+    for (int i = 0; i < session->inputs; i++) {
+        const struct nt_value *v = &graph->value[session->input[i]];
+        session->input_buffer[i] =
+            nt_tape_buffer(session->tape, NT_BUFFER_KEPT, value_bytes(v), v->name);
+        struct nt_tensor tensor =
+            nt_tensor_make(session->input_buffer[i], v->dtype, &v->shape, v->layout);
+        nt_lower_bind(&build->lowering, session->input[i], &tensor);
+    }
+    for (int i = 0; i < graph->output_count; i++)
+        session->output_buffer[i] =
+            place_kept(build, graph->output[i].value, graph->output[i].name);
+    if (graph->loss >= 0)
+        session->loss = place_kept(build, graph->loss, "loss");
+    for (int i = 0; session->gradients && i < session->inputs; i++)
+        if (session->grad[session->input[i]] >= 0)
+            session->input_gradient[i] =
+                place_kept(build, session->grad[session->input[i]], "input gradient");
+}
+
+static size_t gradient_offset(
+    const struct nt_session *session, const char *name, size_t *next, const struct nt_shape *shape)
+{
+    if (session->weights)
+        return nt_weights_get(session->weights, nt_weights_find(session->weights, name))->offset;
+    size_t offset = *next;
+    *next += (size_t)nt_shape_count(shape);
+    return offset;
+}
+
+/* All gradients are slices of one buffer, in the order of the weights. */
+static enum nt_status bind_gradients(struct build *build)
+{
+    struct nt_session *session = build->session;
+    struct nt_graph *graph = session->graph;
+    size_t elements = 0, next = 0;
+    for (int v = 0; v < graph->value_count; v++)
+        if (graph->value[v].kind == NT_VALUE_PARAMETER)
+            elements += (size_t)nt_shape_count(&graph->value[v].shape);
+    if (session->weights && nt_weights_trained_elements(session->weights) > elements)
+        elements = nt_weights_trained_elements(session->weights);
+    session->grads =
+        nt_tape_buffer(session->tape, session->gradients ? NT_BUFFER_KEPT : NT_BUFFER_TRANSIENT,
+            (elements + 1) * sizeof(float), "gradients");
+    for (int v = 0, before = graph->value_count; v < before; v++) {
+        const struct nt_value *value = &graph->value[v];
+        if (value->kind != NT_VALUE_PARAMETER)
+            continue;
+        struct nt_tensor slice =
+            nt_tensor_make(session->grads, NT_F32, &value->shape, NT_ROW_MAJOR);
+        slice.offset = (int64_t)gradient_offset(session, value->name, &next, &value->shape);
+        if (session->grad[v] >= 0) {
+            add_place(build, session->grad[v], slice);
+            continue;
+        }
+        nt_tape_label(session->tape, value->name); /* the loss does not depend on it */
+        enum nt_status status = nt_fill(session->tape, 0, &slice);
+        if (status != NT_OK)
+            return status;
+    }
+    return NT_OK;
+}
+
+static enum nt_status copy_places(struct build *build)
+{
+    enum nt_status status = NT_OK;
+    for (int i = 0; status == NT_OK && i < build->places; i++) {
+        const struct place *place = &build->place[i];
+        struct nt_tensor from = nt_lower_tensor(&build->lowering, place->value);
+        if (build->session->graph->value[place->value].kind == NT_VALUE_CONSTANT)
+            status = nt_fill(build->session->tape,
+                build->session->graph->value[place->value].constant, &place->tensor);
+        else if (place->copy)
+            status = nt_move(build->session->tape, &from, &place->tensor);
+    }
+    return status;
+}
+
+static enum nt_status append_update(struct build *build)
+{
+    struct nt_session *session = build->session;
+    size_t elements = session->weights ? nt_weights_trained_elements(session->weights) : 0;
+    struct nt_shape shape = {1, {(int64_t)elements}};
+    struct nt_tensor tensor[4];
+    if (elements == 0)
+        return NT_OK;
+    nt_tape_label(session->tape, "update");
+    int count = 2 + nt_optimizer_slots(session->optimizer);
+    for (int i = 0; i < count; i++) {
+        int32_t buffer = session->grads;
+        if (i != 1) {
+            struct nt_memory *memory = nt_weights_memory(session->weights, i == 0 ? -1 : i - 2);
+            buffer = nt_tape_external(session->tape, memory, 0, nt_memory_size(memory), "update");
+        }
+        tensor[i] = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
+    }
+    session->numbers = nt_tape_buffer(
+        session->tape, NT_BUFFER_KEPT, NT_OPTIMIZER_NUMBERS * sizeof(float), "optimizer numbers");
+    return nt_optimizer_append(session->tape, session->optimizer, tensor, session->numbers);
+}
+
+/* The int32 input that classifies the first output's items, or -1. */
+static int find_target(const struct nt_session *session)
+{
+    const struct nt_graph *graph = session->graph;
+    if (graph->output_count == 0)
+        return -1;
+    const struct nt_shape *scores = &graph->value[graph->output[0].value].shape;
+    for (int i = 0; i < session->inputs; i++) {
+        const struct nt_value *v = &graph->value[session->input[i]];
+        bool fits = v->dtype == NT_I32 && v->shape.rank == scores->rank - 1 && scores->rank >= 2 &&
+                    v->shape.dim[0] == scores->dim[0];
+        for (int d = 1; fits && d < v->shape.rank; d++)
+            fits = v->shape.dim[d] == scores->dim[d + 1];
+        if (fits)
+            return session->input[i];
+    }
+    return -1;
+}
+
+/* Sums over runs: loss times items, right items, items. */
+static enum nt_status append_metrics(struct build *build)
+{
+    struct nt_session *session = build->session;
+    struct nt_graph *graph = session->graph;
+    struct nt_tape *tape = session->tape;
+    int target = find_target(session);
+    if (session->loss < 0)
+        return NT_OK;
+    nt_tape_label(tape, "metrics");
+    session->metrics = nt_tape_buffer(tape, NT_BUFFER_KEPT, 3 * sizeof(float), "metrics");
+    struct nt_shape one = {1, {1}};
+    struct nt_tensor sum[3], loss = nt_tensor_make(session->loss, NT_F32, &one, NT_ROW_MAJOR);
+    for (int i = 0; i < 3; i++) {
+        sum[i] = nt_tensor_make(session->metrics, NT_F32, &one, NT_ROW_MAJOR);
+        sum[i].offset = i;
+    }
+    struct nt_expr *expr = nt_expr_create();
+    if (!expr)
+        return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+    int x[6];
+    for (int i = 0; i < 6; i++)
+        x[i] = nt_expr_input(expr, i);
+    enum nt_status status = NT_OK;
+    struct nt_tensor in[6] = {sum[0], sum[1], sum[2], loss};
+    int inputs = 4, items = nt_expr_constant(expr, (double)graph->batch),
+        right = nt_expr_constant(expr, 0);
+    if (target >= 0) {
+        const struct nt_value *scores = &graph->value[graph->output[0].value];
+        struct nt_tensor x_scores = nt_lower_tensor(&build->lowering, graph->output[0].value);
+        int64_t classes = scores->shape.dim[1], rows = nt_shape_count(&scores->shape) / classes;
+        struct nt_shape matrix = {2, {rows, classes}}, flat = {1, {rows}};
+        struct nt_tensor view = nt_tensor_make(x_scores.buffer, NT_F32, &matrix, NT_ROW_MAJOR);
+        view.offset = x_scores.offset;
+        if (scores->shape.rank > 2 && scores->layout != NT_CHANNELS_LAST)
+            return nt_expr_destroy(expr), NT_OK; /* classes are not the fastest: no accuracy */
+        int32_t index = nt_tape_buffer(
+            tape, NT_BUFFER_TRANSIENT, (size_t)rows * sizeof(int32_t), "predicted class");
+        int32_t counts =
+            nt_tape_buffer(tape, NT_BUFFER_TRANSIENT, 2 * sizeof(float), "right items");
+        struct nt_tensor predicted = nt_tensor_make(index, NT_I32, &flat, NT_ROW_MAJOR);
+        struct nt_tensor wanted = nt_lower_tensor(&build->lowering, target);
+        int64_t offset = wanted.offset;
+        wanted = nt_tensor_make(wanted.buffer, NT_I32, &flat, NT_ROW_MAJOR);
+        wanted.offset = offset;
+        struct nt_tensor pair[2] = {predicted, wanted};
+        in[4] = in[5] = nt_tensor_make(counts, NT_F32, &one, NT_ROW_MAJOR);
+        in[5].offset = 1;
+        inputs = 6;
+        int ignored = nt_expr_constant(expr, IGNORED_TARGET);
+        int equal = nt_expr_call(expr, NT_FN_eq, x[0], x[1], -1);
+        int valid = nt_expr_call(expr, NT_FN_ne, x[1], ignored, -1);
+        status = nt_argmax(tape, &view, &predicted);
+        if (status == NT_OK)
+            status = nt_reduce(tape, NT_REDUCE_SUM, expr, equal, 2, pair, 1, &in[4]);
+        if (status == NT_OK)
+            status = nt_reduce(tape, NT_REDUCE_SUM, expr, valid, 2, pair, 1, &in[5]);
+        right = x[4];
+        items = x[5];
+    }
+    int total =
+        nt_expr_call(expr, NT_FN_add, x[0], nt_expr_call(expr, NT_FN_mul, x[3], items, -1), -1);
+    int terms[3] = {total, nt_expr_call(expr, NT_FN_add, x[1], right, -1),
+        nt_expr_call(expr, NT_FN_add, x[2], items, -1)};
+    if (status == NT_OK)
+        status = nt_map(tape, expr, 3, terms, sum, inputs, in);
+    nt_expr_destroy(expr);
+    return status;
+}
+
+static enum nt_status lower_all(struct nt_session *session)
+{
+    struct nt_graph *graph = session->graph;
+    struct build build = {.session = session};
+    build.lowering = (struct nt_lowering){graph, session->tape,
+        malloc(((size_t)graph->value_count + 1) * sizeof *build.lowering.tensor)};
+    build.place = malloc(((size_t)graph->value_count + 2 * MAX_INPUTS + 1) * sizeof *build.place);
+    enum nt_status status = NT_OK;
+    if (!build.lowering.tensor || !build.place)
+        status = nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+    for (int v = 0; status == NT_OK && v < graph->value_count; v++)
+        build.lowering.tensor[v].buffer = -1;
+    if (status == NT_OK)
+        status = bind_weights(&build);
+    if (status == NT_OK)
+        bind_ports(&build);
+    if (status == NT_OK && session->grad)
+        status = bind_gradients(&build);
+    if (status == NT_OK)
+        status = nt_lower(&build.lowering);
+    if (status == NT_OK)
+        status = copy_places(&build);
+    if (status == NT_OK && session->training && !session->gradients)
+        status = append_update(&build);
+    if (status == NT_OK)
+        status = append_metrics(&build);
+    nt_tape_label(session->tape, NULL);
+    free(build.lowering.tensor);
+    free(build.place);
+    return status;
+}
+
+static enum nt_status build_session(struct nt_session *session, struct nt_device *dev,
+    struct nt_model *model, const struct nt_session_params *params)
+{
+    enum nt_status status = nt_model_build(
+        model, params->batch > 0 ? params->batch : 1, params->training, &session->graph);
+    if (status == NT_OK && params->training && !params->dry && !params->gradients &&
+        nt_weights_state_slots(session->weights) < nt_optimizer_slots(params->optimizer))
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+            "session: %s needs %d state slots: the weights have %d",
+            nt_optimizer_name(params->optimizer), nt_optimizer_slots(params->optimizer),
+            nt_weights_state_slots(session->weights));
+    if (status == NT_OK)
+        status = rewrite(session);
+    if (status == NT_OK)
+        status = nt_tape_create(dev, &session->tape);
+    if (status == NT_OK)
+        status = lower_all(session);
+    if (status == NT_OK)
+        status = nt_tape_plan(session->tape, &session->plan);
+    if (status == NT_OK && !params->dry)
+        status = nt_tape_build(session->tape);
+    return status;
+}
+
+enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
+    struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out)
+{
+    static const struct nt_session_params defaults;
+    struct nt_context *ctx = nt_device_context(dev);
+    params = params ? params : &defaults;
+    if (!weights && !params->dry)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "session: weights must be given");
+    struct nt_session *session = calloc(1, sizeof *session);
+    if (!session)
+        return nt_fail(ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+    *session = (struct nt_session){.ctx = ctx,
+        .weights = weights,
+        .optimizer = params->optimizer,
+        .training = params->training,
+        .gradients = params->gradients,
+        .loss = -1,
+        .metrics = -1,
+        .numbers = -1,
+        .grads = -1};
+    for (int i = 0; i < MAX_INPUTS; i++)
+        session->input_gradient[i] = -1;
+    enum nt_status status = build_session(session, dev, model, params);
+    if (status != NT_OK) {
+        nt_session_destroy(session);
+        return status;
+    }
+    *out = session;
+    return NT_OK;
+}
+
+void nt_session_destroy(struct nt_session *session)
+{
+    if (!session)
+        return;
+    nt_feed_destroy(session->feed);
+    nt_tape_destroy(session->tape);
+    nt_graph_destroy(session->graph);
+    free(session);
+}
+
+/* ---- use ---- */
+
+struct nt_tape *nt_session_tape(struct nt_session *session)
+{
+    return session->tape;
+}
+
+const struct nt_plan_info *nt_session_plan(const struct nt_session *session)
+{
+    return &session->plan;
+}
+
+struct nt_graph *nt_session_graph(struct nt_session *session)
+{
+    return session->graph;
+}
+
+static struct nt_port port(const struct nt_session *session, int value, const char *name)
+{
+    const struct nt_value *v = &session->graph->value[value];
+    return (struct nt_port){name, v->dtype, v->shape, v->layout, value_bytes(v)};
+}
+
+int nt_session_input_count(const struct nt_session *session)
+{
+    return session->inputs;
+}
+
+struct nt_port nt_session_input(const struct nt_session *session, int index)
+{
+    int value = session->input[index];
+    return port(session, value, session->graph->value[value].name);
+}
+
+int nt_session_output_count(const struct nt_session *session)
+{
+    return session->graph->output_count;
+}
+
+struct nt_port nt_session_output(const struct nt_session *session, int index)
+{
+    const struct nt_graph_output *output = &session->graph->output[index];
+    struct nt_port p = port(session, output->value, output->name);
+    p.layout = NT_ROW_MAJOR;
+    return p;
+}
+
+enum nt_status nt_session_write(struct nt_session *session, int input, const void *data)
+{
+    return nt_tape_write(session->tape, session->input_buffer[input], 0, data,
+        nt_session_input(session, input).bytes);
+}
+
+enum nt_status nt_session_read(struct nt_session *session, int output, void *data)
+{
+    return nt_tape_read(session->tape, session->output_buffer[output], 0, data,
+        nt_session_output(session, output).bytes);
+}
+
+enum nt_status nt_session_acquire(struct nt_session *session, void **ptr)
+{
+    enum nt_status status = NT_OK;
+    if (!session->feed)
+        status =
+            nt_feed_create(session->tape, session->inputs, session->input_buffer, &session->feed);
+    return status == NT_OK ? nt_feed_acquire(session->feed, ptr) : status;
+}
+
+enum nt_status nt_session_submit(struct nt_session *session)
+{
+    return nt_feed_submit(session->feed);
+}
+
+enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_params *step)
+{
+    float numbers[NT_OPTIMIZER_NUMBERS];
+    enum nt_status status = NT_OK;
+    if (session->numbers >= 0) {
+        if (!step)
+            return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: a training run needs its step");
+        status = nt_optimizer_fill(session->ctx, session->optimizer, step, numbers);
+        if (status == NT_OK)
+            status =
+                nt_tape_write_small(session->tape, session->numbers, 0, numbers, sizeof numbers);
+    }
+    return status == NT_OK ? nt_tape_run(session->tape) : status;
+}
+
+enum nt_status nt_session_metrics(struct nt_session *session, struct nt_metrics *metrics)
+{
+    static const float zeros[3];
+    float sums[3];
+    if (session->metrics < 0)
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: the model declares no loss");
+    enum nt_status status = nt_tape_read(session->tape, session->metrics, 0, sums, sizeof sums);
+    if (status == NT_OK)
+        status = nt_tape_write_small(session->tape, session->metrics, 0, zeros, sizeof zeros);
+    if (status == NT_OK)
+        *metrics = (struct nt_metrics){sums[0], sums[1], sums[2]};
+    return status;
+}
+
+enum nt_status nt_session_loss(struct nt_session *session, float *loss)
+{
+    if (session->loss < 0)
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: the model declares no loss");
+    return nt_tape_read(session->tape, session->loss, 0, loss, sizeof *loss);
+}
+
+enum nt_status nt_session_gradient(struct nt_session *session, int weight, float *data)
+{
+    const struct nt_weight_info *info = nt_weights_get(session->weights, weight);
+    if (!session->gradients || !info->trained)
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+            "session: no gradient of '%s': it is not trained, or gradients were not asked for",
+            info->name);
+    return nt_tape_read(session->tape, session->grads, info->offset * sizeof *data, data,
+        (size_t)nt_shape_count(&info->shape) * sizeof *data);
+}
+
+enum nt_status nt_session_input_gradient(struct nt_session *session, int input, float *data)
+{
+    if (session->input_gradient[input] < 0)
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: no gradient of input '%s'",
+            nt_session_input(session, input).name);
+    return nt_tape_read(session->tape, session->input_gradient[input], 0, data,
+        nt_session_input(session, input).bytes);
+}
