@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/device.h"
+#include "engine/cache.h"
 #include "engine/opencl.h"
+#include "engine/profile.h"
+#include "engine/profile_state.h"
 #include "engine/program.h"
 #include "engine/text.h"
 
@@ -292,6 +295,7 @@ enum nt_status nt_device_set_queue(struct nt_device *dev, bool profiling)
 static enum nt_status start(struct nt_device *dev)
 {
     cl_int code;
+    const char *profile = getenv("NEUTRA_PROFILE");
     dev->cl = clCreateContext(NULL, 1, &dev->id, NULL, NULL, &code);
     if (code != CL_SUCCESS)
         return nt_fail_cl(dev->ctx, code, "%s: OpenCL context", dev->info.name);
@@ -305,7 +309,9 @@ static enum nt_status start(struct nt_device *dev)
         return status;
     if ((status = nt_programs_create(dev, &dev->programs)))
         return status;
-    return NT_OK;
+    if ((status = nt_cache_create(dev, &dev->cache)))
+        return status;
+    return profile && *profile && strcmp(profile, "0") != 0 ? nt_profile_enable(dev) : NT_OK;
 }
 
 static enum nt_status open_found(
@@ -362,6 +368,8 @@ void nt_device_close(struct nt_device *dev)
         clFinish(dev->upload);
     if (dev->queue)
         clFinish(dev->queue);
+    nt_cache_destroy(dev->cache);
+    nt_profile_destroy(dev->profile);
     nt_programs_destroy(dev->programs);
     if (dev->nothing)
         clReleaseMemObject(dev->nothing);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/program.h"
+#include "engine/cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static void unit_text(struct nt_text *text, const struct nt_unit *unit)
     nt_text_string(text, unit->source->undefs);
 }
 
-static void program_text(
+void nt_program_text(
     struct nt_device *dev, struct nt_text *text, int count, struct nt_unit *const *units)
 {
     int mark = ++dev->programs->mark;
@@ -115,7 +116,7 @@ static enum nt_status compile(struct nt_device *dev, int count, struct nt_unit *
     cl_program *out, cl_int *code, char **log)
 {
     struct nt_text text = {0};
-    program_text(dev, &text, count, units);
+    nt_program_text(dev, &text, count, units);
     if (text.failed) {
         free(text.data);
         return nt_fail(dev->ctx, NT_ERR_MEMORY, "program source: out of memory");
@@ -163,14 +164,17 @@ static enum nt_status build_failed(struct nt_device *dev, const struct nt_unit *
         NT_BUILD_OPTIONS, (int)code, log && *log ? log : "no build log");
 }
 
-static void set_program(struct nt_unit *unit, cl_program program)
+/* Hands a program just built to its units, and to the cache. */
+static void set_program(
+    struct nt_device *dev, cl_program program, int count, struct nt_unit *const *units)
 {
-    if (program)
+    for (int i = 0; i < count; i++) {
         clRetainProgram(program);
-    if (unit->program)
-        clReleaseProgram(unit->program);
-    unit->program = program;
-    unit->cached = false;
+        units[i]->program = program;
+        units[i]->cached = false;
+    }
+    nt_cache_save_later(dev->cache, program, count, units);
+    clReleaseProgram(program);
 }
 
 static const char *entry_of(
@@ -197,8 +201,7 @@ static enum nt_status compile_singly(struct nt_device *dev, int count, struct nt
         free(log);
         if (status != NT_OK)
             return status;
-        set_program(units[i], program);
-        clReleaseProgram(program);
+        set_program(dev, program, 1, &units[i]);
     }
     return NT_OK;
 }
@@ -217,9 +220,7 @@ static enum nt_status compile_units(struct nt_device *dev, int count, struct nt_
         free(log);
         return compile_singly(dev, count, units, requested, requests);
     }
-    for (int i = 0; i < count; i++)
-        set_program(units[i], program);
-    clReleaseProgram(program);
+    set_program(dev, program, count, units);
     return NT_OK;
 }
 
@@ -230,20 +231,50 @@ static cl_kernel create_kernel(const struct nt_kernel_request *request, cl_int *
     return clCreateKernel(request->unit->program, name, code);
 }
 
+/* A program from disk that lacks a kernel is not what its entry promised. */
+static void drop_unproven(int count, const struct nt_kernel_request *requests)
+{
+    for (int i = 0; i < count; i++) {
+        struct nt_unit *unit = requests[i].unit;
+        cl_int code;
+        if (!unit->program || !unit->cached)
+            continue;
+        cl_kernel kernel = create_kernel(&requests[i], &code);
+        if (kernel && code == CL_SUCCESS) {
+            clReleaseKernel(kernel);
+            continue;
+        }
+        clReleaseProgram(unit->program);
+        unit->program = NULL;
+        unit->cached = false;
+    }
+}
+
+static int find_missing(
+    int count, const struct nt_kernel_request *requests, struct nt_unit **missing)
+{
+    int n = 0;
+    for (int i = 0; i < count; i++) {
+        bool seen = requests[i].unit->program != NULL;
+        for (int j = 0; j < n && !seen; j++)
+            seen = missing[j] == requests[i].unit;
+        if (!seen)
+            missing[n++] = requests[i].unit;
+    }
+    return n;
+}
+
 enum nt_status nt_program_build(
     struct nt_device *dev, int count, const struct nt_kernel_request *requests)
 {
     struct nt_unit **units = calloc((size_t)count + 1, sizeof *units);
     if (!units)
         return nt_fail(dev->ctx, NT_ERR_MEMORY, "program: out of memory");
-    int missing = 0;
-    for (int i = 0; i < count; i++) {
-        struct nt_unit *unit = requests[i].unit;
-        bool seen = unit->program != NULL;
-        for (int j = 0; j < missing && !seen; j++)
-            seen = units[j] == unit;
-        if (!seen)
-            units[missing++] = unit;
+    int missing = find_missing(count, requests, units);
+    if (missing) {
+        nt_cache_load(dev->cache, missing, units);
+        drop_unproven(count, requests);
+        missing = find_missing(count, requests, units);
     }
     enum nt_status status = NT_OK;
     if (missing)

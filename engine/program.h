@@ -31,6 +31,10 @@ void nt_programs_destroy(struct nt_programs *programs);
 enum nt_status nt_unit_get(
     struct nt_device *dev, const char *stem, const char *defines, struct nt_unit **out);
 
+/* The source of a program of these units: prelude and includes once, then each unit. */
+void nt_program_text(
+    struct nt_device *dev, struct nt_text *text, int count, struct nt_unit *const *units);
+
 struct nt_kernel_request {
     struct nt_unit *unit;
     const char *entry;

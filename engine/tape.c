@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/cache.h"
 #include "engine/plan.h"
+#include "engine/profile_state.h"
 #include "engine/tape_state.h"
 
 #include <stdio.h>
@@ -438,6 +440,7 @@ static enum nt_status bind_call(struct nt_tape *tape, struct nt_tape_launch *l)
 
 static enum nt_status bind(struct nt_tape *tape, struct nt_tape_launch *l)
 {
+    l->row = nt_profile_row(tape->dev->profile, l->entry, l->variant, l->label);
     if (l->call)
         return bind_call(tape, l);
     size_t group = l->local[0] * (l->dims > 1 ? l->local[1] : 1) * (l->dims > 2 ? l->local[2] : 1);
@@ -491,19 +494,35 @@ static cl_int enqueue(struct nt_tape *tape, const struct nt_tape_launch *l, cl_e
         tape->dev->queue, l->kernel, (cl_uint)l->dims, NULL, l->global, l->local, 0, NULL, event);
 }
 
+static enum nt_status run_launch(struct nt_tape *tape, const struct nt_tape_launch *l)
+{
+    struct nt_profile *profile = l->row >= 0 ? tape->dev->profile : NULL;
+    cl_event event = NULL;
+    cl_int code = enqueue(tape, l, profile ? &event : NULL);
+    if (code != CL_SUCCESS)
+        return nt_fail_cl(tape->dev->ctx, code, "%s%s%s on %s", l->label, *l->label ? ": " : "",
+            l->entry, tape->dev->info.name);
+    if (event) {
+        nt_profile_record(profile, l->row, event, l->flops, l->bytes);
+        clReleaseEvent(event);
+    }
+    return NT_OK;
+}
+
 enum nt_status nt_tape_run(struct nt_tape *tape)
 {
     if (!tape->built)
         return not_built(tape, "run");
-    for (int i = 0; i < tape->launches; i++) {
-        const struct nt_tape_launch *l = &tape->launch[i];
-        cl_int code = enqueue(tape, l, NULL);
-        if (code != CL_SUCCESS)
-            return nt_fail_cl(tape->dev->ctx, code, "%s%s%s on %s", l->label, *l->label ? ": " : "",
-                l->entry, tape->dev->info.name);
-    }
+    enum nt_status status = nt_feed_before_run(tape->feeds);
+    for (int i = 0; status == NT_OK && i < tape->launches; i++)
+        status = run_launch(tape, &tape->launch[i]);
+    if (status != NT_OK)
+        return status;
     cl_int code = clFlush(tape->dev->queue);
-    return code == CL_SUCCESS ? NT_OK : nt_fail_cl(tape->dev->ctx, code, "run");
+    if (code != CL_SUCCESS)
+        return nt_fail_cl(tape->dev->ctx, code, "run");
+    nt_cache_after_run(tape->dev->cache);
+    return NT_OK;
 }
 
 enum nt_status nt_tape_host_buffer(

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int write_all(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : ENOSPC;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+int nt_file_replace(const char *path, const void *data, size_t bytes)
+{
+    static atomic_uint serial;
+    char temporary[1200];
+    int n = snprintf(temporary, sizeof temporary, "%s.%ld.%u.tmp", path, (long)getpid(),
+        atomic_fetch_add(&serial, 1));
+    if (n < 0 || (size_t)n >= sizeof temporary)
+        return ENAMETOOLONG;
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return errno;
+    int error = write_all(fd, data, bytes);
+    if (close(fd) != 0 && !error)
+        error = errno;
+    if (!error && rename(temporary, path) != 0)
+        error = errno;
+    if (error)
+        unlink(temporary);
+    return error;
+}
+
+int nt_file_read(const char *path, size_t max_bytes, char **data, size_t *bytes)
+{
+    struct stat st;
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return errno;
+    int error = fstat(fileno(file), &st) != 0                      ? errno
+                : !S_ISREG(st.st_mode)                             ? EINVAL
+                : st.st_size < 0 || (size_t)st.st_size > max_bytes ? EFBIG
+                                                                   : 0;
+    size_t size = error ? 0 : (size_t)st.st_size;
+    char *text = error ? NULL : malloc(size + 1);
+    if (!error && !text)
+        error = ENOMEM;
+    if (!error && fread(text, 1, size, file) != size)
+        error = EIO;
+    fclose(file);
+    if (error) {
+        free(text);
+        return error;
+    }
+    text[size] = 0;
+    *data = text;
+    *bytes = size;
+    return 0;
+}
