@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Labelled data behind one interface. A spec names the kind and where it lies:
+ *
+ *   fashion-mnist, mnist  the four idx files, where the system installs them, in $NEUTRA_DATA_DIR
+ *                         or in params.data_dir
+ *   idx:DIR               the same files in DIR, plain or gzip
+ *   cifar10:DIR           CIFAR-10 binary batches: data_batch_*.bin or train*.bin, test*.bin
+ *   images:DIR            one folder of JPEG and PNG pictures per class; in DIR/train, DIR/val and
+ *                         DIR/test if there is a DIR/train
+ *   npy:X.npy,Y.npy       X of any shape, items first; Y integers (classes) or floats (targets)
+ *
+ * Values: bytes become [0, 1], then (value - mean) / deviation. By default that is 0.2860, 0.3530
+ * for fashion-mnist, 0.1307, 0.3081 for mnist, 0.5, 0.5 for idx, CIFAR-10's and ImageNet's usual
+ * triples for cifar10 and images. npy arrays of uint8 become [0, 1], others are taken as they
+ * are; both are normalised only on request.
+ *
+ * Thread-safety: an open dataset is read-only: any number of threads, each with its own context.
+ */
+#ifndef NT_FRONTEND_DATASET_H
+#define NT_FRONTEND_DATASET_H
+
+#include "engine/random.h"
+#include "engine/tensor.h"
+#include "frontend/picture.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct nt_dataset;
+
+/* With validation_share s > 0, s of the training part is set aside, the same items for the
+ * same seed: VALIDATION is these, TRAIN the others. With 0, VALIDATION is DIR/val of images: and an
+ * error elsewhere. TEST is the test part. Data without parts (npy:, images: without DIR/train) are
+ * all training part; their TEST is the share set aside, or everything when it is 0. */
+enum nt_split { NT_SPLIT_TRAIN, NT_SPLIT_VALIDATION, NT_SPLIT_TEST };
+
+/* What training may change at random; or-ed together. */
+enum nt_augment {
+    NT_AUGMENT_DEFAULT = 0, /* crop and flip for images:, none for the others */
+    NT_AUGMENT_NONE = 1,
+    NT_AUGMENT_FLIP = 2, /* left and right, half of the items */
+    /* images: a box of 8 to 100 % of the area and 3:4 to 4:3, resized ("Inception crop"); others:
+     * shifted by up to an eighth of the side, black outside */
+    NT_AUGMENT_CROP = 4
+};
+
+struct nt_dataset_params {
+    const char *data_dir; /* where fashion-mnist and mnist lie; NULL: the usual places */
+    enum nt_split split;
+    double validation_share; /* [0, 1) */
+    uint64_t seed;           /* of the validation share */
+    int image_size;          /* images: side of the square given, 0: 224 */
+    int channels;            /* images: 1 or 3, 0: 3 */
+    /* By channel, in units of [0, 1]; the first alone when all channels share it.
+     * deviation[0] == 0: the kind's own. */
+    float mean[3], deviation[3];
+    unsigned augment; /* enum nt_augment */
+};
+
+struct nt_dataset_info {
+    const char *kind;               /* "images" */
+    struct nt_shape item;           /* of one item, without the batch: C,H,W for pictures */
+    int64_t count;                  /* items of this split */
+    int classes;                    /* 0: targets are float arrays */
+    const char *const *class_names; /* NULL: unknown */
+    enum nt_dtype target_dtype;     /* NT_I32 for classes, NT_F32 */
+    struct nt_shape target;         /* of one item: scalar for classes */
+    float mean[3], deviation[3];    /* as applied; 0 and 1 when none is */
+};
+
+/* params may be NULL. */
+NT_API enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
+    const struct nt_dataset_params *params, struct nt_dataset **out);
+NT_API void nt_dataset_close(struct nt_dataset *dataset);
+NT_API const struct nt_dataset_info *nt_dataset_get_info(const struct nt_dataset *dataset);
+
+/* One item: x in the given layout (C,H,W or H,W,C), y an int32_t class or the target's floats. With
+ * random, augmented by its numbers; NULL: never changed. An unreadable picture is NT_ERR_FILE,
+ * NT_ERR_FORMAT or NT_ERR_UNSUPPORTED. */
+NT_API enum nt_status nt_dataset_item(struct nt_context *ctx, const struct nt_dataset *dataset,
+    int64_t index, struct nt_random *random, enum nt_layout layout, float *x, void *y);
+
+/* Path of a picture, "item 17" otherwise; returns text. */
+NT_API const char *nt_dataset_item_name(
+    const struct nt_dataset *dataset, int64_t index, char *text, size_t size);
+
+/* An item of 1 or 3 channels as one would look at it: normalisation undone. */
+NT_API enum nt_status nt_dataset_picture(struct nt_context *ctx, const struct nt_dataset *dataset,
+    int64_t index, struct nt_picture *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
