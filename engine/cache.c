@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/cache.h"
-#include "engine/file.h"
+#include "engine/store.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -141,7 +141,7 @@ static bool read_entry(const struct nt_cache *cache, struct key unit, struct key
     size_t bytes;
     unsigned long long a, b, check;
     entry_path(cache, unit, "unit", path, sizeof path);
-    if (nt_file_read(path, 4096, &text, &bytes) != 0)
+    if (nt_store_read(path, 4096, &text, &bytes) != 0)
         return false;
     bool ok = sscanf(text, "%16llx %16llx %16llx\n", &a, &b, &check) == 3;
     free(text);
@@ -172,7 +172,7 @@ static cl_program read_program(const struct nt_cache *cache, struct key key)
     struct header header;
     cl_program program = NULL;
     entry_path(cache, key, "program", path, sizeof path);
-    if (nt_file_read(path, MAX_BINARY, &data, &bytes) != 0)
+    if (nt_store_read(path, MAX_BINARY, &data, &bytes) != 0)
         return NULL;
     if (bytes > sizeof header) {
         const char *binary = data + sizeof header;
@@ -279,7 +279,7 @@ static int write_job(const struct nt_cache *cache, const struct job *job)
     if (!data)
         return 0; /* a driver without binaries */
     entry_path(cache, key, "program", path, sizeof path);
-    int error = nt_file_replace(path, data, bytes);
+    int error = nt_store_replace(path, data, bytes);
     free(data);
     for (int i = 0; !error && i < job->count; i++) {
         struct key unit = job->units[i];
@@ -287,7 +287,7 @@ static int write_job(const struct nt_cache *cache, const struct job *job)
             (unsigned long long)key.b,
             (unsigned long long)nt_source_hash(unit.a ^ unit.b, &key, sizeof key));
         entry_path(cache, unit, "unit", path, sizeof path);
-        error = nt_file_replace(path, text, strlen(text));
+        error = nt_store_replace(path, text, strlen(text));
     }
     return error;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/profile.h"
-#include "engine/file.h"
+#include "engine/store.h"
 #include "engine/profile_state.h"
 #include "engine/text.h"
 
@@ -274,7 +274,7 @@ enum nt_status nt_profile_trace(struct nt_device *dev, const char *path)
     enum nt_status status = NT_OK;
     if (text.failed)
         status = nt_fail(dev->ctx, NT_ERR_MEMORY, "trace %s: out of memory", path);
-    int error = status == NT_OK ? nt_file_replace(path, text.data, text.length) : 0;
+    int error = status == NT_OK ? nt_store_replace(path, text.data, text.length) : 0;
     if (error)
         status = nt_fail(dev->ctx, NT_ERR_FILE, "trace %s: %s", path, strerror(error));
     free(text.data);

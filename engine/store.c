@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/file.h"
+#include "engine/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static int write_all(int fd, const char *data, size_t bytes)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
-int nt_file_replace(const char *path, const void *data, size_t bytes)
+int nt_store_replace(const char *path, const void *data, size_t bytes)
 {
     static atomic_uint serial;
     char temporary[1200];
@@ -44,7 +44,7 @@ int nt_file_replace(const char *path, const void *data, size_t bytes)
     return error;
 }
 
-int nt_file_read(const char *path, size_t max_bytes, char **data, size_t *bytes)
+int nt_store_read(const char *path, size_t max_bytes, char **data, size_t *bytes)
 {
     struct stat st;
     FILE *file = fopen(path, "rb");
