@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/profile.h"
-#include "engine/file.h"
+#include "engine/store.h"
 #include "tests/kernels.h"
 #include "tests/testing.h"
 
@@ -87,7 +87,7 @@ START_TEST(traces_hold_every_call)
         test_ok(nt_tape_run(tape));
     snprintf(path, sizeof path, "%s/trace.json", test_folder());
     test_ok(nt_profile_trace(device, path));
-    ck_assert_int_eq(nt_file_read(path, 1 << 20, &text, &bytes), 0);
+    ck_assert_int_eq(nt_store_read(path, 1 << 20, &text, &bytes), 0);
     ck_assert_int_eq(occurrences(text, "\"ph\":\"X\""), 21);
     ck_assert_int_eq(occurrences(text, "\"label\":\"first \\\"layer\\\"\""), 7);
     ck_assert_int_eq(occurrences(text, "{"), occurrences(text, "}"));
