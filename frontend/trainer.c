@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/trainer.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/checkpoint.h"
+#include "frontend/data_info.h"
+#include "frontend/evaluate.h"
+#include "frontend/file.h"
+#include "frontend/loader.h"
+#include "frontend/metrics_log.h"
+#include "frontend/progress.h"
+#include "frontend/trainer_state.h"
+
+#define DEFAULT_BATCH 64
+#define DEFAULT_EPOCHS 10
+#define LOG_LINES 200    /* of a whole training, about */
+#define MAX_LOG_EVERY 50 /* sums are kept in float32 on the device */
+#define FETCH_SECONDS 5  /* figures for the eye come at least this often */
+#define MAX_PORTS 16
+
+struct nt_trainer {
+    struct nt_context *ctx;
+    struct nt_device *dev;
+    struct nt_model *model;
+    const struct nt_dataset *train;
+    struct nt_trainer_params params;
+    struct nt_schedule schedule;
+    struct nt_weights *weights;
+    struct nt_session *session;
+    struct nt_evaluator *evaluator;
+    struct nt_metrics_log *log;
+    struct nt_trainer_state state;
+    char last[4096], best[4096];
+    char *data_info; /* JSON for checkpoints */
+    bool has_classes, saved;
+    int64_t steps_per_epoch, total_steps;
+    size_t item_bytes, target_bytes;
+
+    struct nt_training report;
+    double run_begin, run_seconds; /* of this process; seconds of earlier ones */
+    double epoch_begin;            /* when this epoch began or was resumed here */
+    int64_t epoch_first;           /* its step then */
+    int64_t run_first;
+    double line_begin, fetch_time;
+};
+
+double nt_default_learning_rate(enum nt_optimizer optimizer)
+{
+    return optimizer == NT_OPTIMIZER_SGD ? 0.05 : 0.001;
+}
+
+/* ---- making a trainer ---- */
+
+static enum nt_status check_range(
+    struct nt_context *ctx, const char *what, double value, double min, double max)
+{
+    if (value >= min && value <= max)
+        return NT_OK;
+    return nt_fail(
+        ctx, NT_ERR_ARGUMENT, "trainer: %s %g: must be from %g to %g", what, value, min, max);
+}
+
+static enum nt_status check_params(struct nt_context *ctx, const struct nt_trainer_params *p)
+{
+    const struct {
+        const char *what;
+        double value, min, max;
+    } rules[] = {
+        {"batch", (double)p->batch, 0, 1e9},
+        {"epochs", (double)p->epochs, 0, 1e12},
+        {"steps", (double)p->steps, 0, 1e15},
+        {"learning rate", p->learning_rate, 0, 1e6},
+        {"momentum", p->momentum, 0, 1},
+        {"weight decay", p->weight_decay, 0, 1e6},
+        {"beta1", p->beta1, 0, 1},
+        {"beta2", p->beta2, 0, 1},
+        {"epsilon", p->epsilon, 0, 1},
+        {"warmup", (double)p->warmup, 0, 1e15},
+        {"step size", (double)p->step_size, 0, 1e12},
+        {"log_every", (double)p->log_every, 0, 1e15},
+        {"save_every", (double)p->save_every, 0, 1e15},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        enum nt_status status =
+            check_range(ctx, rules[i].what, rules[i].value, rules[i].min, rules[i].max);
+        if (status != NT_OK)
+            return status;
+    }
+    if (p->nesterov && (p->optimizer != NT_OPTIMIZER_SGD || p->momentum == 0))
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "trainer: nesterov: needs sgd with a momentum");
+    if (p->resume && !p->out)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "trainer: resume: needs the folder of the training");
+    return NT_OK;
+}
+
+/* Puts defaults in place of zeros. */
+static enum nt_status settle(struct nt_trainer *t)
+{
+    struct nt_trainer_params *p = &t->params;
+    int64_t items = nt_dataset_get_info(t->train)->count;
+    if (p->batch == 0)
+        p->batch = items > 0 && items < DEFAULT_BATCH ? items : DEFAULT_BATCH;
+    if (items < p->batch)
+        return nt_fail(t->ctx, NT_ERR_ARGUMENT,
+            "batch %lld: larger than the %lld items of the training data", (long long)p->batch,
+            (long long)items);
+    if (p->learning_rate == 0)
+        p->learning_rate = nt_default_learning_rate(p->optimizer);
+    if (p->epochs == 0)
+        p->epochs = DEFAULT_EPOCHS;
+    t->steps_per_epoch = items / p->batch;
+    t->total_steps = p->steps ? p->steps : p->epochs * t->steps_per_epoch;
+    if (p->steps)
+        p->epochs = (p->steps + t->steps_per_epoch - 1) / t->steps_per_epoch;
+    if (p->log_every == 0) {
+        p->log_every = t->total_steps / LOG_LINES;
+        p->log_every = p->log_every < 1 ? 1 : p->log_every;
+        p->log_every = p->log_every > MAX_LOG_EVERY ? MAX_LOG_EVERY : p->log_every;
+    }
+    t->schedule = (struct nt_schedule){
+        .kind = p->schedule,
+        .learning_rate = p->learning_rate,
+        .steps = t->total_steps,
+        .warmup = p->warmup,
+        .step_size = p->step_size * t->steps_per_epoch,
+        .gamma = p->gamma,
+        .power = p->power,
+    };
+    return NT_OK;
+}
+
+/* A killed run leaves the temporary file that it was writing. */
+static void remove_leftovers(const char *dir)
+{
+    DIR *folder = opendir(dir);
+    for (struct dirent *entry; folder && (entry = readdir(folder)) != NULL;) {
+        const char *name = entry->d_name, *tail = strrchr(name, '.');
+        bool ours =
+            !strncmp(name, "last.safetensors.", 17) || !strncmp(name, "best.safetensors.", 17);
+        if (ours && !strcmp(tail, ".tmp"))
+            unlinkat(dirfd(folder), name, 0);
+    }
+    if (folder)
+        closedir(folder);
+}
+
+static enum nt_status open_folder(struct nt_trainer *t)
+{
+    const char *dir = t->params.out;
+    if (!dir)
+        return NT_OK;
+    enum nt_status status = nt_file_make_folder(t->ctx, dir);
+    if (status == NT_OK)
+        status = nt_file_join(t->ctx, t->last, sizeof t->last, dir, "last.safetensors");
+    if (status == NT_OK)
+        status = nt_file_join(t->ctx, t->best, sizeof t->best, dir, "best.safetensors");
+    return status;
+}
+
+static enum nt_status resume(struct nt_trainer *t)
+{
+    json_t *json;
+    enum nt_status status = nt_trainer_state_load(t->ctx, t->last, &json);
+    if (status != NT_OK)
+        return nt_fail_prefix(t->ctx, status, "resume");
+    int64_t items = nt_dataset_get_info(t->train)->count;
+    status = nt_trainer_state_check(t->ctx, t->last, json, &t->params, items, t->model);
+    if (status == NT_OK)
+        status = nt_checkpoint_load(t->ctx, t->weights, t->params.optimizer, t->last);
+    if (status == NT_OK) {
+        nt_trainer_state_read(json, &t->state);
+        t->saved = true;
+    }
+    json_decref(json);
+    return status;
+}
+
+static enum nt_status start(struct nt_trainer *t)
+{
+    t->state = (struct nt_trainer_state){.items = nt_dataset_get_info(t->train)->count,
+        .validation_loss = NAN,
+        .validation_accuracy = NAN,
+        .best = NAN};
+    if (t->params.resume)
+        return resume(t);
+    return t->params.weights ? nt_weights_load(t->weights, t->params.weights) : NT_OK;
+}
+
+static enum nt_status prepare(struct nt_trainer *t)
+{
+    struct nt_trainer_params *p = &t->params;
+    const struct nt_dataset_info *info = nt_dataset_get_info(t->train);
+    const struct nt_session_params wanted = {
+        .batch = p->batch, .training = true, .optimizer = p->optimizer};
+    enum nt_status status = open_folder(t);
+    if (status == NT_OK)
+        status = nt_weights_create(
+            t->dev, t->model, p->seed, nt_optimizer_slots(p->optimizer), &t->weights);
+    if (status == NT_OK)
+        status = start(t);
+    if (status == NT_OK)
+        status = nt_session_create(t->dev, t->model, t->weights, &wanted, &t->session);
+    if (status == NT_OK)
+        status = nt_check_data(t->ctx, t->session, t->train);
+    if (status == NT_OK && p->out) {
+        remove_leftovers(p->out);
+        status = nt_metrics_log_open(
+            t->ctx, p->out, p->resume ? t->state.step : -1, t->state.epochs_done, &t->log);
+    }
+    if (status != NT_OK)
+        return status;
+    t->item_bytes = (size_t)nt_shape_count(&info->item) * sizeof(float);
+    t->target_bytes = (size_t)nt_shape_count(&info->target) * nt_dtype_size(info->target_dtype);
+    t->has_classes = nt_has_accuracy(t->session, t->train);
+    t->data_info = nt_data_info_write(info);
+    return t->data_info ? NT_OK : nt_fail(t->ctx, NT_ERR_MEMORY, "trainer: no memory");
+}
+
+static char *copy(const char *text, bool *failed)
+{
+    char *result = text ? strdup(text) : NULL;
+    *failed = *failed || (text && !result);
+    return result;
+}
+
+enum nt_status nt_trainer_create(struct nt_device *dev, struct nt_model *model,
+    const struct nt_dataset *train, const struct nt_trainer_params *params, struct nt_trainer **out)
+{
+    static const struct nt_trainer_params defaults;
+    struct nt_context *ctx = nt_device_context(dev);
+    params = params ? params : &defaults;
+    enum nt_status status = check_params(ctx, params);
+    if (status != NT_OK)
+        return status;
+    struct nt_trainer *t = calloc(1, sizeof *t);
+    bool failed = !t;
+    if (t) {
+        *t = (struct nt_trainer){
+            .ctx = ctx, .dev = dev, .model = model, .train = train, .params = *params};
+        t->params.out = copy(params->out, &failed);
+        t->params.weights = copy(params->weights, &failed);
+        t->params.data = copy(params->data, &failed);
+    }
+    status = failed ? nt_fail(ctx, NT_ERR_MEMORY, "trainer: no memory") : settle(t);
+    if (status == NT_OK)
+        status = prepare(t);
+    if (status != NT_OK) {
+        nt_trainer_destroy(t);
+        return status;
+    }
+    *out = t;
+    return NT_OK;
+}
+
+void nt_trainer_destroy(struct nt_trainer *t)
+{
+    if (!t)
+        return;
+    nt_metrics_log_close(t->log);
+    nt_evaluator_destroy(t->evaluator);
+    nt_session_destroy(t->session);
+    nt_weights_destroy(t->weights);
+    free(t->data_info);
+    free((char *)t->params.out);
+    free((char *)t->params.weights);
+    free((char *)t->params.data);
+    free(t);
+}
+
+struct nt_weights *nt_trainer_weights(struct nt_trainer *t)
+{
+    return t->weights;
+}
+
+/* ---- what the run tells ---- */
+
+static double total_seconds(const struct nt_trainer *t)
+{
+    return t->state.seconds + nt_progress_now() - t->run_begin;
+}
+
+static void fill_report(struct nt_trainer *t)
+{
+    const struct nt_trainer_state *s = &t->state;
+    struct nt_training *r = &t->report;
+    double now = nt_progress_now();
+    int64_t here = s->step - t->epoch_first;
+    r->step = s->step;
+    r->steps = t->total_steps;
+    r->epochs = t->params.epochs;
+    r->epoch = s->epochs_done + 1 < r->epochs ? s->epochs_done + 1 : r->epochs;
+    r->epoch_done = (double)s->position / (double)t->steps_per_epoch;
+    r->loss = s->epoch_sums.items > 0 ? s->epoch_sums.loss / s->epoch_sums.items : NAN;
+    r->has_accuracy = t->has_classes;
+    r->accuracy = t->has_classes && s->epoch_sums.items > 0
+                      ? s->epoch_sums.correct / s->epoch_sums.items
+                      : NAN;
+    r->learning_rate = nt_schedule_rate(&t->schedule, s->step > 0 ? s->step - 1 : 0);
+    r->seconds = total_seconds(t);
+    if (here > 0 && !r->evaluating)
+        r->items_per_second = (double)(here * t->params.batch) / (now - t->epoch_begin);
+    int64_t run = s->step - t->run_first;
+    r->remaining =
+        run > 0 ? (now - t->run_begin) / (double)run * (double)(t->total_steps - s->step) : NAN;
+    r->validation_loss = s->validation_loss;
+    r->validation_accuracy = s->validation_accuracy;
+    r->best = s->best;
+    r->best_epoch = s->best_epoch;
+}
+
+static void tell(struct nt_trainer *t)
+{
+    if (!t->params.report)
+        return;
+    fill_report(t);
+    t->params.report(t->params.user, &t->report);
+}
+
+static void add(struct nt_metrics *sum, const struct nt_metrics *more)
+{
+    sum->loss += more->loss;
+    sum->correct += more->correct;
+    sum->items += more->items;
+}
+
+/* Fetches the sums of the steps since the last call. */
+static enum nt_status fetch_metrics(struct nt_trainer *t, int64_t since)
+{
+    struct nt_metrics m;
+    enum nt_status status = nt_session_metrics(t->session, &m);
+    t->fetch_time = nt_progress_now();
+    if (status != NT_OK)
+        return status;
+    if (!isfinite(m.loss))
+        return nt_fail(t->ctx, NT_ERR_NUMERIC,
+            "the loss became %s in steps %lld to %lld (epoch %lld, learning rate %g): try a lower "
+            "learning rate or a warm-up, or look for NaN in the data%s%s",
+            isnan(m.loss) ? "NaN" : "infinite", (long long)since + 1, (long long)t->state.step,
+            (long long)t->state.epochs_done + 1, nt_schedule_rate(&t->schedule, t->state.step - 1),
+            t->saved ? "; the last good checkpoint is " : "", t->saved ? t->last : "");
+    add(&t->state.epoch_sums, &m);
+    add(&t->state.line_sums, &m);
+    return NT_OK;
+}
+
+static enum nt_status write_line(struct nt_trainer *t)
+{
+    struct nt_trainer_state *s = &t->state;
+    double now = nt_progress_now();
+    const struct nt_metrics_line line = {
+        .step = s->step,
+        .epoch = s->epochs_done + 1,
+        .loss = s->line_sums.loss / s->line_sums.items,
+        .accuracy = t->has_classes ? s->line_sums.correct / s->line_sums.items : NAN,
+        .learning_rate = nt_schedule_rate(&t->schedule, s->step - 1),
+        .items_per_second =
+            (double)((s->step - s->line_step) * t->params.batch) / (now - t->line_begin),
+        .seconds = total_seconds(t),
+        .val_loss = NAN,
+        .val_accuracy = NAN,
+    };
+    s->line_sums = (struct nt_metrics){0};
+    s->line_step = s->step;
+    t->line_begin = now;
+    return t->log ? nt_metrics_log_write(t->log, &line) : NT_OK;
+}
+
+/* ---- checkpoints ---- */
+
+static enum nt_status save(struct nt_trainer *t, const char *path)
+{
+    struct nt_trainer_state state = t->state;
+    state.seconds = total_seconds(t);
+    json_t *json = nt_trainer_state_write(&state, &t->params, t->model);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (!text)
+        return nt_fail(t->ctx, NT_ERR_MEMORY, "%s: no memory for the training state", path);
+    const struct nt_safetensors_text metadata[] = {
+        {"format", "pt"}, /* how other readers know that the order is row-major */
+        {NT_CHECKPOINT_STATE, text},
+        {NT_CHECKPOINT_DATA, t->data_info},
+    };
+    enum nt_status status =
+        nt_checkpoint_save(t->ctx, t->weights, t->params.optimizer, path, metadata, 3);
+    free(text);
+    return status;
+}
+
+enum nt_status nt_trainer_save(struct nt_trainer *t, const char *path)
+{
+    return save(t, path);
+}
+
+static enum nt_status save_last(struct nt_trainer *t)
+{
+    if (!t->params.out)
+        return NT_OK;
+    enum nt_status status = save(t, t->last);
+    t->saved = t->saved || status == NT_OK;
+    return status;
+}
+
+/* ---- the run ---- */
+
+static void on_evaluated(void *user, int64_t done, int64_t count)
+{
+    (void)done;
+    (void)count;
+    tell(user);
+}
+
+static enum nt_status evaluate(struct nt_trainer *t, struct nt_evaluation *result)
+{
+    const struct nt_evaluator_params params = {
+        .batch = t->params.batch,
+        .workers = t->params.workers,
+        .stop = t->params.stop,
+        .progress = on_evaluated,
+        .user = t,
+    };
+    enum nt_status status = NT_OK;
+    if (!t->evaluator)
+        status = nt_evaluator_create(
+            t->dev, t->model, t->weights, t->params.validation, &params, &t->evaluator);
+    t->report.evaluating = true;
+    if (status == NT_OK)
+        status = nt_evaluate(t->evaluator, result);
+    t->report.evaluating = false;
+    return status;
+}
+
+/* The best is the highest accuracy, or the lowest loss where there are no classes; what counts is
+ * the validation data, or the training data where there are none. */
+static bool note_best(struct nt_trainer *t)
+{
+    struct nt_trainer_state *s = &t->state;
+    bool held_out = t->params.validation != NULL;
+    double loss = held_out ? s->validation_loss : s->epoch_sums.loss / s->epoch_sums.items;
+    double accuracy =
+        held_out ? s->validation_accuracy : s->epoch_sums.correct / s->epoch_sums.items;
+    double value = t->has_classes ? accuracy : loss;
+    bool better = isnan(s->best) || (t->has_classes ? value > s->best : value < s->best);
+    if (better) {
+        s->best = value;
+        s->best_epoch = s->epochs_done + 1;
+    }
+    return better;
+}
+
+static enum nt_status log_epoch(struct nt_trainer *t)
+{
+    const struct nt_trainer_state *s = &t->state;
+    if (!t->log)
+        return NT_OK;
+    const struct nt_metrics_line line = {
+        .epoch_end = true,
+        .step = s->step,
+        .epoch = s->epochs_done + 1,
+        .loss = t->report.loss,
+        .accuracy = t->report.accuracy,
+        .learning_rate = t->report.learning_rate,
+        .items_per_second = t->report.items_per_second,
+        .seconds = t->report.seconds,
+        .val_loss = s->validation_loss,
+        .val_accuracy = s->validation_accuracy,
+    };
+    enum nt_status status = nt_metrics_log_write(t->log, &line);
+    if (status == NT_OK)
+        status = nt_metrics_log_draw(t->log, nt_model_name(t->model), t->steps_per_epoch);
+    return status;
+}
+
+/* Evaluates, notes and saves at the end of an epoch, or of the training within one. */
+static enum nt_status end_epoch(struct nt_trainer *t)
+{
+    struct nt_trainer_state *s = &t->state;
+    fill_report(t);
+    if (t->params.validation) {
+        struct nt_evaluation result;
+        enum nt_status status = evaluate(t, &result);
+        if (status != NT_OK)
+            return status;
+        s->validation_loss = result.loss;
+        s->validation_accuracy = result.accuracy;
+    }
+    bool better = note_best(t);
+    t->report.epoch_end = true;
+    fill_report(t);
+    enum nt_status status = log_epoch(t);
+    if (t->params.report)
+        t->params.report(t->params.user, &t->report);
+    t->report.epoch_end = false;
+    if (s->position == t->steps_per_epoch) {
+        s->epochs_done++;
+        s->position = 0;
+        s->epoch_sums = (struct nt_metrics){0};
+    }
+    s->ended_step = s->step;
+    if (status == NT_OK && better && t->params.out)
+        status = save(t, t->best);
+    if (status == NT_OK)
+        status = save_last(t);
+    t->epoch_begin = nt_progress_now();
+    t->epoch_first = s->step;
+    t->line_begin = t->epoch_begin;
+    return status;
+}
+
+static enum nt_status feed(struct nt_trainer *t, struct nt_loader *loader)
+{
+    void *ptr[MAX_PORTS];
+    struct nt_batch batch;
+    enum nt_status status = nt_loader_next(loader, &batch);
+    if (status == NT_OK)
+        status = nt_session_acquire(t->session, ptr);
+    if (status != NT_OK)
+        return status;
+    memcpy(ptr[0], batch.x, (size_t)t->params.batch * t->item_bytes);
+    memcpy(ptr[1], batch.y, (size_t)t->params.batch * t->target_bytes);
+    nt_loader_release(loader);
+    return nt_session_submit(t->session);
+}
+
+static enum nt_status run_step(struct nt_trainer *t, struct nt_loader *loader)
+{
+    const struct nt_trainer_params *p = &t->params;
+    enum nt_status status = feed(t, loader);
+    if (status != NT_OK)
+        return status;
+    const struct nt_step_params step = {
+        .learning_rate = nt_schedule_rate(&t->schedule, t->state.step),
+        .momentum = p->momentum,
+        .nesterov = p->nesterov,
+        .weight_decay = p->weight_decay,
+        .beta1 = p->beta1,
+        .beta2 = p->beta2,
+        .epsilon = p->epsilon,
+        .step = t->state.step + 1,
+    };
+    status = nt_session_run(t->session, &step);
+    if (status == NT_OK) {
+        t->state.step++;
+        t->state.position++;
+    }
+    return status;
+}
+
+static bool stopped(const struct nt_trainer *t)
+{
+    return t->params.stop && *t->params.stop;
+}
+
+static enum nt_status interrupted(struct nt_trainer *t)
+{
+    enum nt_status status = save_last(t);
+    if (status != NT_OK)
+        return status;
+    return nt_fail(t->ctx, NT_ERR_INTERRUPTED, "interrupted after step %lld of %lld%s%s",
+        (long long)t->state.step, (long long)t->total_steps, t->params.out ? "; saved in " : "",
+        t->params.out ? t->last : "");
+}
+
+/* The steps up to the epoch's or the training's end. */
+static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
+{
+    struct nt_trainer_state *s = &t->state;
+    const struct nt_trainer_params *p = &t->params;
+    int64_t fetched = s->step;
+    while (s->position < t->steps_per_epoch && s->step < t->total_steps) {
+        enum nt_status status = run_step(t, loader);
+        if (status != NT_OK)
+            return status;
+        bool line = s->step % p->log_every == 0;
+        bool late = nt_progress_now() - t->fetch_time > FETCH_SECONDS;
+        bool checkpoint = p->save_every && s->step % p->save_every == 0;
+        bool over = s->position == t->steps_per_epoch || s->step == t->total_steps;
+        if (line || late || checkpoint || over || stopped(t)) {
+            status = fetch_metrics(t, fetched);
+            fetched = s->step;
+        }
+        if (status == NT_OK && line)
+            status = write_line(t);
+        if (status == NT_OK && checkpoint && !over)
+            status = save_last(t);
+        if (status != NT_OK)
+            return status;
+        tell(t);
+        if (stopped(t))
+            return interrupted(t);
+    }
+    return NT_OK;
+}
+
+static enum nt_status run(struct nt_trainer *t)
+{
+    struct nt_trainer_state *s = &t->state;
+    bool between = s->position == t->steps_per_epoch; /* interrupted before the epoch's end */
+    const struct nt_loader_params params = {
+        .batch = t->params.batch,
+        .workers = t->params.workers,
+        .layout = nt_session_input(t->session, 0).layout,
+        .training = true,
+        .ordered = t->params.no_shuffle,
+        .seed = t->params.seed,
+        .first_epoch = s->epochs_done + between,
+        .first_batch = between ? 0 : s->position,
+    };
+    struct nt_loader *loader;
+    enum nt_status status = nt_loader_create(t->ctx, t->train, &params, &loader);
+    if (status != NT_OK)
+        return status;
+    while (status == NT_OK && (s->step < t->total_steps || s->ended_step < s->step)) {
+        status = run_epoch(t, loader);
+        if (status == NT_OK) {
+            status = end_epoch(t);
+            if (status == NT_ERR_INTERRUPTED)
+                status = interrupted(t);
+        }
+    }
+    nt_loader_destroy(loader);
+    return status;
+}
+
+enum nt_status nt_trainer_run(struct nt_trainer *t, struct nt_training *result)
+{
+    t->run_begin = t->epoch_begin = t->line_begin = t->fetch_time = nt_progress_now();
+    t->run_first = t->epoch_first = t->state.step;
+    enum nt_status status = run(t);
+    fill_report(t);
+    t->state.seconds = t->report.seconds;
+    t->run_begin = nt_progress_now();
+    if (result)
+        *result = t->report;
+    return status;
+}
