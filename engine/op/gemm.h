@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A checked matrix product, as the variants of gemm receive it. Private to engine/op/.
+ */
+#ifndef NT_ENGINE_OP_GEMM_H
+#define NT_ENGINE_OP_GEMM_H
+
+#include "engine/launch.h"
+#include "engine/primitives.h"
+
+struct nt_gemm_problem {
+    const struct nt_tensor *a, *b, *c;
+    const struct nt_epilogue *epilogue;
+    int64_t m, n, k, batch;
+    bool a_columns, b_columns;      /* stride 1 lies in the first of the two last dimensions */
+    int64_t a_step, b_step, c_step; /* the other stride */
+    int64_t a_batch, b_batch, c_batch;
+};
+
+#endif

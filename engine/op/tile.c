@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/op/tile.h"
+
+/* As many accumulators as the vector registers hold beside a row of B and a broadcast value;
+ * at least 8, which hides the latency of two multiply-add units. Narrow tiles have one vector
+ * per row; they need a load per multiply-add, so wide ones are better where both fit. */
+static const struct {
+    struct nt_tile wide, narrow;
+} tiles[] = {
+    {{16, 13, 2}, {16, 16, 1}}, /* 32 registers: AVX-512 */
+    {{8, 6, 2}, {8, 12, 1}},    /* 16 registers: AVX */
+    {{4, 4, 2}, {4, 8, 1}},     /* 16 registers, separate multiply and add: SSE */
+};
+#define NARROW_COST 1.2
+
+int64_t nt_divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+int nt_tile_columns(const struct nt_tile *tile)
+{
+    return tile->width * tile->vectors;
+}
+
+static int64_t padded(const struct nt_tile *tile, int64_t columns)
+{
+    int nr = nt_tile_columns(tile);
+    return nt_divide_up(columns, nr) * nr;
+}
+
+struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns)
+{
+    unsigned width = nt_device_get_info(dev)->vector_width;
+    int i = width >= 16 ? 0 : width >= 8 ? 1 : 2;
+    const struct nt_tile *wide = &tiles[i].wide, *narrow = &tiles[i].narrow;
+    double narrow_cost = NARROW_COST * (double)padded(narrow, columns);
+    return narrow_cost < (double)padded(wide, columns) ? *narrow : *wide;
+}
+
+void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile)
+{
+    nt_launch_define(launch, "NT_VW", "%d", tile->width);
+    nt_launch_define(launch, "NT_MR", "%d", tile->rows);
+    nt_launch_define(launch, "NT_NV", "%d", tile->vectors);
+}
+
+bool nt_tile_conflicts(int64_t step)
+{
+    return step % 512 == 0; /* 2 KiB: 14 rows on two of 64 sets of eight lines */
+}
+
+int64_t nt_tile_pieces(const struct nt_device *dev)
+{
+    return 4 * (int64_t)nt_device_get_info(dev)->compute_units;
+}

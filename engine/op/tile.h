@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The register tile of a device's CPU kernels (cl/tile.clh). Private to engine/.
+ */
+#ifndef NT_ENGINE_OP_TILE_H
+#define NT_ENGINE_OP_TILE_H
+
+#include "engine/launch.h"
+
+struct nt_tile {
+    int width;   /* NT_VW: floats of a vector */
+    int rows;    /* NT_MR */
+    int vectors; /* NT_NV: vectors of a row */
+};
+
+/* The tile that wastes least on outputs of `columns` channels. */
+struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns);
+
+/* Floats of a row. */
+int nt_tile_columns(const struct nt_tile *tile);
+
+void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile);
+
+/* Whether rows this many floats apart fall on few sets of a first-level cache. */
+bool nt_tile_conflicts(int64_t step);
+
+/* How many equal pieces of work keep all compute units busy. */
+int64_t nt_tile_pieces(const struct nt_device *dev);
+
+int64_t nt_divide_up(int64_t a, int64_t b);
+
+#endif

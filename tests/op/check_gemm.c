@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/primitives.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One product: sizes, which operands are transposed, floats between rows, the epilogue. */
+struct product {
+    int m, n, k, batch;
+    bool ta, tb;
+    int gap;
+    int epilogue; /* 0 none, 1 bias, 2 bias and relu, 3 bias, residual and relu, 4 scalar */
+};
+
+static bool small(void)
+{
+    return getenv("NT_SMALL") != NULL;
+}
+
+/* A matrix of rows x columns, or of its transpose, at an offset of 3 elements. */
+static struct nt_tensor matrix(struct nt_tape *tape, const struct product *p, int rows, int columns,
+    bool transposed, const char *name)
+{
+    int slow = transposed ? columns : rows, fast = (transposed ? rows : columns) + p->gap;
+    struct nt_tensor t = {.dtype = NT_F32, .offset = 3, .shape = {3, {p->batch, rows, columns}}};
+    t.stride[0] = (int64_t)slow * fast;
+    t.stride[1] = transposed ? 1 : fast;
+    t.stride[2] = transposed ? fast : 1;
+    if (p->batch == 1) {
+        t.shape = (struct nt_shape){2, {rows, columns}};
+        t.stride[0] = t.stride[1];
+        t.stride[1] = t.stride[2];
+    }
+    t.buffer = nt_tape_buffer(
+        tape, NT_BUFFER_KEPT, (size_t)(3 + p->batch * slow * fast) * sizeof(float), name);
+    return t;
+}
+
+static int64_t element(const struct nt_tensor *t, int batch, int i, int j)
+{
+    int r = t->shape.rank - 2;
+    return t->offset + (r ? batch * t->stride[0] : 0) + i * t->stride[r] + j * t->stride[r + 1];
+}
+
+/* Random content of a buffer, up to the tensor's last element; also written to the device. */
+static float *random_data(struct nt_tape *tape, const struct nt_tensor *t, size_t *count)
+{
+    int64_t last = t->offset;
+    for (int i = 0; i < t->shape.rank; i++)
+        last = t->shape.dim[i] ? last + (t->shape.dim[i] - 1) * t->stride[i] : -1000000;
+    *count = last < 0 ? 0 : (size_t)last + 1;
+    float *data = malloc((*count + 1) * sizeof *data);
+    test_fill(data, *count);
+    test_ok(nt_tape_write(tape, t->buffer, 0, data, *count * sizeof *data));
+    return data;
+}
+
+static void expression(struct nt_expr *e, int kind, struct nt_epilogue *out)
+{
+    int r = nt_expr_input(e, 0), x = nt_expr_input(e, 1), y = nt_expr_input(e, 2);
+    if (kind == 4)
+        r = nt_expr_call(e, NT_FN_tanh, nt_expr_call(e, NT_FN_mul, r, x, -1), -1, -1);
+    else if (kind)
+        r = nt_expr_call(e, NT_FN_add, r, x, -1);
+    if (kind == 3)
+        r = nt_expr_call(e, NT_FN_add, r, y, -1);
+    if (kind == 2 || kind == 3)
+        r = nt_expr_call(e, NT_FN_relu, r, -1, -1);
+    out->expr = kind ? e : NULL;
+    out->term = r;
+    out->inputs = kind == 3 ? 2 : kind ? 1 : 0;
+}
+
+/* Runs twice from a poisoned C; returns its content after checking that both runs agree. */
+static float *run_twice(
+    struct nt_tape *tape, const struct nt_tensor *c, size_t count, const char *what)
+{
+    float *out[2];
+    for (int round = 0; round < 2; round++) {
+        out[round] = malloc(count * sizeof(float));
+        for (size_t i = 0; i < count; i++)
+            out[round][i] = NAN;
+        test_ok(nt_tape_write(tape, c->buffer, 0, out[round], count * sizeof(float)));
+        test_ok(nt_tape_run(tape));
+        test_ok(nt_tape_read(tape, c->buffer, 0, out[round], count * sizeof(float)));
+    }
+    ck_assert_msg(memcmp(out[0], out[1], count * sizeof(float)) == 0, "%s: two runs differ", what);
+    free(out[1]);
+    return out[0];
+}
+
+static void run_product(const char *variant, const struct product *p)
+{
+    struct nt_tape *tape;
+    char force[64], what[160];
+    snprintf(force, sizeof force, "gemm=%s", variant);
+    snprintf(what, sizeof what, "%s %dx%dx%d batch %d%s%s gap %d epilogue %d", variant, p->m, p->n,
+        p->k, p->batch, p->ta ? " At" : "", p->tb ? " Bt" : "", p->gap, p->epilogue);
+    test_ok(nt_tape_create(test_device(), &tape));
+    test_ok(nt_tape_force(tape, force));
+    struct nt_tensor a = matrix(tape, p, p->m, p->k, p->ta, "a");
+    struct nt_tensor b = matrix(tape, p, p->k, p->n, p->tb, "b");
+    struct nt_tensor c = matrix(tape, p, p->m, p->n, false, "c");
+    struct nt_tensor in[2] = {
+        {.dtype = NT_F32, .offset = 3, .shape = {1, {p->epilogue == 4 ? 1 : p->n}}, .stride = {1}}};
+    in[0].buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, (size_t)(p->n + 4) * sizeof(float), "bias");
+    in[1] = matrix(tape, p, p->m, p->n, false, "residual");
+    struct nt_expr *e = nt_expr_create();
+    struct nt_epilogue epilogue = {.in = in};
+    expression(e, p->epilogue, &epilogue);
+    ck_assert(nt_epilogue_fits(&c, epilogue.inputs, in));
+    test_ok(nt_gemm(tape, &a, &b, &c, &epilogue));
+    test_ok(nt_tape_plan(tape, NULL));
+    test_ok(nt_tape_build(tape));
+
+    size_t na, nb, nc, n0, n1;
+    float *ha = random_data(tape, &a, &na), *hb = random_data(tape, &b, &nb);
+    float *h0 = random_data(tape, &in[0], &n0), *h1 = random_data(tape, &in[1], &n1);
+    free(random_data(tape, &c, &nc));
+    float *hc = run_twice(tape, &c, nc, what);
+
+    size_t count = (size_t)p->batch * p->m * p->n, next = 0, strays = 0;
+    double *want = malloc(count * sizeof *want);
+    float *got = malloc(count * sizeof *got);
+    for (int t = 0; t < p->batch; t++)
+        for (int i = 0; i < p->m; i++)
+            for (int j = 0; j < p->n; j++) {
+                double sum = 0;
+                for (int k = 0; k < p->k; k++)
+                    sum += (double)ha[element(&a, t, i, k)] * hb[element(&b, t, k, j)];
+                double value[3] = {
+                    sum, h0[3 + (p->epilogue == 4 ? 0 : j)], h1[element(&in[1], t, i, j)]};
+                want[next] = p->epilogue ? nt_expr_evaluate(e, epilogue.term, value) : sum;
+                got[next++] = hc[element(&c, t, i, j)];
+                hc[element(&c, t, i, j)] = NAN;
+            }
+    for (size_t i = 0; i < nc; i++)
+        strays += !isnan(hc[i]);
+    ck_assert_msg(strays == 0, "%s: %zu elements outside C were written", what, strays);
+    /* The errors of k rounded products add up like a random walk; 16-fold for the worst. */
+    test_close(what, count, got, want, 16 * 6e-8 * sqrt(p->k + 1.0));
+    nt_tape_destroy(tape);
+    nt_expr_destroy(e);
+    free(ha), free(hb), free(hc), free(h0), free(h1), free(want), free(got);
+}
+
+static int any_size(void)
+{
+    static const int sizes[] = {
+        1, 2, 3, 6, 10, 13, 14, 15, 16, 17, 28, 31, 32, 33, 64, 65, 84, 96, 120};
+    int last = (int)(sizeof sizes / sizeof *sizes) - 1;
+    return sizes[test_int(0, small() ? 9 : last)];
+}
+
+static void each_variant(void (*run)(const char *variant))
+{
+    const char *names[8];
+    int count = nt_variants(test_device(), "gemm", 8, names);
+    ck_assert_int_gt(count, 0);
+    for (int i = 0; i < count; i++)
+        run(names[i]);
+}
+
+static void random_products(const char *variant)
+{
+    for (int i = 0; i < (small() ? 6 : 60); i++) {
+        struct product p = {any_size(), any_size(), any_size(), i % 5 == 4 ? 3 : 1, i & 1,
+            (i >> 1) & 1, i % 3 == 0 ? test_int(1, 5) : 0, i / 4 % 5};
+        run_product(variant, &p);
+    }
+}
+
+START_TEST(random_sizes)
+{
+    each_variant(random_products);
+}
+END_TEST
+
+static void long_products(const char *variant)
+{
+    static const struct product list[] = {
+        {30, 50, 1000, 1, false, false, 0, 3}, {30, 50, 1000, 1, true, false, 0, 2},
+        {29, 10, 1024, 1, false, true, 0, 0}, {100, 150, 512, 1, false, false, 0, 1},
+        {200, 130, 70, 1, true, true, 0, 0}, {1, 1, 2000, 1, false, true, 0, 4},
+        {64, 10, 0, 1, false, false, 0, 1},
+        {70, 70, 400, 1, false, false, 112, 2}, /* rows of 512 floats */
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (!small() || list[i].m * list[i].n <= 640)
+            run_product(variant, &list[i]);
+}
+
+START_TEST(long_sums_and_wide_rows)
+{
+    each_variant(long_products);
+}
+END_TEST
+
+static void in_place(const char *variant)
+{
+    struct nt_tape *tape;
+    enum { M = 20, N = 40, K = 900 };
+    float *a = malloc(M * K * sizeof *a), *b = malloc(K * N * sizeof *b), c[M * N], got[M * N];
+    double want[M * N];
+    char force[64];
+    snprintf(force, sizeof force, "gemm=%s", variant);
+    test_fill(a, M * K);
+    test_fill(b, K * N);
+    test_fill(c, M * N);
+    test_ok(nt_tape_create(test_device(), &tape));
+    test_ok(nt_tape_force(tape, force));
+    struct nt_shape sa = {2, {M, K}}, sb = {2, {K, N}}, sc = {2, {M, N}};
+    int32_t ba = nt_tape_buffer(tape, NT_BUFFER_KEPT, M * K * sizeof *a, "a");
+    int32_t bb = nt_tape_buffer(tape, NT_BUFFER_KEPT, K * N * sizeof *b, "b");
+    int32_t bc = nt_tape_buffer(tape, NT_BUFFER_KEPT, sizeof c, "c");
+    struct nt_tensor ta = nt_tensor_make(ba, NT_F32, &sa, NT_ROW_MAJOR);
+    struct nt_tensor tb = nt_tensor_make(bb, NT_F32, &sb, NT_ROW_MAJOR);
+    struct nt_tensor tc = nt_tensor_make(bc, NT_F32, &sc, NT_ROW_MAJOR);
+    struct nt_expr *e = nt_expr_create();
+    int sum = nt_expr_call(e, NT_FN_add, nt_expr_input(e, 0), nt_expr_input(e, 1), -1);
+    struct nt_epilogue epilogue = {e, sum, 1, &tc};
+    test_ok(nt_gemm(tape, &ta, &tb, &tc, &epilogue));
+    test_ok(nt_tape_plan(tape, NULL));
+    test_ok(nt_tape_build(tape));
+    test_ok(nt_tape_write(tape, ba, 0, a, M * K * sizeof *a));
+    test_ok(nt_tape_write(tape, bb, 0, b, K * N * sizeof *b));
+    test_ok(nt_tape_write(tape, bc, 0, c, sizeof c));
+    test_ok(nt_tape_run(tape));
+    test_ok(nt_tape_read(tape, bc, 0, got, sizeof got));
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < N; j++) {
+            want[i * N + j] = c[i * N + j];
+            for (int k = 0; k < K; k++)
+                want[i * N + j] += (double)a[i * K + k] * b[k * N + j];
+        }
+    test_close("C = A B + C", M * N, got, want, 16 * 6e-8 * sqrt(K));
+    nt_tape_destroy(tape);
+    nt_expr_destroy(e);
+    free(a), free(b);
+}
+
+START_TEST(the_residual_may_be_the_output)
+{
+    each_variant(in_place);
+}
+END_TEST
+
+START_TEST(wrong_shapes_are_told)
+{
+    struct nt_tape *tape;
+    test_ok(nt_tape_create(test_device(), &tape));
+    int32_t buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, 4096, "b");
+    struct nt_shape s23 = {2, {2, 3}}, s34 = {2, {3, 4}}, s24 = {2, {2, 4}}, s4 = {1, {4}};
+    struct nt_tensor a = nt_tensor_make(buffer, NT_F32, &s23, NT_ROW_MAJOR);
+    struct nt_tensor b = nt_tensor_make(buffer, NT_F32, &s34, NT_ROW_MAJOR);
+    struct nt_tensor c = nt_tensor_make(buffer, NT_F32, &s24, NT_ROW_MAJOR);
+    struct nt_tensor v = nt_tensor_make(buffer, NT_F32, &s4, NT_ROW_MAJOR);
+    test_fails(nt_gemm(tape, &a, &a, &c, NULL), NT_ERR_SHAPE, "gemm: A 2x3, B 2x3, C 2x4: must be");
+    test_fails(nt_gemm(tape, &a, &v, &c, NULL), NT_ERR_SHAPE, "rank 2");
+    struct nt_tensor odd = b;
+    odd.stride[0] = 8;
+    odd.stride[1] = 2;
+    test_fails(nt_gemm(tape, &a, &odd, &c, NULL), NT_ERR_SHAPE, "B must have stride 1");
+    odd = c;
+    odd.stride[0] = 1;
+    odd.stride[1] = 2;
+    test_fails(nt_gemm(tape, &a, &b, &odd, NULL), NT_ERR_SHAPE, "C must have stride 1");
+    odd = a;
+    odd.dtype = NT_I32;
+    test_fails(nt_gemm(tape, &odd, &b, &c, NULL), NT_ERR_ARGUMENT, "float32");
+    struct nt_expr *e = nt_expr_create();
+    int sum = nt_expr_call(e, NT_FN_add, nt_expr_input(e, 0), nt_expr_input(e, 1), -1);
+    struct nt_epilogue epilogue = {e, sum, 1, &a};
+    ck_assert(!nt_epilogue_fits(&c, 1, &a));
+    test_fails(nt_gemm(tape, &a, &b, &c, &epilogue), NT_ERR_SHAPE, "epilogue operand 0");
+    nt_expr_destroy(e);
+    test_ok(nt_tape_force(tape, "gemm=warp"));
+    test_fails(nt_gemm(tape, &a, &b, &c, NULL), NT_ERR_ARGUMENT, "variant \"warp\"");
+    nt_tape_destroy(tape);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gemm");
+    TCase *tcase = tcase_create("gemm");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, random_sizes);
+    tcase_add_test(tcase, long_sums_and_wide_rows);
+    tcase_add_test(tcase, the_residual_may_be_the_output);
+    tcase_add_test(tcase, wrong_shapes_are_told);
+    suite_add_tcase(suite, tcase);
+    return test_main(suite);
+}
