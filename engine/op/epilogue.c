@@ -8,19 +8,15 @@
 
 enum operand { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_BAD };
 
-/* The dimension along which out's elements lie one by one. */
-static int fastest_dimension(const struct nt_tensor *out)
+/* The dimension along which the kernels count channels: C of N,C,H,W, columns of a matrix. */
+static int channel_dimension(const struct nt_tensor *out)
 {
-    int best = out->shape.rank - 1;
-    for (int i = 0; i < out->shape.rank; i++)
-        if (out->stride[i] == 1 && (out->stride[best] != 1 || out->shape.dim[i] > 1))
-            best = i;
-    return best;
+    return out->shape.rank == 4 ? 1 : out->shape.rank - 1;
 }
 
 static enum operand operand_kind(const struct nt_tensor *out, const struct nt_tensor *in)
 {
-    int fastest = fastest_dimension(out), lead = out->shape.rank - in->shape.rank;
+    int fast = channel_dimension(out), lead = out->shape.rank - in->shape.rank;
     bool full = lead == 0, channel = true, scalar = true;
     if (lead < 0 || in->dtype != NT_F32)
         return OPERAND_BAD;
@@ -33,7 +29,7 @@ static enum operand operand_kind(const struct nt_tensor *out, const struct nt_te
         if (want == 1)
             continue;
         full &= step == out->stride[i];
-        channel &= step == (i == fastest);
+        channel &= step == (i == fast);
         scalar &= step == 0;
     }
     return scalar ? OPERAND_SCALAR : channel ? OPERAND_CHANNEL : full ? OPERAND_FULL : OPERAND_BAD;

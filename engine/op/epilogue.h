@@ -18,8 +18,7 @@
 #include "engine/launch.h"
 #include "engine/primitives.h"
 
-/* Fails with NT_ERR_SHAPE when an operand breaks the rule. fastest: the output's dimension of
- * stride 1. epilogue may be NULL. */
+/* Fails with NT_ERR_SHAPE when an operand breaks the rule. epilogue may be NULL. */
 enum nt_status nt_epilogue_check(struct nt_tape *tape, const char *primitive,
     const struct nt_tensor *out, const struct nt_epilogue *epilogue);
 
