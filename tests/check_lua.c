@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "frontend/graph.h"
 #include "frontend/lua.h"
@@ -151,8 +151,7 @@ START_TEST(limits_end_a_definition)
     static const char *const memory = PATH ": definition: uses more than 64 MiB of memory";
     fails("while true do end", instructions);
     fails("local function f() return f() end f()", instructions);
-    fails("for i = 1, 1e9 do local t = {} end", instructions);
-    fails("for i = 1, 1e9 do local s = ('x'):rep(100) .. i end", instructions);
+    fails("while true do local s = ('x'):rep(1e6) end", instructions);
     fails("local s = ('a'):rep(5000); s:find(('a-'):rep(8) .. 'b')", instructions);
     fails("local s = ('a'):rep(1e6); s:find(('a'):rep(5e5) .. 'b', 1, true)", instructions);
     fails("local s = ('a'):rep(9000); s:gsub('.-b', '')", instructions);
@@ -172,7 +171,7 @@ START_TEST(limits_end_a_definition)
     fails("local function f() return 1 + f() end f()", memory);
     ck_assert_int_ne(build("local function f() return scope('a', f) end f()"), NT_OK);
     ck_assert_int_ne(build("local function f() return ('a'):gsub('a', f) end f()"), NT_OK);
-    fails("local t = {}; t[0/0] = 1", PATH ":1: index is NaN");
+    fails("local t = {}; t[0/0] = 1", PATH ":1: table index is NaN");
 }
 END_TEST
 
@@ -491,8 +490,9 @@ START_TEST(damaged_definitions_only_fail)
         "zoo/linear.lua", "zoo/perceptron/perceptron.lua"};
     static const char letters[] = "(){}[]\"'=,.:-+*/^#0129 \nendxforwhile\0\x1b\xff";
     static char whole[1 << 16], text[1 << 16];
-    int passed = 0;
-    for (int round = 0; round < 3000; round++) {
+    int passed = 0, round = 0;
+    clock_t end = clock() + 4 * CLOCKS_PER_SEC;
+    for (; round < 3000 && clock() < end; round++) {
         size_t length = read_zoo(names[round % 5], whole, sizeof whole);
         memcpy(text, whole, length);
         for (int edits = test_int(1, 4); edits > 0; edits--) {
@@ -510,7 +510,7 @@ START_TEST(damaged_definitions_only_fail)
         }
         passed += build_bytes(text, length) == NT_OK;
     }
-    printf("%d of 3000 damaged definitions still build\n", passed);
+    printf("%d of %d damaged definitions still build\n", passed, round);
 }
 END_TEST
 
