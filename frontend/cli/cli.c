@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/cli/cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/device.h"
+#include "engine/profile.h"
+#include "frontend/progress.h"
+#include "frontend/trainer.h"
+
+volatile sig_atomic_t cli_stop;
+
+static void on_signal(int signal)
+{
+    if (cli_stop)
+        _exit(CLI_INTERRUPTED);
+    cli_stop = 1;
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void on_log(void *user, enum nt_log_level level, const char *text)
+{
+    struct cli *cli = user;
+    if (level == NT_LOG_DEBUG && !getenv("NEUTRA_DEBUG"))
+        return;
+    nt_progress_clear(cli->progress);
+    fprintf(stderr, "%s%s\n", level == NT_LOG_WARNING ? "warning: " : "", text);
+}
+
+int cli_fail(struct cli *cli, enum nt_status status)
+{
+    nt_progress_clear(cli->progress);
+    fprintf(stderr, "neutra: %s\n", nt_error_message(cli->ctx));
+    return status == NT_ERR_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
+}
+
+int cli_usage(struct cli *cli, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("neutra: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fprintf(stderr, "\n`neutra %s --help` explains the options\n", cli->command->name);
+    va_end(ap);
+    return CLI_USAGE;
+}
+
+void cli_note(struct cli *cli, const char *fmt, ...)
+{
+    char text[4096];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    nt_progress_clear(cli->progress);
+    fprintf(stderr, "%s\n", text);
+}
+
+int cli_print_json(struct cli *cli, json_t *document)
+{
+    if (!document)
+        return cli_fail(cli, nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory for the JSON document"));
+    json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(document);
+    return CLI_DONE;
+}
+
+const char *cli_bytes(double bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    for (; bytes >= 1024 && unit < 4; unit++)
+        bytes /= 1024;
+    snprintf(text, size, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
+static bool is_given(const struct cli *cli, const char *name)
+{
+    size_t length = strlen(name);
+    for (int i = 0; i < cli->settings.count; i++)
+        if (!strncmp(cli->settings.items[i], name, length) && cli->settings.items[i][length] == '=')
+            return true;
+    return false;
+}
+
+/* Loads the model again, with the settings of the training too. */
+static enum nt_status load_as_trained(
+    struct cli *cli, const struct nt_trainer_stored *stored, struct nt_model **model)
+{
+    int count = cli->settings.count, room = count + stored->setting_count + 1;
+    const char **settings = calloc((size_t)room, sizeof *settings);
+    if (!settings)
+        return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory for settings");
+    for (int i = 0; i < count; i++)
+        settings[i] = cli->settings.items[i];
+    for (int i = 0; i < stored->setting_count; i++) {
+        char name[128];
+        const char *pair = stored->settings[i];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(pair, "="), pair);
+        if (!is_given(cli, name))
+            settings[count++] = pair;
+    }
+    struct nt_model *again;
+    enum nt_status status = nt_model_load(cli->ctx, cli->arguments[0], count, settings, &again);
+    free(settings);
+    if (status == NT_OK) {
+        nt_model_destroy(*model);
+        *model = again;
+    }
+    return status;
+}
+
+enum nt_status cli_load_model(struct cli *cli, const char *weights, struct nt_model **model)
+{
+    enum nt_status status =
+        nt_model_load(cli->ctx, cli->arguments[0], cli->settings.count, cli->settings.items, model);
+    if (status != NT_OK || !weights || nt_model_setting_count(*model) == 0)
+        return status;
+    struct nt_trainer_stored stored;
+    if (nt_trainer_read_params(cli->ctx, weights, &stored) != NT_OK)
+        return NT_OK; /* weights alone; a broken file is reported when it is loaded */
+    if (!strcmp(stored.model, nt_model_name(*model)))
+        status = load_as_trained(cli, &stored, model);
+    nt_trainer_stored_finish(&stored);
+    if (status != NT_OK) {
+        nt_model_destroy(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+static void print_profile(struct nt_device *dev)
+{
+    struct nt_profile_row *rows;
+    int count;
+    if (nt_profile_rows(dev, false, &rows, &count) != NT_OK)
+        return;
+    fprintf(stderr, "%-32s %-10s %9s %11s %7s %9s %8s\n", "kernel", "variant", "calls", "ms",
+        "share", "GFLOP/s", "GB/s");
+    for (int i = 0; i < count; i++)
+        fprintf(stderr, "%-32s %-10s %9lld %11.2f %6.1f%% %9.1f %8.1f\n", rows[i].kernel,
+            rows[i].variant, (long long)rows[i].calls, 1e3 * rows[i].seconds, 100 * rows[i].share,
+            1e-9 * rows[i].flops_per_second, 1e-9 * rows[i].bytes_per_second);
+    free(rows);
+}
+
+enum nt_status cli_open_device(struct cli *cli, struct nt_device **dev)
+{
+    enum nt_status status = nt_device_open(cli->ctx, cli->device, dev);
+    if (status == NT_OK && (cli->profile || cli->trace))
+        status = nt_profile_enable(*dev);
+    return status;
+}
+
+void cli_close_device(struct cli *cli, struct nt_device *dev)
+{
+    if (!dev)
+        return;
+    bool wanted = cli->profile || !cli->trace;
+    if (nt_profile_enabled(dev) && wanted)
+        print_profile(dev);
+    if (cli->trace && nt_profile_trace(dev, cli->trace) != NT_OK)
+        fprintf(stderr, "neutra: %s\n", nt_error_message(cli->ctx));
+    nt_device_close(dev);
+}
+
+int cli_main(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli cli = {.command = command};
+    struct nt_context_params params = {.log = on_log, .log_user = &cli};
+    void *fields = calloc(1, command->options_size + 1);
+    if (!fields || nt_context_create(&params, &cli.ctx) != NT_OK) {
+        fprintf(stderr, "neutra: no memory\n");
+        free(fields);
+        return CLI_FAILED;
+    }
+    int status = cli_parse(&cli, fields, argc, argv);
+    if (status < 0)
+        status = command->run(&cli, fields);
+    cli_free_lists(&cli, fields);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
+        perror("neutra: standard output");
+        status = CLI_FAILED;
+    }
+    nt_context_destroy(cli.ctx);
+    free(fields);
+    return status;
+}

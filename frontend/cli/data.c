@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/cli/cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/data_info.h"
+#include "frontend/file.h"
+
+enum nt_status cli_parse_triple(
+    struct cli *cli, const char *option, const char *text, float values[3])
+{
+    const char *at = text;
+    int count = 0;
+    for (; count < 3; at++) {
+        char *end;
+        float value = strtof(at, &end);
+        if (end == at || !isfinite(value) || (*end && *end != ','))
+            break;
+        values[count++] = value;
+        at = end;
+        if (!*end)
+            break;
+    }
+    if ((count != 1 && count != 3) || *at)
+        return nt_fail(cli->ctx, NT_ERR_ARGUMENT,
+            "--%s: %s: must be a number or three of them: "
+            "0.485,0.456,0.406",
+            option, text);
+    if (count == 1)
+        values[1] = values[2] = values[0];
+    return NT_OK;
+}
+
+/* "images:DIR": pictures come in the size of the model's input. */
+static enum nt_status set_size(
+    struct cli *cli, const struct nt_model *model, struct nt_dataset_params *params)
+{
+    if (strncmp(cli->data, "images:", 7) || nt_model_input_count(model) == 0)
+        return NT_OK;
+    struct nt_model_input input = nt_model_get_input(model, 0);
+    const struct nt_shape *shape = &input.item_shape;
+    char text[128];
+    if (shape->rank != 3 || shape->dim[1] != shape->dim[2] ||
+        (shape->dim[0] != 1 && shape->dim[0] != 3))
+        return nt_fail(cli->ctx, NT_ERR_SHAPE,
+            "input %s: %s: pictures need 1 or 3 channels and a square: 3x224x224", input.name,
+            nt_shape_text(shape, text, sizeof text));
+    params->channels = (int)shape->dim[0];
+    params->image_size = (int)shape->dim[1];
+    return NT_OK;
+}
+
+/* The normalisation of the options, else the one that the weights were trained with. */
+static enum nt_status set_normalisation(
+    struct cli *cli, const char *weights, struct nt_dataset_params *params)
+{
+    struct nt_data_info info;
+    bool found;
+    size_t kind = strcspn(cli->data, ":");
+    enum nt_status status = nt_data_info_read(cli->ctx, weights, &info, &found);
+    if (status != NT_OK)
+        return status;
+    if (found && strlen(info.kind) == kind && !strncmp(cli->data, info.kind, kind)) {
+        memcpy(params->mean, info.mean, sizeof info.mean);
+        memcpy(params->deviation, info.deviation, sizeof info.deviation);
+    }
+    nt_data_info_finish(&info);
+    if (!cli->mean != !cli->deviation)
+        return nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--mean and --std: must be given together");
+    if (cli->mean)
+        status = cli_parse_triple(cli, "mean", cli->mean, params->mean);
+    if (cli->mean && status == NT_OK)
+        status = cli_parse_triple(cli, "std", cli->deviation, params->deviation);
+    return status;
+}
+
+enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, const char *weights,
+    const struct nt_dataset_params *params, struct nt_dataset **out)
+{
+    struct nt_dataset_params p = *params;
+    p.data_dir = cli->data_dir;
+    enum nt_status status = set_size(cli, model, &p);
+    if (status == NT_OK)
+        status = set_normalisation(cli, weights, &p);
+    return status == NT_OK ? nt_dataset_open(cli->ctx, cli->data, &p, out) : status;
+}
+
+bool cli_data_has_parts(const char *spec)
+{
+    char path[4096];
+    if (!strncmp(spec, "npy:", 4))
+        return false;
+    if (strncmp(spec, "images:", 7))
+        return true;
+    return (size_t)snprintf(path, sizeof path, "%s/train", spec + 7) < sizeof path &&
+           nt_file_is_folder(path);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/cli/cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/evaluate.h"
+#include "frontend/progress.h"
+
+struct options {
+    const char *weights;
+    int part;
+    int64_t batch;
+    bool confusion;
+    double validation;
+    int64_t seed;
+};
+
+static const struct cli_option options[] = {
+    {"weights", CLI_TEXT, offsetof(struct options, weights), "FILE",
+        "safetensors file, such as runs/MODEL/best.safetensors"},
+    {"part", CLI_CHOICE, offsetof(struct options, part), "train|validation|test",
+        "which part of the data (default test; everything where there are no parts)"},
+    {"validation", CLI_REAL, offsetof(struct options, validation), "SHARE",
+        "with part validation: the share that was set aside", 0, 0.99},
+    {"seed", CLI_INT, offsetof(struct options, seed), "N",
+        "with part validation: the seed of the training (default 1)", 0, 9e18},
+    {"batch", CLI_INT, offsetof(struct options, batch), "B", "items per run (default 64)", 1, 1e9},
+    {"confusion", CLI_FLAG, offsetof(struct options, confusion), NULL,
+        "print how often each class was taken for each other"},
+    {0},
+};
+
+#define CLASSES_SHOWN 40 /* longer tables of classes are left out of the text */
+
+/* What is counted while items pass. */
+struct work {
+    struct cli *cli;
+    const struct nt_dataset_info *info;
+    int classes;
+    int64_t *confusion; /* classes x classes: true, predicted */
+};
+
+static void on_item(void *user, const struct nt_prediction *p)
+{
+    struct work *w = user;
+    int best = 0;
+    for (int i = 1; i < p->count; i++)
+        if (p->scores[i] > p->scores[best])
+            best = i;
+    if (p->target >= 0 && p->target < w->classes && best < w->classes)
+        w->confusion[(int64_t)p->target * w->classes + best]++;
+}
+
+static void on_progress(void *user, int64_t done, int64_t count)
+{
+    struct work *w = user;
+    if (nt_progress_due(w->cli->progress))
+        nt_progress_show(w->cli->progress, "evaluating", (double)done / (double)count, 0, NULL);
+}
+
+static const char *class_name(const struct work *w, int index, char *text, size_t size)
+{
+    if (w->info->class_names && index < w->info->classes)
+        return w->info->class_names[index];
+    snprintf(text, size, "class %d", index);
+    return text;
+}
+
+static int64_t row_sum(const struct work *w, int row)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < w->classes; i++)
+        sum += w->confusion[(int64_t)row * w->classes + i];
+    return sum;
+}
+
+/* The other class that one is most often taken for, -1: none. */
+static int rival_of(const struct work *w, int row)
+{
+    int best = -1;
+    const int64_t *counts = w->confusion + (int64_t)row * w->classes;
+    for (int i = 0; i < w->classes; i++)
+        if (i != row && counts[i] > (best < 0 ? 0 : counts[best]))
+            best = i;
+    return best;
+}
+
+static void print_classes(const struct work *w)
+{
+    static const char *const heads[] = {"class", "items", "accuracy", "most often taken for"};
+    struct cli_table *table = cli_table_create("lrrl", heads);
+    char text[32];
+    for (int i = 0; i < w->classes; i++) {
+        int64_t items = row_sum(w, i), right = w->confusion[(int64_t)i * w->classes + i];
+        int rival = rival_of(w, i);
+        cli_table_cell(table, "%s", class_name(w, i, text, sizeof text));
+        cli_table_cell(table, "%lld", (long long)items);
+        if (items > 0)
+            cli_table_cell(table, "%.1f %%", 100.0 * (double)right / (double)items);
+        else
+            cli_table_cell(table, "-");
+        if (rival >= 0)
+            cli_table_cell(table, "%s (%lld)", class_name(w, rival, text, sizeof text),
+                (long long)w->confusion[(int64_t)i * w->classes + rival]);
+        else
+            cli_table_cell(table, "%s", "");
+    }
+    putchar('\n');
+    cli_table_print(table);
+}
+
+static void print_confusion(const struct work *w)
+{
+    char text[32];
+    printf("\ntrue class by row, predicted class by column:\n");
+    for (int i = 0; i < w->classes; i++) {
+        for (int j = 0; j < w->classes; j++)
+            printf("%6lld", (long long)w->confusion[(int64_t)i * w->classes + j]);
+        printf("  %s\n", class_name(w, i, text, sizeof text));
+    }
+}
+
+static void print_text(const struct work *w, const struct options *o, const struct nt_evaluation *e)
+{
+    printf("loss      %.6g\n", e->loss);
+    if (!isnan(e->accuracy))
+        printf("accuracy  %.2f %%\n", 100 * e->accuracy);
+    printf("items     %lld\n", (long long)e->items);
+    if (e->unreadable)
+        printf("left out  %lld unreadable\n", (long long)e->unreadable);
+    printf("seconds   %.3f\n", e->seconds);
+    if (isnan(e->accuracy))
+        return;
+    if (w->classes <= CLASSES_SHOWN)
+        print_classes(w);
+    if (o->confusion)
+        print_confusion(w);
+}
+
+static json_t *list_classes(const struct work *w)
+{
+    json_t *list = json_array();
+    char text[32];
+    for (int i = 0; i < w->classes; i++) {
+        int64_t items = row_sum(w, i), right = w->confusion[(int64_t)i * w->classes + i];
+        json_t *row = json_array();
+        for (int j = 0; j < w->classes; j++)
+            json_array_append_new(row, json_integer(w->confusion[(int64_t)i * w->classes + j]));
+        json_array_append_new(list,
+            json_pack("{ss sI so so}", "name", class_name(w, i, text, sizeof text), "items",
+                (json_int_t)items, "accuracy",
+                items ? json_real((double)right / (double)items) : json_null(), "predicted", row));
+    }
+    return list;
+}
+
+static int print_json(const struct work *w, const struct nt_evaluation *e)
+{
+    json_t *json = json_pack("{sf sI sI sf}", "loss", e->loss, "items", (json_int_t)e->items,
+        "unreadable", (json_int_t)e->unreadable, "seconds", e->seconds);
+    if (!isnan(e->accuracy)) {
+        json_object_set_new(json, "accuracy", json_real(e->accuracy));
+        json_object_set_new(json, "classes", list_classes(w));
+    }
+    return cli_print_json(w->cli, json);
+}
+
+/* All that a run has open. */
+struct opened {
+    struct nt_model *model;
+    struct nt_device *dev;
+    struct nt_dataset *data;
+    struct nt_weights *weights;
+    struct nt_evaluator *evaluator;
+};
+
+static enum nt_status set_up(struct work *w, const struct options *o, struct opened *x)
+{
+    struct cli *cli = w->cli;
+    struct nt_dataset_params data = {
+        .split = o->part == CLI_UNSET_CHOICE ? NT_SPLIT_TEST : (enum nt_split)o->part,
+        .augment = NT_AUGMENT_NONE,
+        .seed = o->seed == CLI_UNSET_INT ? 1 : (uint64_t)o->seed,
+        .validation_share = isnan(o->validation) ? 0 : o->validation};
+    enum nt_status status = cli_load_model(cli, o->weights, &x->model);
+    if (status == NT_OK)
+        status = cli_open_data(cli, x->model, o->weights, &data, &x->data);
+    if (status == NT_OK)
+        status = cli_open_device(cli, &x->dev);
+    if (status == NT_OK)
+        status = nt_weights_create(x->dev, x->model, 0, 0, &x->weights);
+    if (status == NT_OK)
+        status = nt_weights_load(x->weights, o->weights);
+    if (status != NT_OK)
+        return status;
+    w->info = nt_dataset_get_info(x->data);
+    w->classes = w->info->classes;
+    size_t cells = (size_t)w->classes * (size_t)w->classes;
+    w->confusion = calloc(cells + 1, sizeof *w->confusion);
+    if (!w->confusion)
+        return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory to count %d classes", w->classes);
+    const struct nt_evaluator_params params = {
+        .batch = o->batch == CLI_UNSET_INT ? 0 : o->batch,
+        .workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers,
+        .stop = &cli_stop,
+        .each = w->classes ? on_item : NULL,
+        .progress = on_progress,
+        .user = w,
+    };
+    return nt_evaluator_create(x->dev, x->model, x->weights, x->data, &params, &x->evaluator);
+}
+
+static int eval(struct work *w, const struct options *o, struct opened *x)
+{
+    struct cli *cli = w->cli;
+    struct nt_evaluation result;
+    enum nt_status status = set_up(w, o, x);
+    if (status == NT_OK) {
+        const struct nt_progress_params progress = {.file = stderr};
+        cli->progress = nt_progress_create(&progress);
+        status = nt_evaluate(x->evaluator, &result);
+        nt_progress_destroy(cli->progress);
+        cli->progress = NULL;
+    }
+    if (status == NT_OK && !isfinite(result.loss))
+        status = nt_fail(cli->ctx, NT_ERR_NUMERIC, "%s: the loss is %g: the weights are not usable",
+            o->weights, result.loss);
+    if (status != NT_OK)
+        return cli_fail(cli, status);
+    if (cli->json)
+        return print_json(w, &result);
+    print_text(w, o, &result);
+    return CLI_DONE;
+}
+
+static int run(struct cli *cli, void *fields)
+{
+    const struct options *o = fields;
+    if (!o->weights)
+        return cli_usage(cli, "--weights: is missing: --weights runs/MODEL/best.safetensors");
+    if (!cli->data)
+        return cli_usage(cli, "--data: is missing: --data fashion-mnist, --data images:DIR, ...");
+    cli_catch_signals();
+    struct work work = {.cli = cli};
+    struct opened opened = {0};
+    int code = eval(&work, o, &opened);
+    nt_evaluator_destroy(opened.evaluator);
+    nt_weights_destroy(opened.weights);
+    nt_dataset_close(opened.data);
+    cli_close_device(cli, opened.dev);
+    nt_model_destroy(opened.model);
+    free(work.confusion);
+    return code;
+}
+
+const struct cli_command cli_eval = {
+    .name = "eval",
+    .arguments = "MODEL --weights FILE --data SPEC [OPTION]...",
+    .summary = "Measure a trained model's loss and accuracy on data.",
+    .shared = CLI_HAS_DATA | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
+    .options = options,
+    .options_size = sizeof(struct options),
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .run = run,
+};

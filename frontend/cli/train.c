@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/cli/cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/device.h"
+#include "frontend/file.h"
+#include "frontend/progress.h"
+#include "frontend/trainer.h"
+
+struct options {
+    int64_t epochs, steps, batch, warmup, step_size, seed, save_every, log_every;
+    int optimizer, schedule, augment;
+    double lr, momentum, weight_decay, beta1, beta2, epsilon, gamma, power, validation;
+    bool nesterov, no_shuffle;
+    const char *weights, *out, *resume;
+};
+
+#define AT(field) offsetof(struct options, field)
+#define MANY 1e15
+
+static const struct cli_option options[] = {
+    {"epochs", CLI_INT, AT(epochs), "E", "passes over the training data (default 10)", 1, MANY},
+    {"steps", CLI_INT, AT(steps), "S", "end after S batches instead", 1, MANY},
+    {"batch", CLI_INT, AT(batch), "B", "items per step (default 64)", 1, 1e9},
+    {"optimizer", CLI_CHOICE, AT(optimizer), "sgd|adam|adamw", "(default sgd)"},
+    {"lr", CLI_REAL, AT(lr), "R", "learning rate (default 0.05 for sgd, 0.001 for adam and adamw)",
+        1e-30, 1e6},
+    {"momentum", CLI_REAL, AT(momentum), "M", "of sgd (default 0)", 0, 1},
+    {"nesterov", CLI_FLAG, AT(nesterov), NULL, "Nesterov's momentum"},
+    {"weight-decay", CLI_REAL, AT(weight_decay), "D",
+        "added to the gradient; decoupled in adamw (default 0)", 0, 1e6},
+    {"beta1", CLI_REAL, AT(beta1), "R", "of adam and adamw (default 0.9)", 1e-9, 1},
+    {"beta2", CLI_REAL, AT(beta2), "R", "of adam and adamw (default 0.999)", 1e-9, 1},
+    {"epsilon", CLI_REAL, AT(epsilon), "R", "of adam and adamw (default 1e-8)", 1e-30, 1},
+    {"schedule", CLI_CHOICE, AT(schedule), "constant|step|cosine|poly",
+        "of the learning rate (default constant)"},
+    {"warmup", CLI_INT, AT(warmup), "S", "steps in which the rate rises from 0 (default 0)", 0,
+        MANY},
+    {"step-size", CLI_INT, AT(step_size), "E",
+        "schedule step: epochs between drops (default a third of them)", 1, MANY},
+    {"gamma", CLI_REAL, AT(gamma), "R", "schedule step: factor of a drop (default 0.1)", 1e-9, 1},
+    {"power", CLI_REAL, AT(power), "R", "schedule poly: exponent (default 1)", 1e-9, 100},
+    {"validation", CLI_REAL, AT(validation), "SHARE",
+        "evaluate on this share of the training data, set aside (default: on the test part; 0.1 "
+        "where there is none)",
+        0, 0.99},
+    {"augment", CLI_CHOICE, AT(augment), "auto|none|flip|crop|both",
+        "random changes to training pictures (default auto: both for images:)"},
+    {"weights", CLI_TEXT, AT(weights), "FILE", "start from these weights"},
+    {"seed", CLI_INT, AT(seed), "N",
+        "of weights and order: the same seed, the same result "
+        "(default 1)",
+        0, 9e18},
+    {"no-shuffle", CLI_FLAG, AT(no_shuffle), NULL, "the data in their own order"},
+    {"save-every", CLI_INT, AT(save_every), "S", "a checkpoint every S steps too", 1, MANY},
+    {"log-every", CLI_INT, AT(log_every), "S",
+        "steps between lines of metrics.jsonl (default: about 200 lines)", 1, MANY},
+    {"out", CLI_TEXT, AT(out), "DIR", "where results go (default runs/MODEL)"},
+    {"resume", CLI_TEXT, AT(resume), "DIR",
+        "go on from DIR/last.safetensors with the options of then; --epochs may be raised"},
+    {0},
+};
+
+/* All that a run has open. */
+struct work {
+    struct cli *cli;
+    const struct options *options;
+    struct nt_trainer_params params;
+    struct nt_trainer_stored stored;
+    struct nt_model *model;
+    struct nt_device *dev;
+    struct nt_dataset *train, *held_out;
+    struct nt_trainer *trainer;
+    const char *held_out_word; /* "test" or "validation" */
+    const char *item_word;     /* "images" or "items" */
+    char checkpoint[4096], out[4096];
+};
+
+/* ---- what the user sees ---- */
+
+static int add_part(char parts[][48], int count, const char *format, double value)
+{
+    if (!isnan(value))
+        snprintf(parts[count++], 48, format, value);
+    return count;
+}
+
+static void show_live(struct work *w, const struct nt_training *t)
+{
+    char head[64], parts[6][48], eta[32];
+    const char *pointers[6];
+    if (t->evaluating) {
+        snprintf(head, sizeof head, "epoch %lld/%lld  evaluating", (long long)t->epoch,
+            (long long)t->epochs);
+        nt_progress_show(w->cli->progress, head, -1, 0, NULL);
+        return;
+    }
+    snprintf(head, sizeof head, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
+    int count = add_part(parts, 0, "loss %.4f", t->loss);
+    count = add_part(parts, count, "accuracy %.1f %%", 100 * t->accuracy);
+    snprintf(parts[count++], 48, "%.0f %s/s", t->items_per_second, w->item_word);
+    snprintf(parts[count++], 48, "ETA %s", nt_progress_time(t->remaining, eta, sizeof eta));
+    snprintf(parts[count++], 48, "step %lld/%lld", (long long)t->step, (long long)t->steps);
+    for (int i = 0; i < count; i++)
+        pointers[i] = parts[i];
+    nt_progress_show(w->cli->progress, head, t->epoch_done, count, pointers);
+}
+
+static void append(char *line, size_t size, const char *format, const char *word, double value)
+{
+    size_t at = strlen(line);
+    if (!isnan(value))
+        snprintf(line + at, size - at, format, word, value);
+}
+
+static void show_epoch(struct work *w, const struct nt_training *t)
+{
+    char line[400];
+    snprintf(line, sizeof line, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
+    append(line, sizeof line, "  %s%.4f", "loss ", t->loss);
+    append(line, sizeof line, "  %s%.1f %%", "accuracy ", 100 * t->accuracy);
+    append(line, sizeof line, "  %s loss %.4f", w->held_out_word, t->validation_loss);
+    append(
+        line, sizeof line, "  %s accuracy %.1f %%", w->held_out_word, 100 * t->validation_accuracy);
+    size_t at = strlen(line);
+    snprintf(line + at, sizeof line - at, "  %.0f %s/s%s", t->items_per_second, w->item_word,
+        t->best_epoch == t->epoch && t->epoch > 1 ? "  best so far" : "");
+    nt_progress_print(w->cli->progress, line);
+}
+
+static void on_report(void *user, const struct nt_training *t)
+{
+    struct work *w = user;
+    if (t->epoch_end)
+        show_epoch(w, t);
+    else if (nt_progress_due(w->cli->progress))
+        show_live(w, t);
+}
+
+static void introduce(struct work *w)
+{
+    const struct nt_dataset_info *train = nt_dataset_get_info(w->train);
+    const struct nt_trainer_params *p = &w->params;
+    char held_out[64] = "";
+    if (w->held_out)
+        snprintf(held_out, sizeof held_out, ", %lld for %s",
+            (long long)nt_dataset_get_info(w->held_out)->count, w->held_out_word);
+    cli_note(w->cli, "%s: %zu parameters; %lld %s for training%s; on %s", nt_model_name(w->model),
+        nt_weights_trained_elements(nt_trainer_weights(w->trainer)), (long long)train->count,
+        w->item_word, held_out, nt_device_get_info(w->dev)->name);
+    double lr = p->learning_rate != 0 ? p->learning_rate : nt_default_learning_rate(p->optimizer);
+    char more[96] = "";
+    if (p->momentum != 0)
+        snprintf(
+            more, sizeof more, ", momentum %g%s", p->momentum, p->nesterov ? " (Nesterov)" : "");
+    cli_note(w->cli, "%s, learning rate %g (%s)%s, seed %llu, into %s",
+        nt_optimizer_name(p->optimizer), lr, nt_schedule_name(p->schedule), more,
+        (unsigned long long)p->seed, p->out);
+    if (p->resume)
+        cli_note(w->cli, "goes on after step %lld", (long long)w->stored.step);
+}
+
+static json_t *real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static int print_summary(struct work *w, const struct nt_training *t, enum nt_status status)
+{
+    json_t *files = json_array();
+    static const char *const names[] = {
+        "last.safetensors", "best.safetensors", "metrics.jsonl", "curve.svg"};
+    for (int i = 0; i < 4; i++)
+        json_array_append_new(files, json_sprintf("%s/%s", w->params.out, names[i]));
+    return cli_print_json(
+        w->cli, json_pack("{ss ss sI sI so so so so so sI sf sf sb ss so}", "model",
+                    nt_model_name(w->model), "device", nt_device_get_info(w->dev)->name, "epochs",
+                    (json_int_t)t->epoch, "steps", (json_int_t)t->step, "loss", real(t->loss),
+                    "accuracy", real(t->accuracy), "val_loss", real(t->validation_loss),
+                    "val_accuracy", real(t->validation_accuracy), "best", real(t->best),
+                    "best_epoch", (json_int_t)t->best_epoch, "seconds", t->seconds,
+                    "items_per_second", t->items_per_second, "interrupted",
+                    status == NT_ERR_INTERRUPTED, "out", w->params.out, "files", files));
+}
+
+static void conclude(struct work *w, const struct nt_training *t)
+{
+    char time[32], result[160] = "";
+    const char *model = w->cli->arguments[0];
+    bool held_out = w->held_out != NULL;
+    const char *word = held_out ? w->held_out_word : "training";
+    if (t->has_accuracy && !isnan(t->best))
+        snprintf(result, sizeof result, "; best %s accuracy %.2f %% (epoch %lld)", word,
+            100 * t->best, (long long)t->best_epoch);
+    else if (!isnan(t->best))
+        snprintf(result, sizeof result, "; best %s loss %.5g (epoch %lld)", word, t->best,
+            (long long)t->best_epoch);
+    cli_note(w->cli, "%lld steps in %s%s", (long long)t->step,
+        nt_progress_time(t->seconds, time, sizeof time), result);
+    cli_note(w->cli, "%s holds best.safetensors, last.safetensors, metrics.jsonl and curve.svg",
+        w->params.out);
+    cli_note(w->cli, "next: neutra eval %s --weights %s/best.safetensors --data %s", model,
+        w->params.out, w->cli->data);
+}
+
+/* ---- from options to a trainer ---- */
+
+static void take_int(int64_t given, int64_t *value)
+{
+    if (given != CLI_UNSET_INT)
+        *value = given;
+}
+
+static void take_real(double given, double *value)
+{
+    if (!isnan(given))
+        *value = given;
+}
+
+/* Given options over the parameters of the resumed training or the defaults. */
+static void take_options(struct nt_trainer_params *p, const struct options *o)
+{
+    int64_t seed = (int64_t)p->seed;
+    take_int(o->epochs, &p->epochs);
+    take_int(o->steps, &p->steps);
+    if (o->epochs != CLI_UNSET_INT && o->steps == CLI_UNSET_INT)
+        p->steps = 0; /* a resumed training may have counted steps */
+    take_int(o->batch, &p->batch);
+    take_int(o->warmup, &p->warmup);
+    take_int(o->step_size, &p->step_size);
+    take_int(o->seed, &seed);
+    take_int(o->save_every, &p->save_every);
+    take_int(o->log_every, &p->log_every);
+    take_real(o->lr, &p->learning_rate);
+    take_real(o->momentum, &p->momentum);
+    take_real(o->weight_decay, &p->weight_decay);
+    take_real(o->beta1, &p->beta1);
+    take_real(o->beta2, &p->beta2);
+    take_real(o->epsilon, &p->epsilon);
+    take_real(o->gamma, &p->gamma);
+    take_real(o->power, &p->power);
+    take_real(o->validation, &p->validation_share);
+    if (o->optimizer != CLI_UNSET_CHOICE)
+        p->optimizer = (enum nt_optimizer)o->optimizer;
+    if (o->schedule != CLI_UNSET_CHOICE)
+        p->schedule = (enum nt_schedule_kind)o->schedule;
+    p->nesterov = p->nesterov || o->nesterov;
+    p->no_shuffle = p->no_shuffle || o->no_shuffle;
+    p->seed = (uint64_t)seed;
+    p->weights = o->weights;
+}
+
+static enum nt_status read_resumed(struct work *w)
+{
+    const char *dir = w->options->resume;
+    struct nt_context *ctx = w->cli->ctx;
+    enum nt_status status =
+        nt_file_join(ctx, w->checkpoint, sizeof w->checkpoint, dir, "last.safetensors");
+    if (status == NT_OK)
+        status = nt_trainer_read_params(ctx, w->checkpoint, &w->stored);
+    if (status != NT_OK)
+        return nt_fail_prefix(ctx, status, "--resume %s", dir);
+    w->params = w->stored.params;
+    if (!w->cli->data && *w->params.data)
+        w->cli->data = w->params.data;
+    return NT_OK;
+}
+
+static enum nt_status open_split(
+    struct work *w, enum nt_split split, double share, struct nt_dataset **out)
+{
+    static const unsigned augments[] = {NT_AUGMENT_DEFAULT, NT_AUGMENT_NONE, NT_AUGMENT_FLIP,
+        NT_AUGMENT_CROP, NT_AUGMENT_FLIP | NT_AUGMENT_CROP};
+    int augment = w->options->augment;
+    const struct nt_dataset_params params = {
+        .split = split,
+        .validation_share = share,
+        .seed = w->params.seed,
+        .augment = augments[augment == CLI_UNSET_CHOICE ? 0 : augment],
+    };
+    return cli_open_data(w->cli, w->model, w->options->resume ? w->checkpoint : NULL, &params, out);
+}
+
+#define SHARE_WITHOUT_TEST 0.1
+
+static enum nt_status open_datasets(struct work *w)
+{
+    bool given = !isnan(w->options->validation) || w->options->resume;
+    bool parts = cli_data_has_parts(w->cli->data);
+    double share = w->params.validation_share;
+    if (!given && !parts)
+        share = SHARE_WITHOUT_TEST;
+    w->params.validation_share = share;
+    bool pictures = !strncmp(w->cli->data, "images:", 7);
+    enum nt_split split = share > 0 || (parts && pictures) ? NT_SPLIT_VALIDATION : NT_SPLIT_TEST;
+    w->held_out_word = split == NT_SPLIT_TEST ? "test" : "validation";
+    enum nt_status status = open_split(w, NT_SPLIT_TRAIN, share, &w->train);
+    bool none = share == 0 && (!parts || w->options->validation == 0);
+    if (status == NT_OK && !none)
+        status = open_split(w, split, share, &w->held_out);
+    if (status == NT_OK)
+        w->item_word = nt_dataset_get_info(w->train)->item.rank == 3 ? "images" : "items";
+    return status;
+}
+
+static enum nt_status set_up(struct work *w)
+{
+    struct cli *cli = w->cli;
+    const struct options *o = w->options;
+    enum nt_status status = o->resume ? read_resumed(w) : NT_OK;
+    if (status != NT_OK)
+        return status;
+    take_options(&w->params, o);
+    status = cli_load_model(cli, o->resume ? w->checkpoint : NULL, &w->model);
+    if (status == NT_OK)
+        status = open_datasets(w);
+    if (status == NT_OK)
+        status = cli_open_device(cli, &w->dev);
+    if (status != NT_OK)
+        return status;
+    snprintf(w->out, sizeof w->out, "runs/%s", nt_model_name(w->model));
+    w->params.out = o->resume ? o->resume : o->out ? o->out : w->out;
+    w->params.resume = o->resume != NULL;
+    w->params.workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers;
+    w->params.validation = w->held_out;
+    w->params.data = cli->data;
+    w->params.stop = &cli_stop;
+    w->params.report = on_report;
+    w->params.user = w;
+    return nt_trainer_create(w->dev, w->model, w->train, &w->params, &w->trainer);
+}
+
+static int train(struct work *w)
+{
+    struct cli *cli = w->cli;
+    struct nt_training result;
+    enum nt_status status = set_up(w);
+    if (status != NT_OK)
+        return cli_fail(cli, status);
+    introduce(w);
+    const struct nt_progress_params progress = {.file = stderr};
+    cli->progress = nt_progress_create(&progress);
+    status = nt_trainer_run(w->trainer, &result);
+    nt_progress_destroy(cli->progress);
+    cli->progress = NULL;
+    int code = CLI_DONE;
+    if (status != NT_OK)
+        code = cli_fail(cli, status);
+    if (status == NT_ERR_INTERRUPTED)
+        cli_note(cli, "go on with: neutra train %s --resume %s", cli->arguments[0], w->params.out);
+    else if (status == NT_OK && w->stored.step == result.step)
+        cli_note(cli, "nothing left to do: all %lld steps are done; --epochs sets more",
+            (long long)result.step);
+    else if (status == NT_OK)
+        conclude(w, &result);
+    if (cli->json && (status == NT_OK || status == NT_ERR_INTERRUPTED))
+        print_summary(w, &result, status);
+    return code;
+}
+
+static int run(struct cli *cli, void *fields)
+{
+    const struct options *o = fields;
+    if (!cli->data && !o->resume)
+        return cli_usage(cli, "--data: is missing: --data fashion-mnist, --data images:DIR, ...");
+    if (o->resume && o->out && strcmp(o->resume, o->out))
+        return cli_usage(cli, "--out: a resumed training stays in its folder, %s", o->resume);
+    if (o->resume && o->weights)
+        return cli_usage(cli, "--weights: a resumed training has its own");
+    cli_catch_signals();
+    struct work *w = calloc(1, sizeof *w);
+    if (!w)
+        return cli_fail(cli, nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory"));
+    w->cli = cli;
+    w->options = o;
+    w->params.seed = 1;
+    int code = train(w);
+    nt_trainer_destroy(w->trainer);
+    nt_dataset_close(w->held_out);
+    nt_dataset_close(w->train);
+    cli_close_device(cli, w->dev);
+    nt_model_destroy(w->model);
+    if (w->stored.memory)
+        nt_trainer_stored_finish(&w->stored);
+    free(w);
+    return code;
+}
+
+const struct cli_command cli_train = {
+    .name = "train",
+    .arguments = "MODEL --data SPEC [OPTION]...",
+    .summary = "Train a model on data.",
+    .details =
+        "Writes DIR/last.safetensors and DIR/best.safetensors (weights, optimizer and position),\n"
+        "DIR/metrics.jsonl and DIR/curve.svg. Ctrl-C finishes the step and saves; a second one "
+        "ends\n"
+        "at once.\n\n"
+        "  neutra train zoo/lenet.lua --data fashion-mnist --epochs 5 --lr 0.01 --momentum 0.9\n"
+        "  neutra train zoo/lenet.lua --resume runs/lenet",
+    .shared = CLI_HAS_DATA | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
+    .options = options,
+    .options_size = sizeof(struct options),
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .run = run,
+};
