@@ -443,19 +443,14 @@ static enum nt_status bind(struct nt_tape *tape, struct nt_tape_launch *l)
     l->row = nt_profile_row(tape->dev->profile, l->entry, l->variant, l->label);
     if (l->call)
         return bind_call(tape, l);
-    size_t group = l->local[0] * (l->dims > 1 ? l->local[1] : 1) * (l->dims > 2 ? l->local[2] : 1);
-    size_t limit = 0;
-    cl_int code = clGetKernelWorkGroupInfo(
-        l->kernel, tape->dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof limit, &limit, NULL);
-    if (code == CL_SUCCESS && limit && group > limit)
-        return nt_fail(tape->dev->ctx, NT_ERR_UNSUPPORTED,
-            "%s: work-groups of %zu: this kernel allows at most %zu on %s", l->entry, group, limit,
-            tape->dev->info.name);
+    /* CL_KERNEL_WORK_GROUP_SIZE is not asked: rusticl gives its SIMD width there. A group too
+     * large for a kernel is refused when it is enqueued. */
     for (int a = 0; a < l->arg_count; a++) {
         const struct nt_launch_arg *arg = &l->arg[a];
-        code = arg->buffer >= 0 ? clSetKernelArg(l->kernel, (cl_uint)a, sizeof(cl_mem),
-                                      &tape->buffer[arg->buffer].mem)
-                                : clSetKernelArg(l->kernel, (cl_uint)a, arg->size, arg->value);
+        cl_int code = arg->buffer >= 0
+                          ? clSetKernelArg(l->kernel, (cl_uint)a, sizeof(cl_mem),
+                                &tape->buffer[arg->buffer].mem)
+                          : clSetKernelArg(l->kernel, (cl_uint)a, arg->size, arg->value);
         if (code != CL_SUCCESS)
             return nt_fail_cl(tape->dev->ctx, code, "%s: argument %d", l->entry, a);
     }
