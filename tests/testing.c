@@ -17,6 +17,7 @@ int test_main(Suite *suite)
     generator.key = seed ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
     printf("NT_SEED=%llu\n", (unsigned long long)generator.key);
     SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK); /* an OpenCL driver does not outlive a fork */
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
