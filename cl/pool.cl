@@ -45,18 +45,16 @@ static inline float NT_NAME(share)(int count_h, int count_w)
     return count_h > 0 && count_w > 0 ? 1.0f / ((float)count_h * (float)count_w) : 0.0f;
 }
 
-/* NT_VEC channels of one window. x and position (of the index) are those of its first tap,
- * which may lie outside; step_h and step_w lead from tap to tap. */
+/* NT_VEC channels of one window, of its taps [top, bottom) by [left, right). x and position (of
+ * the index) are those of tap 0, 0, which may lie outside; steps lead from tap to tap. */
 static inline VF NT_NAME(window)(__global const float *x, int step_h, int step_w, int position,
-    int line, int column, int2 taps_h, int2 taps_w, float share, VI *index)
+    int line, int column, int top, int bottom, int left, int right, float share, VI *index)
 {
 #if NT_MAX
     VF best = -INFINITY;
-    VI where = taps_h.x < taps_h.y && taps_w.x < taps_w.y
-                   ? position + taps_h.x * line + taps_w.x * column
-                   : -1;
-    for (int i = taps_h.x; i < taps_h.y; i++) {
-        for (int j = taps_w.x; j < taps_w.y; j++) {
+    VI where = top < bottom && left < right ? position + top * line + left * column : -1;
+    for (int i = top; i < bottom; i++) {
+        for (int j = left; j < right; j++) {
             const VF v = LOAD(x + i * step_h + j * step_w);
             const VI take = !(v <= best) & (best == best);
             best = select(best, v, take);
@@ -67,9 +65,9 @@ static inline VF NT_NAME(window)(__global const float *x, int step_h, int step_w
     return best;
 #else
     VF sum = 0;
-    for (int i = taps_h.x; i < taps_h.y; i++) {
+    for (int i = top; i < bottom; i++) {
         VF row = 0;
-        for (int j = taps_w.x; j < taps_w.y; j++)
+        for (int j = left; j < right; j++)
             row += LOAD(x + i * step_h + j * step_w);
         sum += row;
     }
@@ -77,15 +75,15 @@ static inline VF NT_NAME(window)(__global const float *x, int step_h, int step_w
 #endif
 }
 
-/* NT_VEC channels of dx at pixel (h, w), from the windows of rows [oh.x, oh.y) and columns
- * [ow.x, ow.y). */
+/* NT_VEC channels of dx at pixel (h, w), from the windows [top, bottom) by [left, right). */
 static inline VF NT_NAME(gather)(__global const float *dy, int y_h, int y_w,
-    __global const int *index, int i_h, int i_w, int h, int w, int H, int W, int2 oh, int2 ow,
-    int kh, int kw, int sh, int sw, int dh, int dw, int ph, int pw, int edge_h, int edge_w)
+    __global const int *index, int i_h, int i_w, int h, int w, int H, int W, int top, int bottom,
+    int left, int right, int kh, int kw, int sh, int sw, int dh, int dw, int ph, int pw, int edge_h,
+    int edge_w)
 {
     VF sum = 0;
-    for (int i = oh.x; i < oh.y; i++) {
-        for (int j = ow.x; j < ow.y; j++) {
+    for (int i = top; i < bottom; i++) {
+        for (int j = left; j < right; j++) {
             const VF d = LOAD(dy + i * y_h + j * y_w);
 #if NT_MAX
             const VI here = LOAD(index + i * i_h + j * i_w) == h * W + w;
@@ -114,13 +112,13 @@ NT_KERNEL_SINGLE(pool_forward_tile)
     y += y_offset;
     index += index_offset;
     while (pixel < stop) {
-        const int n = pixel / OW / OH, oh = pixel / OW % OH, first = pixel % OW;
+        const int row = pixel / OW, n = row / OH, oh = row - n * OH, first = pixel - row * OW;
         const int last = min(OW, first + stop - pixel);
         const int h0 = oh * sh - ph;
-        const int2 taps_h = pool_taps(h0, kh, dh, H);
+        const int top = pool_first_tap(h0, kh, dh), bottom = pool_end_tap(h0, kh, dh, H);
         for (int ow = first; ow < last; ow++) {
             const int w0 = ow * sw - pw;
-            const int2 taps_w = pool_taps(w0, kw, dw, W);
+            const int left = pool_first_tap(w0, kw, dw), right = pool_end_tap(w0, kw, dw, W);
             const float share = NT_MAX ? 0.0f
                                        : NT_NAME(share)(pool_count(h0, kh, dh, H, edge_h),
                                              pool_count(w0, kw, dw, W, edge_w));
@@ -131,7 +129,7 @@ NT_KERNEL_SINGLE(pool_forward_tile)
                 const int c = min(k, C - NT_VEC);
                 VI where = 0;
                 const VF value = NT_NAME(window)(from + c, dh * x_h, dw * x_w, h0 * W + w0, dh * W,
-                    dw, taps_h, taps_w, share, &where);
+                    dw, top, bottom, left, right, share, &where);
                 STORE(value, to + c);
                 if (has_index)
                     STORE(where, to_index + c);
@@ -153,28 +151,28 @@ NT_KERNEL_SINGLE(pool_backward_tile)
     index += index_offset;
     dx += dx_offset;
     while (pixel < stop) {
-        const int n = pixel / W / H, h = pixel / W % H, first = pixel % W;
+        const int row = pixel / W, n = row / H, h = row - n * H, first = pixel - row * W;
         const int last = min(W, first + stop - pixel);
-        const int2 oh =
-            (int2)(pool_first_window(h + ph, kh, dh, sh), pool_end_window(h + ph, sh, OH));
-        const int low = (kw - 1) * dw - sw;
-        int begin = pool_first_window(first + pw, kw, dw, sw), end = (first + pw) / sw + 1;
-        int next_begin = begin * sw + low + sw + 1, next_end = end * sw;
+        const int top = pool_first_window(h + ph, kh, dh, sh);
+        const int bottom = pool_end_window(h + ph, sh, OH);
+        int left = pool_first_window(first + pw, kw, dw, sw), end = (first + pw) / sw + 1;
+        int next_begin = left * sw + (kw - 1) * dw + 1, next_end = end * sw;
         for (int w = first; w < last; w++) {
             if (w + pw == next_begin) {
-                begin++;
+                left++;
                 next_begin += sw;
             }
             if (w + pw == next_end) {
                 end++;
                 next_end += sw;
             }
-            const int2 ow = (int2)(begin, min(end, OW));
+            const int right = min(end, OW);
             __global float *to = dx + n * x_n + h * x_h + w * x_w;
             for (int k = 0; k < C; k += NT_VEC) {
                 const int c = min(k, C - NT_VEC);
                 STORE(NT_NAME(gather)(dy + n * y_n + c, y_h, y_w, index + n * i_n + c, i_h, i_w, h,
-                          w, H, W, oh, ow, kh, kw, sh, sw, dh, dw, ph, pw, edge_h, edge_w),
+                          w, H, W, top, bottom, left, right, kh, kw, sh, sw, dh, dw, ph, pw, edge_h,
+                          edge_w),
                     to + c);
             }
         }
@@ -188,21 +186,22 @@ NT_KERNEL(pool_forward_group)
 (__global const float *x, int x_offset, __global float *y, int y_offset, __global int *index,
     int index_offset, STRIDES, WINDOW, int has_index)
 {
-    const int item = (int)get_global_id(0), ow = item / C, c = item % C;
+    const int item = (int)get_global_id(0), ow = item / C, c = item - ow * C;
     if (ow >= OW)
         return;
     const int w0 = ow * sw - pw;
-    const int2 taps_w = pool_taps(w0, kw, dw, W);
+    const int left = pool_first_tap(w0, kw, dw), right = pool_end_tap(w0, kw, dw, W);
     for (int n = (int)get_global_id(2); n < N; n += (int)get_global_size(2)) {
         for (int oh = (int)get_global_id(1); oh < OH; oh += (int)get_global_size(1)) {
             const int h0 = oh * sh - ph;
-            const int2 taps_h = pool_taps(h0, kh, dh, H);
+            const int top = pool_first_tap(h0, kh, dh), bottom = pool_end_tap(h0, kh, dh, H);
             const float share = NT_MAX ? 0.0f
                                        : NT_NAME(share)(pool_count(h0, kh, dh, H, edge_h),
                                              pool_count(w0, kw, dw, W, edge_w));
             int where = 0;
-            const float value = NT_NAME(window)(x + x_offset + n * x_n + h0 * x_h + w0 * x_w + c,
-                dh * x_h, dw * x_w, h0 * W + w0, dh * W, dw, taps_h, taps_w, share, &where);
+            const float value =
+                NT_NAME(window)(x + x_offset + n * x_n + h0 * x_h + w0 * x_w + c, dh * x_h,
+                    dw * x_w, h0 * W + w0, dh * W, dw, top, bottom, left, right, share, &where);
             y[y_offset + n * y_n + oh * y_h + ow * y_w + c] = value;
             if (has_index)
                 index[index_offset + n * i_n + oh * i_h + ow * i_w + c] = where;
@@ -214,18 +213,19 @@ NT_KERNEL(pool_backward_group)
 (__global const float *dy, int dy_offset, __global const int *index, int index_offset,
     __global float *dx, int dx_offset, STRIDES, WINDOW)
 {
-    const int item = (int)get_global_id(0), w = item / C, c = item % C;
+    const int item = (int)get_global_id(0), w = item / C, c = item - w * C;
     if (w >= W)
         return;
-    const int2 ow = (int2)(pool_first_window(w + pw, kw, dw, sw), pool_end_window(w + pw, sw, OW));
+    const int left = pool_first_window(w + pw, kw, dw, sw);
+    const int right = pool_end_window(w + pw, sw, OW);
     for (int n = (int)get_global_id(2); n < N; n += (int)get_global_size(2)) {
         for (int h = (int)get_global_id(1); h < H; h += (int)get_global_size(1)) {
-            const int2 oh =
-                (int2)(pool_first_window(h + ph, kh, dh, sh), pool_end_window(h + ph, sh, OH));
+            const int top = pool_first_window(h + ph, kh, dh, sh);
+            const int bottom = pool_end_window(h + ph, sh, OH);
             dx[dx_offset + n * x_n + h * x_h + w * x_w + c] =
                 NT_NAME(gather)(dy + dy_offset + n * y_n + c, y_h, y_w,
-                    index + index_offset + n * i_n + c, i_h, i_w, h, w, H, W, oh, ow, kh, kw, sh,
-                    sw, dh, dw, ph, pw, edge_h, edge_w);
+                    index + index_offset + n * i_n + c, i_h, i_w, h, w, H, W, top, bottom, left,
+                    right, kh, kw, sh, sw, dh, dw, ph, pw, edge_h, edge_w);
         }
     }
 }

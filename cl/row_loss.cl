@@ -176,8 +176,8 @@ NT_KERNEL(row_loss_backward_group)(BACKWARD)
     }
     count = row_join_sum(scratch, lanes, count);
     for (int c = lane; c < n; c += lanes)
-        to[c * dx_c] = (c == t ? -count : NT_NAME(slope)(from[c * x_c] - at + margin)) *
-                       (factor / C);
+        to[c * dx_c] =
+            (c == t ? -count : NT_NAME(slope)(from[c * x_c] - at + margin)) * (factor / C);
 #else
     const float top = row_lanes_max(scratch, lanes, from, x_c, n);
     const float inverse = 1 / row_lanes_sum_exp(scratch, lanes, from, x_c, n, top);
