@@ -22,7 +22,7 @@
 
 #include "engine/tape.h"
 
-#define NT_MAX_ARGS 40
+#define NT_MAX_ARGS 128
 
 enum nt_access { NT_ACCESS_READ = 1, NT_ACCESS_WRITE = 2, NT_ACCESS_READ_WRITE = 3 };
 

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Elementwise expressions over strided operands: rows (the outer dimensions as one index) of n
+ * elements. The host defines
+ *
+ *   NT_VEC                     elements at once
+ *   NT_OUTER                   number of outer dimensions
+ *   NT_INPUTS(X), NT_OUTPUTS(X)  X(number, kind, type) for each operand, see strided.clh
+ *   NT_EXPRESSION              statements that compute out0, ... from in0, ...
+ *
+ * map_tile: a work-group of one work-item does a block of rows (second grid dimension) and a
+ * chunk of their elements (first). map_group: a work-item does one vector; needs whole, aligned
+ * vectors. An output may be an input's own tensor: nothing is `restrict`, and every element is
+ * loaded before it is stored.
+ */
+#include "prelude.clh"
+#include "strided.clh"
+
+#define T NT_VECTOR(float, NT_VEC)
+#define C(x) ((T)(x))
+#define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_OUTER)(k, a)
+#define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
+
+#ifdef NT_TILE
+NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const int block
+    NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
+    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
+    for (int row = first; row < last; row++) {
+        NT_CAT(NT_SPLIT, NT_OUTER)(a, row)
+        NT_OUTPUTS(NT_OUT_ROW)
+        NT_INPUTS(NT_IN_ROW)
+        for (int i = begin; i < end; i += NT_VEC) {
+            const int m = end - i;
+            NT_OUTPUTS(NT_OUT_DECLARE)
+            NT_INPUTS(NT_IN_DECLARE)
+            if (m >= NT_VEC) {
+                NT_INPUTS(NT_IN_LOAD)
+            } else {
+                NT_INPUTS(NT_IN_PART)
+            }
+            NT_EXPRESSION
+            if (m >= NT_VEC) {
+                NT_OUTPUTS(NT_OUT_STORE)
+            } else {
+                NT_OUTPUTS(NT_OUT_PART)
+            }
+        }
+    }
+}
+#else
+NT_KERNEL(map_group)(const int vectors, const int count
+    NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int id = (int)get_global_id(0);
+    if (id >= count)
+        return;
+    const int row = id / vectors, i = (id - row * vectors) * NT_VEC;
+    NT_CAT(NT_SPLIT, NT_OUTER)(a, row)
+    NT_OUTPUTS(NT_OUT_ROW)
+    NT_INPUTS(NT_IN_ROW)
+    NT_OUTPUTS(NT_OUT_DECLARE)
+    NT_INPUTS(NT_IN_DECLARE)
+    NT_INPUTS(NT_IN_ALIGNED)
+    NT_EXPRESSION
+    NT_OUTPUTS(NT_OUT_ALIGNED)
+}
+#endif

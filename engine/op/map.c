@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/op/loop.h"
+#include "engine/primitives.h"
+#include "engine/text.h"
+#include "engine/variant.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const nt_map_variants[] = {"tile", "group", NULL};
+
+struct operands {
+    int outputs, inputs;
+    const struct nt_tensor *out, *in;
+    bool used[NT_MAP_INPUTS];
+};
+
+static enum nt_status check_shapes(struct nt_context *ctx, const struct operands *o)
+{
+    char text[128], other[128];
+    const struct nt_shape *shape = &o->out[0].shape;
+    nt_shape_text(shape, text, sizeof text);
+    for (int i = 0; i < o->outputs; i++) {
+        if (!nt_shape_equal(&o->out[i].shape, shape))
+            return nt_fail(ctx, NT_ERR_SHAPE, "map: output %d is %s, output 0 is %s: must be equal",
+                i, nt_shape_text(&o->out[i].shape, other, sizeof other), text);
+        for (int d = 0; d < shape->rank; d++)
+            if (shape->dim[d] > 1 && o->out[i].stride[d] == 0)
+                return nt_fail(ctx, NT_ERR_SHAPE,
+                    "map: output %d of %s repeats along dimension %d: cannot be written", i, text,
+                    d);
+    }
+    for (int i = 0; i < o->inputs; i++) {
+        struct nt_shape both;
+        if (!nt_shape_broadcast(&o->in[i].shape, shape, &both) || !nt_shape_equal(&both, shape))
+            return nt_fail(ctx, NT_ERR_SHAPE,
+                "map: input %d is %s, the output %s: must broadcast to it", i,
+                nt_shape_text(&o->in[i].shape, other, sizeof other), text);
+    }
+    return NT_OK;
+}
+
+static enum nt_status check(
+    struct nt_context *ctx, const struct nt_expr *expr, const int *terms, struct operands *o)
+{
+    if (o->outputs < 1 || o->outputs > NT_MAP_OUTPUTS)
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "map: %d outputs: must be 1 to %d", o->outputs, NT_MAP_OUTPUTS);
+    if (o->inputs < 0 || o->inputs > NT_MAP_INPUTS)
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "map: %d inputs: must be at most %d", o->inputs, NT_MAP_INPUTS);
+    for (int i = 0; i < o->outputs + o->inputs; i++) {
+        bool output = i < o->outputs;
+        enum nt_dtype dtype = output ? o->out[i].dtype : o->in[i - o->outputs].dtype;
+        if (!nt_loop_type(dtype))
+            return nt_fail(ctx, NT_ERR_UNSUPPORTED,
+                "map: %s %d is %s: must be float32, int32, uint8 or bool",
+                output ? "output" : "input", output ? i : i - o->outputs, nt_dtype_name(dtype));
+    }
+    if (!nt_loop_uses(expr, o->outputs, terms, o->inputs, o->used))
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "map: the expression is incomplete or needs more than the %d inputs given", o->inputs);
+    return check_shapes(ctx, o);
+}
+
+/* "X(0, D, f32) X(2, S, u8)" for the operands of one side. */
+static void define_list(struct nt_launch *launch, const char *name, int count,
+    const struct nt_tensor *tensors, const bool *used, const int64_t *inner, bool output)
+{
+    struct nt_text text = {0};
+    nt_text_string(&text, "");
+    for (int i = 0, k = 0; i < count; i++)
+        if (!used || used[i])
+            nt_text_format(&text, "X(%d, %s, %s) ", i, nt_loop_kind(inner[k++], output),
+                nt_loop_type(tensors[i].dtype));
+    nt_launch_define(launch, name, "%s", text.data ? text.data : "");
+    if (text.failed && launch->status == NT_OK)
+        launch->status = NT_ERR_MEMORY;
+    free(text.data);
+}
+
+static void add_operand(struct nt_launch *launch, const struct nt_tensor *tensor,
+    enum nt_access access, const struct nt_loop *outer, int operand, int64_t inner)
+{
+    nt_launch_tensor(launch, tensor, access);
+    nt_loop_strides(launch, outer, operand);
+    if (!strcmp(nt_loop_kind(inner, access == NT_ACCESS_WRITE), "G"))
+        nt_launch_int(launch, inner);
+}
+
+/* Vectors of four when every dense operand's rows start at multiples of four. */
+static int aligned_vector(
+    const struct operands *o, const struct nt_loop *outer, int64_t n, const int64_t *inner)
+{
+    bool fits = n % 4 == 0;
+    for (int i = 0, k = 0; i < o->outputs + o->inputs; i++) {
+        if (i >= o->outputs && !o->used[i - o->outputs])
+            continue;
+        const struct nt_tensor *t = i < o->outputs ? &o->out[i] : &o->in[i - o->outputs];
+        bool gathers = inner[k] != 1 && (inner[k] != 0 || i < o->outputs);
+        fits = fits && !gathers;
+        for (int d = 0; d < outer->rank; d++)
+            fits = fits && (inner[k] == 0 || outer->stride[k][d] % 4 == 0);
+        fits = fits && (inner[k] == 0 || t->offset % 4 == 0);
+        k++;
+    }
+    return fits ? 4 : 1;
+}
+
+/* Divides rows x n elements into about `groups` blocks of whole rows or chunks of rows. */
+static void divide(struct nt_launch *launch, int64_t rows, int64_t n, int vector, int64_t groups)
+{
+    int64_t chunk = n, block = 1, align = 4 * vector;
+    if (rows >= groups)
+        block = (rows + groups - 1) / groups;
+    else
+        chunk = (n * rows / groups + align - 1) / align * align;
+    if (chunk < align)
+        chunk = align;
+    nt_launch_int(launch, n);
+    nt_launch_int(launch, chunk < n ? chunk : n);
+    nt_launch_int(launch, rows);
+    nt_launch_int(launch, block);
+    size_t grid[2] = {(size_t)((n + chunk - 1) / chunk), (size_t)((rows + block - 1) / block)};
+    nt_launch_grid(launch, 2, grid, NULL);
+}
+
+static double bytes_of(const struct nt_tensor *tensor)
+{
+    double bytes = (double)nt_dtype_size(tensor->dtype);
+    for (int i = 0; i < tensor->shape.rank; i++)
+        bytes *= tensor->stride[i] ? (double)tensor->shape.dim[i] : 1;
+    return bytes;
+}
+
+enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outputs,
+    const int *terms, const struct nt_tensor *out, int inputs, const struct nt_tensor *in)
+{
+    struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
+    struct operands o = {.outputs = outputs, .inputs = inputs, .out = out, .in = in};
+    const char *variant, *reason;
+    enum nt_status status = check(ctx, expr, terms, &o);
+    if (status == NT_OK)
+        status = nt_choose(tape, "map", nt_map_variants, NULL, &variant, &reason);
+    if (status != NT_OK || nt_shape_count(&out[0].shape) == 0)
+        return status;
+
+    struct nt_loop loop = nt_loop_make(&out[0].shape);
+    struct nt_launch l;
+    bool tile = !strcmp(variant, "tile");
+    nt_launch_init(&l, tape, "map", tile ? "map_tile" : "map_group", variant, reason);
+    for (int i = 0; i < outputs; i++) {
+        nt_loop_add(&loop, &out[i]);
+        l.bytes += bytes_of(&out[i]);
+        l.flops += nt_expr_cost(expr, terms[i]);
+    }
+    for (int i = 0; i < inputs; i++)
+        if (o.used[i]) {
+            nt_loop_add(&loop, &in[i]);
+            l.bytes += bytes_of(&in[i]);
+        }
+    l.flops *= (double)nt_loop_count(&loop);
+    nt_loop_collapse(&loop, 0);
+    int64_t inner[NT_LOOP_OPERANDS], n = nt_loop_pop(&loop, inner), rows = nt_loop_count(&loop);
+    if (n == 1)
+        for (int i = 0; i < loop.operands; i++)
+            inner[i] = 1;
+
+    int width = (int)nt_device_get_info(nt_tape_device(tape))->vector_width;
+    int vector = tile ? nt_loop_vector(width, n) : aligned_vector(&o, &loop, n, inner);
+    nt_launch_define(&l, tile ? "NT_TILE" : "NT_GROUP", "1");
+    nt_launch_define(&l, "NT_VEC", "%d", vector);
+    nt_launch_define(&l, "NT_OUTER", "%d", loop.rank);
+    define_list(&l, "NT_OUTPUTS(X)", outputs, out, NULL, inner, true);
+    define_list(&l, "NT_INPUTS(X)", inputs, in, o.used, inner + outputs, false);
+    nt_loop_expression(&l, expr, outputs, terms);
+    if (tile) {
+        double work = l.flops + l.bytes / 4;
+        divide(&l, rows, n, vector, nt_loop_groups(tape, work));
+    } else {
+        int64_t count = rows * (n / vector);
+        nt_launch_int(&l, n / vector);
+        nt_launch_int(&l, count);
+        nt_launch_grid(&l, 1, (size_t[]){(size_t)count}, (size_t[]){128});
+    }
+    nt_loop_extents(&l, &loop);
+    for (int i = 0; i < outputs; i++)
+        add_operand(&l, &out[i], NT_ACCESS_WRITE, &loop, i, inner[i]);
+    for (int i = 0, k = outputs; i < inputs; i++)
+        if (o.used[i]) {
+            add_operand(&l, &in[i], NT_ACCESS_READ, &loop, k, inner[k]);
+            k++;
+        }
+    return nt_launch_append(&l);
+}
