@@ -20,11 +20,12 @@ static enum nt_status check_shapes(struct nt_context *ctx, const struct operands
     char text[128], other[128];
     const struct nt_shape *shape = &o->out[0].shape;
     nt_shape_text(shape, text, sizeof text);
+    bool empty = nt_shape_count(shape) == 0;
     for (int i = 0; i < o->outputs; i++) {
         if (!nt_shape_equal(&o->out[i].shape, shape))
             return nt_fail(ctx, NT_ERR_SHAPE, "map: output %d is %s, output 0 is %s: must be equal",
                 i, nt_shape_text(&o->out[i].shape, other, sizeof other), text);
-        for (int d = 0; d < shape->rank; d++)
+        for (int d = 0; d < shape->rank && !empty; d++)
             if (shape->dim[d] > 1 && o->out[i].stride[d] == 0)
                 return nt_fail(ctx, NT_ERR_SHAPE,
                     "map: output %d of %s repeats along dimension %d: cannot be written", i, text,
