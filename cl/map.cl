@@ -4,6 +4,7 @@
  * elements. The host defines
  *
  *   NT_VEC                     elements at once
+ *   NT_PARTS                   when rows may end with less than NT_VEC (map_tile)
  *   NT_OUTER                   number of outer dimensions
  *   NT_INPUTS(X), NT_OUTPUTS(X)  X(number, kind, type) for each operand, see strided.clh
  *   NT_EXPRESSION              statements that compute out0, ... from in0, ...
@@ -32,19 +33,28 @@ NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const i
         NT_OUTPUTS(NT_OUT_ROW)
         NT_INPUTS(NT_IN_ROW)
         for (int i = begin; i < end; i += NT_VEC) {
-            const int m = end - i;
             NT_OUTPUTS(NT_OUT_DECLARE)
             NT_INPUTS(NT_IN_DECLARE)
-            if (m >= NT_VEC) {
+#ifdef NT_PARTS
+            const int m = end - i;
+            if (m < NT_VEC) {
+                NT_INPUTS(NT_IN_LANES)
+                NT_SLOWLY for (int j = 0; j < m; j++) { NT_INPUTS(NT_IN_LANE) }
+                NT_INPUTS(NT_IN_JOIN)
+            } else
+#endif
+            {
                 NT_INPUTS(NT_IN_LOAD)
-            } else {
-                NT_INPUTS(NT_IN_PART)
             }
             NT_EXPRESSION
-            if (m >= NT_VEC) {
+#ifdef NT_PARTS
+            if (m < NT_VEC) {
+                NT_OUTPUTS(NT_OUT_LANES)
+                NT_SLOWLY for (int j = 0; j < m; j++) { NT_OUTPUTS(NT_OUT_LANE) }
+            } else
+#endif
+            {
                 NT_OUTPUTS(NT_OUT_STORE)
-            } else {
-                NT_OUTPUTS(NT_OUT_PART)
             }
         }
     }

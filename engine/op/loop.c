@@ -177,12 +177,14 @@ void nt_loop_expression(
     free(source);
 }
 
-int nt_loop_vector(int64_t limit, int64_t count)
+int nt_loop_vector(int64_t width, int64_t count)
 {
-    int width = 1;
-    while (width < 16 && 2 * width <= limit && 2 * width <= count)
-        width *= 2;
-    return width;
+    int limit = 1, whole = 1;
+    while (limit < 16 && 2 * limit <= width)
+        limit *= 2;
+    while (whole < limit && count % (2 * whole) == 0)
+        whole *= 2;
+    return count <= limit || 4 * whole >= limit ? whole : limit;
 }
 
 int64_t nt_loop_groups(struct nt_tape *tape, double work)

@@ -62,8 +62,9 @@ bool nt_loop_uses(const struct nt_expr *expr, int count, const int *terms, int i
 void nt_loop_expression(
     struct nt_launch *launch, const struct nt_expr *expr, int count, const int *terms);
 
-/* The largest power of two that is at most limit and at most count, at least 1. */
-int nt_loop_vector(int64_t limit, int64_t count);
+/* The vector width for rows of count elements where the device's is `width`: a power of two.
+ * Less than the device's when rows then are whole vectors, or are short. */
+int nt_loop_vector(int64_t width, int64_t count);
 
 /* Work-groups for a CPU device: enough for all its cores when there is much work (in elements
  * times operations), one when there is little. */

@@ -171,6 +171,8 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
     int vector = tile ? nt_loop_vector(width, n) : aligned_vector(&o, &loop, n, inner);
     nt_launch_define(&l, tile ? "NT_TILE" : "NT_GROUP", "1");
     nt_launch_define(&l, "NT_VEC", "%d", vector);
+    if (n % vector)
+        nt_launch_define(&l, "NT_PARTS", "1");
     nt_launch_define(&l, "NT_OUTER", "%d", loop.rank);
     define_list(&l, "NT_OUTPUTS(X)", outputs, out, NULL, inner, true);
     define_list(&l, "NT_INPUTS(X)", inputs, in, o.used, inner + outputs, false);
