@@ -5,6 +5,7 @@
  *
  *   NT_VEC                     elements at once
  *   NT_PARTS                   when rows may end with less than NT_VEC (map_tile)
+ *   NT_LOCAL                   work-items of a work-group (map_group)
  *   NT_OUTER                   number of outer dimensions
  *   NT_INPUTS(X), NT_OUTPUTS(X)  X(number, kind, type) for each operand, see strided.clh
  *   NT_EXPRESSION              statements that compute out0, ... from in0, ...
@@ -60,7 +61,7 @@ NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const i
     }
 }
 #else
-NT_KERNEL(map_group)(const int vectors, const int count
+__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(map_group)(const int vectors, const int count
     NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
 {
     const int id = (int)get_global_id(0);

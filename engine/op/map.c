@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROUP_SIZE 128
+
 const char *const nt_map_variants[] = {"tile", "group", NULL};
 
 struct operands {
@@ -182,9 +184,10 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
         divide(&l, rows, n, vector, nt_loop_groups(tape, work));
     } else {
         int64_t count = rows * (n / vector);
+        nt_launch_define(&l, "NT_LOCAL", "%d", GROUP_SIZE);
         nt_launch_int(&l, n / vector);
         nt_launch_int(&l, count);
-        nt_launch_grid(&l, 1, (size_t[]){(size_t)count}, (size_t[]){128});
+        nt_launch_grid(&l, 1, (size_t[]){(size_t)count}, (size_t[]){GROUP_SIZE});
     }
     nt_loop_extents(&l, &loop);
     for (int i = 0; i < outputs; i++)
