@@ -17,10 +17,10 @@ static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
     const struct nt_attr *attr = &node->attr[0];
     const struct nt_shape *x = &graph->value[node->input[0]].shape;
     struct nt_shape y = {.rank = attr->count};
-    int64_t known = 1, open = -1;
+    int64_t known = 1, open = -1, count = nt_shape_count(x);
     char a[128], b[128];
-    for (int i = 0; i < y.rank; i++) {
-        y.dim[i] = attr->ints[i];
+    memcpy(y.dim, attr->ints, sizeof *y.dim * (size_t)y.rank);
+    for (int i = 0; i < y.rank && known <= count; i++) {
         if (y.dim[i] == -1 && open >= 0)
             return nt_graph_fail(graph, NT_ERR_ARGUMENT, "reshape: shape: only one -1 is allowed");
         if (y.dim[i] == -1)
@@ -28,10 +28,11 @@ static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
         else
             known *= y.dim[i];
     }
-    int64_t count = nt_shape_count(x);
-    if (open >= 0 && known > 0 && count % known == 0)
+    if (open >= 0 && known > 0 && count % known == 0) {
         y.dim[open] = count / known;
-    if (nt_shape_count(&y) != count)
+        known = count;
+    }
+    if (known != count || (open >= 0 && y.dim[open] < 1))
         return nt_graph_fail(graph, NT_ERR_SHAPE, "reshape: %s to %s: must keep the %lld elements",
             nt_shape_text(x, a, sizeof a), nt_shape_text(&y, b, sizeof b), (long long)count);
     graph->value[node->output[0]].shape = y;
@@ -75,6 +76,8 @@ const struct nt_op nt_op_reshape = {
 static enum nt_status flatten_infer(struct nt_graph *graph, struct nt_node *node)
 {
     const struct nt_value *x = &graph->value[node->input[0]];
+    if (x->shape.rank == 0)
+        return nt_graph_fail(graph, NT_ERR_SHAPE, "flatten: a scalar: must have a dimension");
     int64_t rows = x->shape.dim[0];
     struct nt_shape y = {2, {rows, nt_shape_count(&x->shape) / rows}};
     graph->value[node->output[0]].dtype = x->dtype;
