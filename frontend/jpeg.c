@@ -75,13 +75,37 @@ int nt_jpeg_orientation(const uint8_t *data, size_t size)
     return 1;
 }
 
-/* Whether TurboJPEG's complaint means that pixels are missing or wrong. */
-static bool is_damage(tjhandle decoder)
+/* Whether TurboJPEG's latest complaint leaves the pixels whole. Its error code does not tell: a
+ * fatal error after a warning counts as a warning. */
+static bool is_harmless(tjhandle decoder)
 {
-    const char *text = tjGetErrorStr2(decoder);
-    if (tjGetErrorCode(decoder) != TJERR_WARNING)
+    static const char *const texts[] = {
+        "extraneous bytes before marker", "unknown JFIF revision", "Unknown Adobe color transform"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strstr(tjGetErrorStr2(decoder), texts[i]))
+            return true;
+    return false;
+}
+
+/* Decodes to pixels. A file without end marker is tried again with one: only when coded data are
+ * missing, too, libjpeg complains then. */
+static bool decompress(tjhandle decoder, const uint8_t *data, size_t size, uint8_t *pixels,
+    int width, int height, int format)
+{
+    const int flags = TJFLAG_LIMITSCANS;
+    if (tjDecompress2(decoder, data, size, pixels, width, 0, height, format, flags) == 0)
         return true;
-    return strncmp(text, "Corrupt JPEG data", 17) == 0 && !strstr(text, "extraneous bytes");
+    if (!strstr(tjGetErrorStr2(decoder), "Premature end of JPEG file"))
+        return is_harmless(decoder);
+    uint8_t *ended = malloc(size + 2);
+    if (!ended)
+        return false;
+    memcpy(ended, data, size);
+    ended[size] = 0xFF;
+    ended[size + 1] = MARKER_EOI;
+    int failed = tjDecompress2(decoder, ended, size + 2, pixels, width, 0, height, format, flags);
+    free(ended);
+    return !failed || is_harmless(decoder);
 }
 
 /* Photoshop and all others that write the Adobe marker store 255 for no ink; so do, in
@@ -123,9 +147,7 @@ static enum nt_status decode_pixels(struct nt_context *ctx, const char *name, tj
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: no memory for its pixels", name);
     int format = ink ? TJPF_CMYK : picture->channels == 1 ? TJPF_GRAY : TJPF_RGB;
     enum nt_status status = NT_OK;
-    if (tjDecompress2(decoder, data, size, pixels, picture->width, 0, picture->height, format,
-            TJFLAG_LIMITSCANS) != 0 &&
-        is_damage(decoder))
+    if (!decompress(decoder, data, size, pixels, picture->width, picture->height, format))
         status = nt_fail(ctx, NT_ERR_FORMAT, "%s: broken JPEG: %s", name, tjGetErrorStr2(decoder));
     if (ink) {
         ink_to_rgb(pixels, count, picture->pixels);
@@ -142,8 +164,9 @@ static enum nt_status decode(struct nt_context *ctx, const char *name, tjhandle 
     int failed =
         tjDecompressHeader3(decoder, data, size, &width, &height, &subsampling, &color_space);
     /* A subsampling that TurboJPEG has no name for can be decoded all the same. */
-    if (failed && (width < 1 || height < 1 || color_space < 0))
-        return nt_fail(ctx, NT_ERR_FORMAT, "%s: broken JPEG: %s", name, tjGetErrorStr2(decoder));
+    if (width < 1 || height < 1 || color_space < 0)
+        return nt_fail(ctx, NT_ERR_FORMAT, "%s: broken JPEG: %s", name,
+            failed ? tjGetErrorStr2(decoder) : "there is no picture in it");
     int64_t most = params->max_pixels;
     if ((int64_t)width * height > most)
         return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: %dx%d: more than %lld pixels", name, width,
