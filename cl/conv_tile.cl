@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Convolution for CPU devices: y[pixel][k] = sum over taps and channels of x * w, channels-last.
+ * Serves the forward pass and, with other strides, the backward pass by data (conv.h tells how).
+ *
+ * A work-item takes a range of blocks of tiles x panels of NT_NR output channels. It packs the
+ * panels' weights as [row tap][column tap][channel][NT_NR] into its scratch slot, then walks its
+ * tiles of NT_MR pixels, which are
+ *   mode 2: the same pixel of NT_MR images: taps outside the picture are left out,
+ *   mode 1: NT_MR pixels in sequence; read where they lie when they are of one row and none of
+ *           their taps is outside; else copied to scratch with zeros for what is outside,
+ *   mode 0: NT_MR pixels in sequence, always copied (their distance would use few cache sets).
+ * Channels go in blocks of `block_c`; between blocks y holds the partial sums.
+ *
+ * NT_MR, NT_NV, NT_VW: the register tile.
+ */
+#include "prelude.clh"
+#include "tile.clh"
+#include "gather.clh"
+
+NT_DEFINE_PARTS
+NT_DEFINE_GATHER
+
+/* One panel: to[(tap * channels + channel) * NT_NR + column], zeros beyond `columns`. */
+static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int w_r, int w_s,
+    int r, int s, int channels, int columns, __global float *to)
+{
+    for (int c = 0; c < channels; c++)
+        for (int i = 0; i < r; i++)
+            for (int j = 0; j < s; j++) {
+                __global const float *from = w + c * w_c + i * w_r + j * w_s;
+                __global float *row = to + ((i * s + j) * channels + c) * NT_NR;
+                for (int k = 0; k < NT_NR; k++)
+                    row[k] = k < columns ? from[k * w_k] : 0.0f;
+            }
+}
+
+#define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
+static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offset, const int *place,
+    int first, int rows, int column, int columns, int group, int last NT_EPILOGUE_PARAMS)
+{
+    for (int i = first; i < rows; i++)
+        for (int j = 0; j < NT_NV; j++) {
+            int left = columns - column - j * NT_VW;
+            if (left <= 0)
+                break;
+            int channel = group * columns + column + j * NT_VW, at = place[i] + channel;
+            NT_V value = tile[i * NT_NV + j];
+            if (last)
+                NT_EPILOGUE_APPLY(value, at, channel);
+            NT_NAME(write_part)(value, y + y_offset + at, left);
+        }
+}
+
+/* The first tap whose position start + tap * dilation is not negative; one past the last tap
+ * inside the extent. */
+#define FIRST_TAP(start, dilation) ((start) < 0 ? (-(start) + (dilation)-1) / (dilation) : 0)
+#define END_TAP(start, dilation, extent, taps)                                                     \
+    ((start) >= (extent) ? 0 : min(taps, ((extent)-1 - (start)) / (dilation) + 1))
+
+NT_KERNEL_SINGLE(conv_tile)
+(__global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
+    int y_offset, __global float *scratch, int images, int height, int width, int c, int groups,
+    int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_start, int y_n, int y_h, int y_w,
+    int w_start, int w_g, int w_k, int w_c, int w_r, int w_s, int block_c, int panels, int tiles,
+    int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
+{
+    int item = get_global_id(0), items = get_global_size(0);
+    int pixels = out_h * out_w, packed = r * s * block_c;
+    int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
+    int across = (k + panels * NT_NR - 1) / (panels * NT_NR);
+    int per_pixel = (images + NT_MR - 1) / NT_MR;
+    int all = mode == 2 ? pixels * per_pixel : (images * pixels + NT_MR - 1) / NT_MR;
+    int down = (all + tiles - 1) / tiles;
+    __global float *b_packed = scratch + (size_t)item * slot;
+    __global float *a_packed = b_packed + (size_t)panels * packed * NT_NR;
+    NT_V tile[NT_MR * NT_NV];
+    int place[NT_MR];
+    int end = (int)((long)blocks * (item + 1) / items);
+    for (int block = (int)((long)blocks * item / items); block < end; block++) {
+        int k0 = block % across * (panels * NT_NR), k1 = min(k, k0 + panels * NT_NR);
+        int t0 = block / across % down * tiles, t1 = min(all, t0 + tiles);
+        int group = block / across / down;
+        for (int c0 = 0; c0 == 0 || c0 < c; c0 += block_c) {
+            int channels = min(block_c, c - c0), last = c0 + block_c >= c;
+            bool merged = dil_w == 1 && channels == x_w;
+            for (int p = k0; p < k1; p += NT_NR)
+                NT_NAME(pack_weights)(w + w_offset + w_start + group * w_g + p * w_k + c0 * w_c, w_k,
+                    w_c, w_r, w_s, r, s, channels, min(NT_NR, k - p),
+                    b_packed + (size_t)(p - k0) * packed);
+            for (int t = t0; t < t1; t++) {
+                int first = 0, count = NT_MR, step, rows, runs, length;
+                int a_row = 0, a_run = 0, b_row = 0, b_run = 0, b_start = 0;
+                bool direct = true;
+                int image, oy, ox;
+                if (mode == 2) {
+                    int from = t % per_pixel * NT_MR;
+                    image = min(from, images - NT_MR);
+                    first = from - image;
+                    oy = t / per_pixel / out_w;
+                    ox = t / per_pixel % out_w;
+                    for (int i = 0; i < NT_MR; i++)
+                        place[i] = y_start + (image + i) * y_n + oy * y_h + ox * y_w;
+                    step = x_n;
+                } else {
+                    int pixel = t * NT_MR;
+                    count = min(NT_MR, images * pixels - pixel);
+                    image = pixel / pixels;
+                    oy = pixel % pixels / out_w;
+                    ox = pixel % out_w;
+                    int left = ox * stride_w - pad_w;
+                    int right = left + (NT_MR - 1) * stride_w + (s - 1) * dil_w;
+                    direct = mode == 1 && ox + NT_MR <= out_w && count == NT_MR && left >= 0 &&
+                             right < width;
+                    step = stride_w * x_w;
+                }
+                __global const float *a = x + x_offset + group * c + c0;
+                if (direct) {
+                    int top = oy * stride_h - pad_h, left = ox * stride_w - pad_w;
+                    int r0 = FIRST_TAP(top, dil_h), r1 = END_TAP(top, dil_h, height, r);
+                    int s0 = FIRST_TAP(left, dil_w), s1 = END_TAP(left, dil_w, width, s);
+                    a += (size_t)image * x_n + (top + r0 * dil_h) * x_h + (left + s0 * dil_w) * x_w;
+                    a_row = dil_h * x_h;
+                    a_run = dil_w * x_w;
+                    b_run = channels * NT_NR;
+                    b_row = s * b_run;
+                    b_start = r0 * b_row + s0 * b_run;
+                    rows = s1 > s0 ? r1 - r0 : 0;
+                    runs = merged ? 1 : s1 - s0;
+                    length = merged ? (s1 - s0) * channels : channels;
+                }
+                if (mode != 2) {
+                    int n = image, v = oy, u = ox;
+                    for (int i = 0; i < NT_MR; i++) {
+                        place[i] = y_start + n * y_n + v * y_h + u * y_w;
+                        if (!direct && i < count)
+                            NT_NAME(gather)(a + (size_t)n * x_n, v * stride_h - pad_h,
+                                u * stride_w - pad_w, height, width, r, s, dil_h, dil_w, x_h, x_w,
+                                channels, merged, a_packed + i * packed_step);
+                        if (!direct && i >= count)
+                            NT_NAME(zero)(a_packed + i * packed_step, r * s * channels);
+                        bool wraps = ++u == out_w;
+                        u = wraps ? 0 : u;
+                        v += wraps;
+                        n += v == out_h;
+                        v = v == out_h ? 0 : v;
+                    }
+                }
+                if (!direct) {
+                    a = a_packed;
+                    step = packed_step;
+                    rows = runs = 1;
+                    length = r * s * channels;
+                }
+                for (int p = k0; p < k1; p += NT_NR) {
+                    NT_V acc[NT_MR][NT_NV];
+                    if (c0 == 0) {
+                        NT_TILE_ZERO(acc);
+                    } else {
+                        for (int i = first; i < count; i++)
+                            for (int j = 0; j < NT_NV; j++)
+                                tile[i * NT_NV + j] = NT_READ_PART(
+                                    y + y_offset + place[i] + group * k + p + j * NT_VW,
+                                    k - p - j * NT_VW);
+                        NT_TILE_LOAD(acc, tile);
+                    }
+                    __global const float *b = b_packed + (size_t)(p - k0) * packed + b_start;
+                    for (int i = 0; i < rows; i++)
+                        for (int j = 0; j < runs; j++)
+                            NT_TILE_ROWS(acc, a + i * a_row + j * a_run, step,
+                                b + i * b_row + j * b_run, NT_NR, length);
+                    NT_TILE_STORE(acc, tile);
+                    NT_NAME(write_tile)(tile, y, y_offset, place, first, count, p, k, group,
+                        last NT_EPILOGUE_PASS);
+                }
+            }
+        }
+    }
+}
