@@ -98,6 +98,13 @@ int64_t nt_loop_pop(struct nt_loop *loop, int64_t stride[NT_LOOP_OPERANDS])
     return loop->rank ? loop->extent[--loop->rank] : 1;
 }
 
+void nt_loop_remove(struct nt_loop *loop, int dim)
+{
+    for (int i = dim; i + 1 < loop->rank; i++)
+        copy_dim(loop, i, i + 1);
+    loop->rank--;
+}
+
 int64_t nt_loop_count(const struct nt_loop *loop)
 {
     int64_t count = 1;
@@ -194,4 +201,23 @@ int64_t nt_loop_groups(struct nt_tape *tape, double work)
     if (work >= (double)WORK_PER_GROUP * (double)most)
         return most;
     return work < 2.0 * WORK_PER_GROUP ? 1 : (int64_t)(work / WORK_PER_GROUP);
+}
+
+void nt_loop_divide(struct nt_launch *launch, int64_t rows, int64_t n, int vector, int64_t groups)
+{
+    int64_t chunk = n, block = 1, align = 4 * vector;
+    if (rows >= groups)
+        block = (rows + groups - 1) / groups;
+    else
+        chunk = (n * rows / groups + align - 1) / align * align;
+    if (chunk < align)
+        chunk = align;
+    if (chunk > n)
+        chunk = n;
+    nt_launch_int(launch, n);
+    nt_launch_int(launch, chunk);
+    nt_launch_int(launch, rows);
+    nt_launch_int(launch, block);
+    size_t grid[2] = {(size_t)((n + chunk - 1) / chunk), (size_t)((rows + block - 1) / block)};
+    nt_launch_grid(launch, 2, grid, NULL);
 }

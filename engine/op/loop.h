@@ -39,6 +39,8 @@ void nt_loop_collapse(struct nt_loop *loop, int by);
  * (and strides 0) when there is none. */
 int64_t nt_loop_pop(struct nt_loop *loop, int64_t stride[NT_LOOP_OPERANDS]);
 
+void nt_loop_remove(struct nt_loop *loop, int dim);
+
 int64_t nt_loop_count(const struct nt_loop *loop);
 
 /* How an operand is walked along the innermost dimension: "D" dense, "S" the same element
@@ -69,5 +71,9 @@ int nt_loop_vector(int64_t width, int64_t count);
 /* Work-groups for a CPU device: enough for all its cores when there is much work (in elements
  * times operations), one when there is little. */
 int64_t nt_loop_groups(struct nt_tape *tape, double work);
+
+/* Divides rows of n elements into about `groups` blocks of whole rows or chunks of one: the
+ * arguments n, chunk, rows, block, and the grid (chunks, blocks). */
+void nt_loop_divide(struct nt_launch *launch, int64_t rows, int64_t n, int vector, int64_t groups);
 
 #endif

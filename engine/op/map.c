@@ -110,24 +110,6 @@ static int aligned_vector(
     return fits ? 4 : 1;
 }
 
-/* Divides rows x n elements into about `groups` blocks of whole rows or chunks of rows. */
-static void divide(struct nt_launch *launch, int64_t rows, int64_t n, int vector, int64_t groups)
-{
-    int64_t chunk = n, block = 1, align = 4 * vector;
-    if (rows >= groups)
-        block = (rows + groups - 1) / groups;
-    else
-        chunk = (n * rows / groups + align - 1) / align * align;
-    if (chunk < align)
-        chunk = align;
-    nt_launch_int(launch, n);
-    nt_launch_int(launch, chunk < n ? chunk : n);
-    nt_launch_int(launch, rows);
-    nt_launch_int(launch, block);
-    size_t grid[2] = {(size_t)((n + chunk - 1) / chunk), (size_t)((rows + block - 1) / block)};
-    nt_launch_grid(launch, 2, grid, NULL);
-}
-
 static double bytes_of(const struct nt_tensor *tensor)
 {
     double bytes = (double)nt_dtype_size(tensor->dtype);
@@ -181,7 +163,7 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
     nt_loop_expression(&l, expr, outputs, terms);
     if (tile) {
         double work = l.flops + l.bytes / 4;
-        divide(&l, rows, n, vector, nt_loop_groups(tape, work));
+        nt_loop_divide(&l, rows, n, vector, nt_loop_groups(tape, work));
     } else {
         int64_t count = rows * (n / vector);
         nt_launch_define(&l, "NT_LOCAL", "%d", GROUP_SIZE);
