@@ -9,6 +9,9 @@
  * _group: one per element; grid W*C, H, N of the result, NT_VEC is 1. No local memory.
  *
  * NT_MAX: 1 maximum, 0 average. NT_VEC: 1, 4, 8 or 16. NT_TILE: 1 _tile, 0 _group.
+ * NT_KH, NT_KW: 0, or the size of the windows when all of them lie inside x.
+ * NT_CELLS: 1 when besides no two windows touch one pixel, nor leave one out between them: the
+ * gradient then goes cell by cell, a cell being the pixels of one window.
  */
 #include "prelude.clh"
 #include "pool.clh"
@@ -22,6 +25,13 @@
 #ifndef NT_TILE
 #define NT_TILE 0
 #endif
+#ifndef NT_KH
+#define NT_KH 0
+#define NT_KW 0
+#endif
+#ifndef NT_CELLS
+#define NT_CELLS 0
+#endif
 
 #define VF NT_VECTOR(float, NT_VEC)
 #define VI NT_VECTOR(int, NT_VEC)
@@ -31,6 +41,14 @@
 #else
 #define LOAD(p) NT_VECTOR(vload, NT_VEC)(0, p)
 #define STORE(v, p) NT_VECTOR(vstore, NT_VEC)(v, 0, p)
+#endif
+
+#if NT_KH
+#define TAPS_H const int top = 0, bottom = NT_KH
+#define TAPS_W const int left = 0, right = NT_KW
+#else
+#define TAPS_H const int top = pool_first_tap(h0, kh, dh), bottom = pool_end_tap(h0, kh, dh, H)
+#define TAPS_W const int left = pool_first_tap(w0, kw, dw), right = pool_end_tap(w0, kw, dw, W)
 #endif
 
 /* The shapes and the window, in the order of the host's list. edge: see pool_count. */
@@ -115,10 +133,10 @@ NT_KERNEL_SINGLE(pool_forward_tile)
         const int row = pixel / OW, n = row / OH, oh = row - n * OH, first = pixel - row * OW;
         const int last = min(OW, first + stop - pixel);
         const int h0 = oh * sh - ph;
-        const int top = pool_first_tap(h0, kh, dh), bottom = pool_end_tap(h0, kh, dh, H);
+        TAPS_H;
         for (int ow = first; ow < last; ow++) {
             const int w0 = ow * sw - pw;
-            const int left = pool_first_tap(w0, kw, dw), right = pool_end_tap(w0, kw, dw, W);
+            TAPS_W;
             const float share = NT_MAX ? 0.0f
                                        : NT_NAME(share)(pool_count(h0, kh, dh, H, edge_h),
                                              pool_count(w0, kw, dw, W, edge_w));
@@ -138,6 +156,53 @@ NT_KERNEL_SINGLE(pool_forward_tile)
         pixel += last - first;
     }
 }
+
+#if NT_CELLS
+
+/* Cells past the last window hold what is left of a row or column: zeros. */
+NT_KERNEL_SINGLE(pool_backward_tile)
+(__global const float *dy, int dy_offset, __global const int *index, int index_offset,
+    __global float *dx, int dx_offset, STRIDES, WINDOW)
+{
+    const int rows = (H + NT_KH - 1) / NT_KH, columns = (W + NT_KW - 1) / NT_KW;
+    int cell = (int)get_group_id(0) * chunk;
+    const int stop = min(cell + chunk, N * rows * columns);
+    dy += dy_offset;
+    index += index_offset;
+    dx += dx_offset;
+    while (cell < stop) {
+        const int row = cell / columns, n = row / rows, oh = row - n * rows;
+        const int first = cell - row * columns, last = min(columns, first + stop - cell);
+        const int h = oh * NT_KH, bottom = min(NT_KH, H - h);
+        for (int ow = first; ow < last; ow++) {
+            const int w = ow * NT_KW, right = min(NT_KW, W - w), inside = oh < OH && ow < OW;
+            __global float *to = dx + n * x_n + h * x_h + w * x_w;
+            for (int k = 0; k < C; k += NT_VEC) {
+                const int c = min(k, C - NT_VEC);
+                VF d = 0;
+                VI where = -1;
+                if (inside) {
+                    d = LOAD(dy + n * y_n + oh * y_h + ow * y_w + c);
+#if NT_MAX
+                    where = LOAD(index + n * i_n + oh * i_h + ow * i_w + c);
+#else
+                    d *= 1.0f / (NT_KH * NT_KW);
+#endif
+                }
+                for (int i = 0; i < NT_KH; i++)
+                    for (int j = 0; j < NT_KW; j++) {
+                        if (i >= bottom || j >= right)
+                            continue;
+                        const VI here = where == (h + i) * W + w + j;
+                        STORE(NT_MAX ? select((VF)0, d, here) : d, to + i * x_h + j * x_w + c);
+                    }
+            }
+        }
+        cell += last - first;
+    }
+}
+
+#else
 
 /* The window range of a column moves on by counting: a division per pixel would cost more than
  * the pixel. */
@@ -180,6 +245,7 @@ NT_KERNEL_SINGLE(pool_backward_tile)
     }
 }
 
+#endif
 #else
 
 NT_KERNEL(pool_forward_group)
@@ -190,11 +256,11 @@ NT_KERNEL(pool_forward_group)
     if (ow >= OW)
         return;
     const int w0 = ow * sw - pw;
-    const int left = pool_first_tap(w0, kw, dw), right = pool_end_tap(w0, kw, dw, W);
+    TAPS_W;
     for (int n = (int)get_global_id(2); n < N; n += (int)get_global_size(2)) {
         for (int oh = (int)get_global_id(1); oh < OH; oh += (int)get_global_size(1)) {
             const int h0 = oh * sh - ph;
-            const int top = pool_first_tap(h0, kh, dh), bottom = pool_end_tap(h0, kh, dh, H);
+            TAPS_H;
             const float share = NT_MAX ? 0.0f
                                        : NT_NAME(share)(pool_count(h0, kh, dh, H, edge_h),
                                              pool_count(w0, kw, dw, W, edge_w));

@@ -114,27 +114,67 @@ static void add_window(struct nt_launch *launch, const struct nt_pool *pool,
         nt_launch_int(launch, pool->count_include_pad ? dim[2 + i] + pool->pad_after[i] : 0);
 }
 
-/* Defines, the argument `chunk` and the grid over the pixels of `result`. */
-static void add_grid(
-    struct nt_launch *launch, const struct nt_pool *pool, const struct nt_tensor *result, bool tile)
+/* Whether every window lies inside x. */
+static bool all_inside(
+    const struct nt_pool *pool, const struct nt_tensor *x, const struct nt_tensor *y)
+{
+    for (int i = 0; i < 2; i++) {
+        int64_t last = (y->shape.dim[2 + i] - 1) * at_least_1(pool->stride[i]);
+        int64_t span = at_least_1(pool->dilation[i]) * (pool->kernel[i] - 1) + 1;
+        if (pool->pad_before[i] || pool->pad_after[i] || last + span > x->shape.dim[2 + i])
+            return false;
+    }
+    return true;
+}
+
+static bool is_cells(const struct nt_pool *pool)
+{
+    for (int i = 0; i < 2; i++)
+        if (pool->kernel[i] != at_least_1(pool->stride[i]) || at_least_1(pool->dilation[i]) != 1)
+            return false;
+    return true;
+}
+
+/* Windows up to this many taps are unrolled where none is clipped. */
+#define MAX_UNROLLED 9
+
+/* The defines; whether the gradient goes by cells. *width: channels at once. */
+static bool add_defines(struct nt_launch *launch, const struct nt_pool *pool,
+    const struct nt_tensor *x, const struct nt_tensor *y, bool tile, int *width)
+{
+    unsigned native = nt_device_get_info(nt_tape_device(launch->tape))->vector_width;
+    int64_t channels = x->shape.dim[1];
+    bool unrolled = pool->kernel[0] * pool->kernel[1] <= MAX_UNROLLED && all_inside(pool, x, y);
+    bool cells = tile && unrolled && is_cells(pool);
+    *width = native >= 16 ? 16 : native >= 8 ? 8 : 4;
+    /* Two widths at most, so that few kernels serve all layers of a network. */
+    if (!tile || channels < 4)
+        *width = 1;
+    else if (channels < 2 * *width)
+        *width = 4;
+    nt_launch_define(launch, "NT_MAX", "%d", pool->pooling == NT_POOL_MAX);
+    nt_launch_define(launch, "NT_VEC", "%d", *width);
+    nt_launch_define(launch, "NT_TILE", "%d", tile);
+    nt_launch_define(launch, "NT_KH", "%d", unrolled ? (int)pool->kernel[0] : 0);
+    nt_launch_define(launch, "NT_KW", "%d", unrolled ? (int)pool->kernel[1] : 0);
+    nt_launch_define(launch, "NT_CELLS", "%d", cells);
+    return cells;
+}
+
+/* The argument `chunk` and the grid over the pixels (or cells) of `result`. */
+static void add_grid(struct nt_launch *launch, const struct nt_pool *pool,
+    const struct nt_tensor *result, bool tile, bool cells, int width)
 {
     const int64_t *dim = result->shape.dim;
-    unsigned native = nt_device_get_info(nt_tape_device(launch->tape))->vector_width;
-    int width = native >= 16 ? 16 : native >= 8 ? 8 : 4;
-    /* Two widths at most, so that few kernels serve all layers of a network. */
-    if (!tile || dim[1] < 4)
-        width = 1;
-    else if (dim[1] < 2 * width)
-        width = 4;
-    nt_launch_define(launch, "NT_MAX", "%d", pool->pooling == NT_POOL_MAX);
-    nt_launch_define(launch, "NT_VEC", "%d", width);
-    nt_launch_define(launch, "NT_TILE", "%d", tile);
     if (tile) {
-        int64_t pixels = dim[0] * dim[2] * dim[3];
-        int64_t chunk = nt_chunk(launch->tape, pixels,
-            (pool->kernel[0] * pool->kernel[1] + 2) * ((dim[1] + width - 1) / width) * 4);
+        int64_t taps = pool->kernel[0] * pool->kernel[1];
+        int64_t rows = cells ? (dim[2] + pool->kernel[0] - 1) / pool->kernel[0] : dim[2];
+        int64_t columns = cells ? (dim[3] + pool->kernel[1] - 1) / pool->kernel[1] : dim[3];
+        int64_t items = dim[0] * rows * columns;
+        int64_t chunk =
+            nt_chunk(launch->tape, items, (taps + 2) * ((dim[1] + width - 1) / width) * 4);
         nt_launch_int(launch, chunk);
-        nt_launch_grid(launch, 1, (size_t[]){(size_t)((pixels + chunk - 1) / chunk)}, NULL);
+        nt_launch_grid(launch, 1, (size_t[]){(size_t)((items + chunk - 1) / chunk)}, NULL);
         return;
     }
     int64_t rows = dim[2] < MAX_GROUPS ? dim[2] : MAX_GROUPS;
@@ -162,6 +202,7 @@ enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
         status = nt_choose(tape, "pool", nt_pool_variants, NULL, &variant, &reason);
     if (status != NT_OK)
         return status;
+    int width;
     struct nt_launch l;
     bool tile = strcmp(variant, "tile") == 0;
     nt_launch_init(
@@ -174,7 +215,8 @@ enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
     add_strides(&l, wanted ? wanted : y);
     add_strides(&l, x);
     add_window(&l, pool, x, y);
-    add_grid(&l, pool, y, tile);
+    add_defines(&l, pool, x, y, tile, &width);
+    add_grid(&l, pool, y, tile, false, width);
     nt_launch_int(&l, wanted != NULL);
     l.bytes = traffic(x, y, wanted);
     return nt_launch_append(&l);
@@ -193,6 +235,7 @@ enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool
         status = nt_choose(tape, "pool", nt_pool_variants, NULL, &variant, &reason);
     if (status != NT_OK)
         return status;
+    int width;
     struct nt_launch l;
     bool tile = strcmp(variant, "tile") == 0;
     nt_launch_init(
@@ -204,7 +247,8 @@ enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool
     add_strides(&l, used ? used : dy);
     add_strides(&l, dx);
     add_window(&l, pool, dx, dy);
-    add_grid(&l, pool, dx, tile);
+    bool cells = add_defines(&l, pool, dx, dy, tile, &width);
+    add_grid(&l, pool, dx, tile, cells, width);
     l.bytes = traffic(dx, dy, used);
     return nt_launch_append(&l);
 }

@@ -281,17 +281,22 @@ static void check_without_index(const char *forced)
     }
 }
 
-/* The shapes networks are made of: 2x2 stride 2, 3x3 stride 2 padding 1, global average. */
+/* The shapes networks are made of: 2x2 stride 2, with and without a rest, 3x3 stride 2 with and
+ * without padding, global average. */
 static void check_networks(const char *forced)
 {
     int n = trial_small() ? 1 : 8;
     struct shape shapes[] = {
         {{NT_POOL_MAX, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 6, {28, 28}, {14, 14}},
         {{NT_POOL_MAX, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 16, {10, 10}, {5, 5}},
+        {{NT_POOL_MAX, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 3, {9, 7}, {4, 3}},
+        {{NT_POOL_MAX, {3, 2}, {3, 2}, {1, 1}, {0, 0}, {0, 0}, false}, 1, 1, {11, 5}, {3, 2}},
+        {{NT_POOL_AVERAGE, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, true}, n, 17, {5, 8}, {2, 4}},
+        {{NT_POOL_MAX, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 20, {9, 9}, {4, 4}},
         {{NT_POOL_MAX, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}, false}, n, 32, {16, 16}, {8, 8}},
         {{NT_POOL_AVERAGE, {7, 7}, {1, 1}, {1, 1}, {0, 0}, {0, 0}, false}, n, 64, {7, 7}, {1, 1}},
     };
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct pass p = pass_make(&shapes[i]);
         pass_run(forced, &shapes[i], &p, true);
         compare_forward(&shapes[i], &p, shapes[i].pool.pooling == NT_POOL_MAX);
