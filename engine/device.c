@@ -277,6 +277,17 @@ static enum nt_status none_matches(
     return status;
 }
 
+cl_int nt_device_wait(cl_command_queue queue)
+{
+    cl_event marker = NULL;
+    cl_int code = clEnqueueMarkerWithWaitList(queue, 0, NULL, &marker);
+    if (code != CL_SUCCESS)
+        return clFinish(queue);
+    code = clWaitForEvents(1, &marker);
+    clReleaseEvent(marker);
+    return code == CL_SUCCESS ? clFinish(queue) : code;
+}
+
 enum nt_status nt_device_set_queue(struct nt_device *dev, bool profiling)
 {
     cl_int code;
@@ -285,7 +296,7 @@ enum nt_status nt_device_set_queue(struct nt_device *dev, bool profiling)
     if (code != CL_SUCCESS)
         return nt_fail_cl(dev->ctx, code, "%s: command queue", dev->info.name);
     if (dev->queue) {
-        clFinish(dev->queue);
+        nt_device_wait(dev->queue);
         clReleaseCommandQueue(dev->queue);
     }
     dev->queue = queue;
@@ -365,9 +376,9 @@ void nt_device_close(struct nt_device *dev)
     if (!dev)
         return;
     if (dev->upload)
-        clFinish(dev->upload);
+        nt_device_wait(dev->upload);
     if (dev->queue)
-        clFinish(dev->queue);
+        nt_device_wait(dev->queue);
     nt_cache_destroy(dev->cache);
     nt_profile_destroy(dev->profile);
     nt_programs_destroy(dev->programs);
@@ -394,8 +405,8 @@ struct nt_context *nt_device_context(struct nt_device *dev)
 
 enum nt_status nt_device_finish(struct nt_device *dev)
 {
-    cl_int code = clFinish(dev->upload);
+    cl_int code = nt_device_wait(dev->upload);
     if (code == CL_SUCCESS)
-        code = clFinish(dev->queue);
+        code = nt_device_wait(dev->queue);
     return code == CL_SUCCESS ? NT_OK : nt_fail_cl(dev->ctx, code, "%s: finish", dev->info.name);
 }

@@ -67,8 +67,8 @@ void nt_feed_destroy(struct nt_feed *feed)
     if (!feed)
         return;
     struct nt_device *dev = feed->tape->dev;
-    clFinish(dev->upload);
-    clFinish(dev->queue);
+    nt_device_wait(dev->upload);
+    nt_device_wait(dev->queue);
     for (struct nt_feed **p = &feed->tape->feeds; *p; p = &(*p)->next)
         if (*p == feed) {
             *p = feed->next;
@@ -76,7 +76,7 @@ void nt_feed_destroy(struct nt_feed *feed)
         }
     for (int s = 0; s < SLOTS; s++)
         free_slot(feed, &feed->slot[s]);
-    clFinish(dev->upload);
+    nt_device_wait(dev->upload);
     free(feed->buffer);
     free(feed);
 }

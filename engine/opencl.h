@@ -37,6 +37,10 @@ struct nt_memory {
 /* Replaces the compute queue, with or without times of commands. */
 enum nt_status nt_device_set_queue(struct nt_device *dev, bool profiling);
 
+/* clFinish that waits: with rusticl of Mesa 22.3 clFinish does not wait for commands that
+ * clFlush has sent off before. */
+cl_int nt_device_wait(cl_command_queue queue);
+
 /* Zeroes a buffer in order with the compute queue, without waiting. */
 enum nt_status nt_memory_zero(struct nt_device *dev, cl_mem mem, size_t bytes, const char *name);
 

@@ -101,7 +101,7 @@ void nt_tape_destroy(struct nt_tape *tape)
     if (!tape)
         return;
     if (tape->built)
-        clFinish(tape->dev->queue);
+        nt_device_wait(tape->dev->queue);
     release_built(tape);
     for (int i = 0; i < tape->launches; i++) {
         free(tape->launch[i].arg);

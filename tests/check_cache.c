@@ -254,9 +254,9 @@ END_TEST
 static int leave(const char *folder)
 {
     struct nt_context_params params = {.cache_dir = folder};
-    struct nt_context *ctx;
-    struct nt_device *dev;
-    struct nt_tape *tape;
+    static struct nt_context *ctx; /* static: still held when the process ends */
+    static struct nt_device *dev;
+    static struct nt_tape *tape;
     if (nt_context_create(&params, &ctx) || nt_device_open(ctx, NULL, &dev) ||
         nt_tape_create(dev, &tape))
         return EXIT_FAILURE;
