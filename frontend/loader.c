@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,7 @@ struct nt_loader {
     uint32_t *order;
     int64_t order_epoch;
     int64_t bad;
+    char *first_bad; /* what was said of the first unreadable item */
     enum nt_status status;
     char *message;
     atomic_bool stop;
@@ -103,20 +105,24 @@ static bool report_bad(struct worker *worker, uint32_t item)
     struct nt_loader *loader = worker->loader;
     if (atomic_exchange(&loader->is_bad[item], 1))
         return true;
-    char name[4096];
+    char name[4096], text[8192];
     nt_dataset_item_name(loader->dataset, item, name, sizeof name);
     const char *message = nt_error_message(worker->ctx);
-    nt_log(loader->ctx, NT_LOG_WARNING, "skipped %s%s%s", strstr(message, name) ? "" : name,
-        strstr(message, name) ? "" : ": ", message);
+    bool named = strstr(message, name) != NULL;
+    snprintf(text, sizeof text, "%s%s%s", named ? "" : name, named ? "" : ": ", message);
+    nt_log(loader->ctx, NT_LOG_WARNING, "skipped %s", text);
     pthread_mutex_lock(&loader->lock);
     int64_t bad = ++loader->bad;
+    if (!loader->first_bad)
+        loader->first_bad = strdup(text);
+    const char *first = loader->first_bad ? loader->first_bad : text;
     pthread_mutex_unlock(&loader->lock);
     if ((double)bad <= loader->max_bad)
         return true;
     int64_t count = nt_dataset_get_info(loader->dataset)->count;
-    nt_fail_prefix(worker->ctx, NT_ERR_FORMAT,
-        "%lld of %lld items cannot be read, more than %g %%: the latest", (long long)bad,
-        (long long)count, 100 * loader->params.max_bad_share);
+    nt_fail(worker->ctx, NT_ERR_FORMAT,
+        "%lld of %lld items cannot be read, more than %g %%: the first: %s", (long long)bad,
+        (long long)count, 100 * loader->params.max_bad_share, first);
     return false;
 }
 
@@ -362,6 +368,7 @@ void nt_loader_destroy(struct nt_loader *loader)
     free(loader->workers);
     free(loader->is_bad);
     free(loader->order);
+    free(loader->first_bad);
     free(loader->message);
     free(loader);
 }

@@ -208,7 +208,7 @@ static enum nt_status resize_with(struct nt_context *ctx, const struct nt_pictur
 {
     int first_row = down->first[0];
     int last_row = down->first[to->height - 1] + down->count[to->height - 1];
-    struct nt_picture narrow;
+    struct nt_picture narrow = {0};
     enum nt_status status =
         nt_picture_create(ctx, to->width, last_row - first_row, picture->channels, &narrow);
     if (status != NT_OK)

@@ -280,6 +280,8 @@ START_TEST(too_many_unreadable_pictures_are_an_error)
         test_fails(
             status, NT_ERR_FORMAT, all ? "no readable item" : "3 of 40 items cannot be read");
         test_fails(nt_loader_next(loader, &batch), NT_ERR_FORMAT, all ? "no readable" : "3 of 40");
+        if (!all)
+            test_fails(status, NT_ERR_FORMAT, "more than 5 %: the first: ");
         nt_loader_destroy(loader);
         nt_dataset_close(d);
     }
