@@ -108,7 +108,8 @@ int nt_lua_fail(lua_State *L, const char *fmt, ...)
 int nt_lua_raise(lua_State *L, enum nt_status status)
 {
     struct nt_lua *lua = nt_lua_get(L);
-    lua->status = status;
+    /* What is wrong is the file's content, not an argument of nt_model_load. */
+    lua->status = status == NT_ERR_ARGUMENT ? NT_ERR_FORMAT : status;
     lua_pushstring(L, nt_error_message(lua->graph->ctx));
     return lua_error(L);
 }

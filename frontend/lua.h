@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Model definitions in Lua 5.4, run in a sandbox: no files, no processes, no loading of code, and
- * limits on memory, instructions, time and operators. docs/definitions.md tells users the
- * language. Used inside frontend/ alone.
+ * limits on memory, instructions, time and operators. zoo/README.md tells users the language.
+ * Used inside frontend/ alone.
  *
  *   lua.c          the state: limits, errors, running a chunk
  *   lua_library.c  the safe part of Lua's own library

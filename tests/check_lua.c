@@ -357,7 +357,7 @@ END_TEST
 START_TEST(status_is_the_library_s)
 {
     ck_assert_int_eq(build(X "x:linear{features = 3}"), NT_ERR_SHAPE);
-    ck_assert_int_eq(build(X "x:conv2d{channels = 0, kernel = 1}"), NT_ERR_ARGUMENT);
+    ck_assert_int_eq(build(X "x:conv2d{channels = 0, kernel = 1}"), NT_ERR_FORMAT);
     ck_assert_int_eq(build(X "x:conv2d{channels = {}, kernel = 1}"), NT_ERR_FORMAT);
     ck_assert_int_eq(build("while true do end"), NT_ERR_FORMAT);
 }
