@@ -48,7 +48,7 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offse
             NT_V value = tile[i * NT_NV + j];
             if (last)
                 NT_EPILOGUE_APPLY(value, at, channel);
-            NT_NAME(write_part)(value, y + y_offset + at, left);
+            NT_WRITE_PART(value, y + y_offset + at, left);
         }
 }
 
@@ -75,6 +75,8 @@ NT_KERNEL_SINGLE(conv_tile)
     int down = (all + tiles - 1) / tiles;
     __global float *b_packed = scratch + (size_t)item * slot;
     __global float *a_packed = b_packed + (size_t)panels * packed * NT_NR;
+    __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (height - 1) * x_h +
+                                  (width - 1) * x_w + groups * c;
     NT_V tile[NT_MR * NT_NV];
     int place[NT_MR];
     int end = (int)((long)blocks * (item + 1) / items);
@@ -135,7 +137,7 @@ NT_KERNEL_SINGLE(conv_tile)
                     for (int i = 0; i < NT_MR; i++) {
                         place[i] = y_start + n * y_n + v * y_h + u * y_w;
                         if (!direct && i < count)
-                            NT_NAME(gather)(a + (size_t)n * x_n, v * stride_h - pad_h,
+                            NT_NAME(gather)(a + (size_t)n * x_n, x_end, v * stride_h - pad_h,
                                 u * stride_w - pad_w, height, width, r, s, dil_h, dil_w, x_h, x_w,
                                 channels, merged, a_packed + i * packed_step);
                         if (!direct && i >= count)

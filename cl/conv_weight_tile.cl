@@ -7,8 +7,7 @@
  * conv_weight_sum adds the splits. A work-item takes a range of blocks of split x panels of NT_NR
  * output channels x block_c input channels with all taps. For some pixels at a time it gathers
  * their inputs as rows [pixel][tap][c] in its scratch slot, and multiplies the transposed rows
- * with dy, which is read where it lies when its pixels are evenly spaced (dense) and a panel is
- * full.
+ * with dy, which is read where it lies when its pixels are evenly spaced (dense).
  *
  * NT_MR, NT_NV, NT_VW: the register tile.
  */
@@ -18,6 +17,10 @@
 
 NT_DEFINE_PARTS
 NT_DEFINE_GATHER
+
+/* Whether panel p of dy is copied: not where its last row may be read to its end; what a row
+ * holds beyond k stays in lanes that are never stored. */
+#define PACKED(p) (!dense || b + (size_t)(p0 + pixels - 1) * y_w + (p) + NT_NR > dy_end)
 
 NT_KERNEL_SINGLE(conv_weight_tile)
 (__global const float *x, int x_offset, __global const float *dy, int dy_offset,
@@ -32,6 +35,9 @@ NT_KERNEL_SINGLE(conv_weight_tile)
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR), deep = (c + block_c - 1) / block_c;
     __global float *b_packed = scratch + (size_t)item * slot;
     __global float *a_packed = b_packed + (size_t)panels * run * NT_NR;
+    __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (height - 1) * x_h +
+                                  (width - 1) * x_w + groups * c;
+    __global const float *dy_end = dy + dy_offset + (size_t)(all - 1) * y_w + groups * k;
     NT_V tile[NT_MR * NT_NV];
     int place[NT_MR];
     int end = (int)((long)blocks * (item + 1) / items);
@@ -48,12 +54,12 @@ NT_KERNEL_SINGLE(conv_weight_tile)
             int n = p0 / (out_h * out_w), v = p0 / out_w % out_h, u = p0 % out_w;
             __global const float *b = dy + dy_offset + group * k;
             for (int i = 0; i < pixels; i++) {
-                NT_NAME(gather)(x + x_offset + group * c + c0 + (size_t)n * x_n,
+                NT_NAME(gather)(x + x_offset + group * c + c0 + (size_t)n * x_n, x_end,
                     v * stride_h - pad_h, u * stride_w - pad_w, height, width, r, s, dil_h, dil_w,
                     x_h, x_w, channels, merged, a_packed + i * step);
                 __global const float *from = b + (size_t)n * y_n + v * y_h + u * y_w;
                 for (int p = k0; p < k1; p += NT_NR)
-                    if (!dense || k - p < NT_NR)
+                    if (PACKED(p))
                         for (int j = 0; j < NT_NV; j++)
                             NT_VSTORE(NT_READ_PART(from + p + j * NT_VW, k - p - j * NT_VW),
                                 b_packed + (size_t)(p - k0) * run + i * NT_NR + j * NT_VW);
@@ -78,7 +84,7 @@ NT_KERNEL_SINGLE(conv_weight_tile)
                                     out + place[i] + p + j * NT_VW, k - p - j * NT_VW);
                         NT_TILE_LOAD(acc, tile);
                     }
-                    bool packed = !dense || k - p < NT_NR;
+                    bool packed = PACKED(p);
                     __global const float *from =
                         packed ? b_packed + (size_t)(p - k0) * run : b + (size_t)p0 * y_w + p;
                     int b_step = packed ? NT_NR : y_w;
@@ -87,7 +93,7 @@ NT_KERNEL_SINGLE(conv_weight_tile)
                     for (int i = 0; i < count; i++)
                         for (int j = 0; j < NT_NV; j++)
                             if (k - p - j * NT_VW > 0)
-                                NT_NAME(write_part)(tile[i * NT_NV + j],
+                                NT_WRITE_PART(tile[i * NT_NV + j],
                                     out + place[i] + p + j * NT_VW, k - p - j * NT_VW);
                 }
             }

@@ -84,7 +84,7 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *c, int c_offse
             NT_V value = tile[i * NT_NV + j];
             if (last)
                 NT_EPILOGUE_APPLY(value, at, channel);
-            NT_NAME(write_part)(value, c + c_offset + at, left);
+            NT_WRITE_PART(value, c + c_offset + at, left);
         }
 }
 
