@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-const char *const nt_conv_forward_variants[] = {"tile", NULL};
-const char *const nt_conv_backward_data_variants[] = {"tile", NULL};
-const char *const nt_conv_backward_weight_variants[] = {"tile", NULL};
+const char *const nt_conv_forward_variants[] = {"tile", "group", NULL};
+const char *const nt_conv_backward_data_variants[] = {"tile", "group", NULL};
+const char *const nt_conv_backward_weight_variants[] = {"tile", "group", NULL};
 
 static const char *const axis[2] = {"height", "width"};
 
@@ -108,6 +108,12 @@ static double work(const struct nt_conv_problem *p)
            (double)(p->out[0] * p->out[1] * p->taps[0] * p->taps[1]);
 }
 
+static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass)
+{
+    return strcmp(pass->variant, "tile") == 0 ? nt_conv_tile(tape, pass)
+                                              : nt_conv_group(tape, pass);
+}
+
 enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     const struct nt_tensor *x, const struct nt_tensor *w, const struct nt_tensor *y,
     const struct nt_epilogue *epilogue)
@@ -145,7 +151,7 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     pass.w_step[0] = p.taps[1];
     pass.w_step[1] = 1;
     pass.flops = work(&p);
-    return nt_conv_tile(tape, &pass);
+    return launch(tape, &pass);
 }
 
 static int64_t common_divisor(int64_t a, int64_t b)
@@ -216,7 +222,7 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
             set_phase(&p, 1, u, &pass);
             pass.flops = work(&p) * (double)(pass.taps[0] * pass.taps[1]) / (double)filter;
             if (p.images > 0 && p.c > 0)
-                status = nt_conv_tile(tape, &pass);
+                status = launch(tape, &pass);
         }
     return status;
 }
@@ -232,5 +238,6 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
             &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dw->shape) == 0)
         return status;
-    return nt_conv_weight_tile(tape, &p, work(&p), reason);
+    return strcmp(variant, "tile") == 0 ? nt_conv_weight_tile(tape, &p, work(&p), reason)
+                                        : nt_conv_weight_group(tape, &p, work(&p), reason);
 }

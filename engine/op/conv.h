@@ -45,9 +45,12 @@ enum nt_status nt_conv_check(struct nt_tape *tape, const char *primitive,
     const struct nt_tensor *y, struct nt_conv_problem *out);
 
 enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass);
+enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass);
 
 /* Weight gradients: partial sums [split][group][tap][c][k] by a variant, then their sum. */
 enum nt_status nt_conv_weight_tile(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
+enum nt_status nt_conv_weight_group(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_problem *problem,
     int32_t partial, int64_t splits, const char *variant, const char *reason);

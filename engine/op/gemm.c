@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/epilogue.h"
 #include "engine/op/gemm.h"
+#include "engine/op/group.h"
 #include "engine/op/tile.h"
 #include "engine/variant.h"
 
 #include <string.h>
 
-const char *const nt_gemm_variants[] = {"tile", NULL};
+const char *const nt_gemm_variants[] = {"tile", "group", NULL};
 
 /* Steps of k that are packed together: long enough that loading and storing the tile of C for
  * each is little, short enough that a tile of A stays in the first-level cache. */
@@ -14,8 +15,8 @@ const char *const nt_gemm_variants[] = {"tile", NULL};
 /* Floats of the packed panels of B of one work-item: 256 KiB of the second-level cache. */
 #define PACKED 65536
 
-/* Multiply-adds from which on fewer pieces, which pack less, matter more than balance. */
-#define LARGE 1e8
+/* Work from which on fewer pieces, which pack less, matter more than balance. */
+#define LARGE 2e8
 
 static enum nt_status bad_shapes(struct nt_tape *tape, const struct nt_tensor *a,
     const struct nt_tensor *b, const struct nt_tensor *c, const char *rule)
@@ -66,6 +67,16 @@ static enum nt_status check(struct nt_tape *tape, struct nt_gemm_problem *g)
     return nt_epilogue_check(tape, "gemm", c, g->epilogue);
 }
 
+static double work(const struct nt_gemm_problem *g)
+{
+    return 2.0 * (double)g->batch * (double)g->m * (double)g->n * (double)g->k;
+}
+
+static double traffic(const struct nt_gemm_problem *g)
+{
+    return 4.0 * (double)g->batch * (double)(g->m * g->k + g->k * g->n + g->m * g->n);
+}
+
 struct blocking {
     int64_t depth, panels, rows, blocks, items;
 };
@@ -76,8 +87,7 @@ static struct blocking block(
     const struct nt_device *dev, const struct nt_tile *tile, const struct nt_gemm_problem *g)
 {
     int64_t nr = nt_tile_columns(tile), all = nt_divide_up(g->n, nr);
-    double work = (double)g->m * (double)g->n * (double)g->k * (double)g->batch;
-    int64_t pieces = nt_tile_pieces(dev) / (work > LARGE ? 2 : 1), least = 8 * tile->rows;
+    int64_t pieces = nt_tile_pieces(dev) / (work(g) > LARGE ? 2 : 1), least = 8 * tile->rows;
     struct blocking p = {.depth = g->k > 0 ? g->k : 1};
     if (p.depth > DEPTH && !nt_epilogue_reads(g->epilogue, g->c))
         p.depth = nt_divide_up(g->k, nt_divide_up(g->k, DEPTH));
@@ -129,10 +139,28 @@ static enum nt_status launch_tile(
         nt_launch_int(&l, args[i]);
     nt_epilogue_args(&l, g->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)p.items}, NULL);
-    l.flops = 2.0 * (double)g->m * (double)g->n * (double)g->k * (double)g->batch;
-    l.bytes =
-        4.0 * (double)g->batch *
-        ((double)g->m * (double)g->k + (double)g->k * (double)g->n + (double)g->m * (double)g->n);
+    l.flops = work(g);
+    l.bytes = traffic(g);
+    return nt_launch_append(&l);
+}
+
+static enum nt_status launch_group(
+    struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason)
+{
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "gemm_group", "gemm_group", "group", reason);
+    nt_epilogue_define(&l, g->c, g->epilogue, 1);
+    nt_launch_tensor(&l, g->a, NT_ACCESS_READ);
+    nt_launch_tensor(&l, g->b, NT_ACCESS_READ);
+    nt_launch_tensor(&l, g->c, NT_ACCESS_WRITE);
+    const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->a_columns, g->b_step, g->b_columns,
+        g->c_step, g->a_batch, g->b_batch, g->c_batch};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    nt_epilogue_args(&l, g->epilogue);
+    nt_group_grid(&l, g->m, g->n, g->batch);
+    l.flops = work(g);
+    l.bytes = traffic(g);
     return nt_launch_append(&l);
 }
 
@@ -146,5 +174,6 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
         status = nt_choose(tape, "gemm", nt_gemm_variants, NULL, &variant, &reason);
     if (status != NT_OK || g.m == 0 || g.n == 0 || g.batch == 0)
         return status;
-    return launch_tile(tape, &g, reason);
+    return strcmp(variant, "tile") == 0 ? launch_tile(tape, &g, reason)
+                                        : launch_group(tape, &g, reason);
 }

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Backward pass of a convolution by its weights, for GPUs, as an implicit matrix product
+ * (group.clh): rows are taps x input channels, columns output channels, steps the pixels of a
+ * split. Writes partial[split][group][tap][c][k], which conv_weight_sum adds.
+ * Grid: columns, rows, splits * groups.
+ */
+#include "prelude.clh"
+#include "group.clh"
+
+NT_KERNEL_GROUP(conv_weight_group)
+(__global const float *x, int x_offset, __global const float *dy, int dy_offset,
+    __global float *partial, int images, int height, int width, int c, int groups, int k,
+    int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_n, int y_h, int y_w, int splits)
+{
+    NT_GROUP_DECLARE;
+    int row0 = get_group_id(1) * NT_SPAN, column0 = get_group_id(0) * NT_SPAN;
+    int item = NT_GROUP_ITEM, group = (int)get_global_id(2) % groups;
+    int split = (int)get_global_id(2) / groups, all = images * out_h * out_w, rows = r * s * c;
+    int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
+    /* A work-item always fills the same row of a_tile and the same column of b_tile. */
+    int row = row0 + item % NT_SPAN, column = column0 + item % NT_SPAN;
+    int tap = row / c, down = tap / s * dil_h - pad_h, right = tap % s * dil_w - pad_w;
+    x += x_offset + group * c + row % c;
+    dy += dy_offset + group * k + column;
+    for (int p0 = first; p0 < last; p0 += NT_STEP) {
+        for (int i = 0; i < NT_GROUP_EACH; i++) {
+            int step = (item + i * NT_GROUP_ITEMS) / NT_SPAN, pixel = p0 + step;
+            int n = pixel / (out_h * out_w), v = pixel / out_w % out_h, u = pixel % out_w;
+            int vertical = v * stride_h + down, horizontal = u * stride_w + right;
+            bool inside = pixel < last && row < rows && vertical >= 0 && vertical < height &&
+                          horizontal >= 0 && horizontal < width;
+            a_tile[step][item % NT_SPAN] =
+                inside ? x[n * x_n + vertical * x_h + horizontal * x_w] : 0.0f;
+            b_tile[step][item % NT_SPAN] =
+                pixel < last && column < k ? dy[n * y_n + v * y_h + u * y_w] : 0.0f;
+        }
+        NT_GROUP_MULTIPLY;
+    }
+    partial += (size_t)(split * groups + group) * rows * k;
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++) {
+            int m = row0 + NT_GROUP_ROW + i, n = column0 + NT_GROUP_COLUMN + j;
+            if (m < rows && n < k)
+                partial[(size_t)m * k + n] = NT_GROUP_RESULT(i, j);
+        }
+}
