@@ -58,7 +58,7 @@ static int map_gradient(struct nt_graph *graph, const struct nt_node *node, int 
     /* The result itself is at hand: no need to compute it again. */
     if (!nt_expr_is_input(expr, y, &index) && !nt_expr_is_constant(expr, y, &constant))
         derivative = nt_expr_replace(expr, derivative, y, nt_expr_input(expr, n));
-    const struct nt_shape *shape = &graph->value[node->input[which]].shape;
+    struct nt_shape shape = graph->value[node->input[which]].shape;
     int dx;
     if (nt_expr_is_constant(expr, derivative, &constant) && constant == 1) {
         nt_expr_destroy(expr);
@@ -67,7 +67,7 @@ static int map_gradient(struct nt_graph *graph, const struct nt_node *node, int 
         int product = nt_expr_call(expr, NT_FN_mul, nt_expr_input(expr, n + 1), derivative, -1);
         dx = add_used(graph, expr, product, n + 2, input);
     }
-    return dx < 0 ? -1 : nt_graph_sum_to(graph, dx, shape);
+    return dx < 0 ? -1 : nt_graph_sum_to(graph, dx, &shape);
 }
 
 static enum nt_status accumulate(struct pass *pass, int value, int dx)

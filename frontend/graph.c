@@ -225,8 +225,7 @@ static struct nt_node *new_node(
     /* Room for parameters that are made later and for an epilogue's operands. */
     int *in = nt_graph_alloc(graph, (NT_MAX_INPUTS + 8) * sizeof *in);
     struct nt_attr *attr = nt_graph_alloc(graph, (size_t)(op->attr_count + 1) * sizeof *attr);
-    if (!node || !in || !attr ||
-        !grow((void **)&graph->node, graph->node_count, sizeof *graph->node)) {
+    if (!node || !in || !attr) {
         nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
         return NULL;
     }
@@ -242,18 +241,26 @@ static struct nt_node *new_node(
     return node;
 }
 
+enum nt_status nt_graph_append(struct nt_graph *graph, struct nt_node *node)
+{
+    if (!grow((void **)&graph->node, graph->node_count, sizeof *graph->node))
+        return nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
+    for (int i = 0; i < node->outputs; i++)
+        graph->value[node->output[i]].node = graph->node_count;
+    graph->node[graph->node_count++] = node;
+    return NT_OK;
+}
+
 /* Appends the node and makes its output values. */
 static enum nt_status append_node(struct nt_graph *graph, struct nt_node *node)
 {
     for (int i = 0; i < node->outputs; i++) {
-        node->output[i] = new_value(
-            graph, (struct nt_value){
-                       .name = node->name, .kind = NT_VALUE_RESULT, .node = graph->node_count});
+        node->output[i] =
+            new_value(graph, (struct nt_value){.name = node->name, .kind = NT_VALUE_RESULT});
         if (node->output[i] < 0)
             return NT_ERR_MEMORY;
     }
-    graph->node[graph->node_count++] = node;
-    return NT_OK;
+    return nt_graph_append(graph, node);
 }
 
 static enum nt_status check_number(
@@ -422,16 +429,17 @@ int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const
 
 int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *shape)
 {
-    const struct nt_shape *from = &graph->value[value].shape;
-    if (nt_shape_equal(from, shape))
+    /* Copies: values move when nodes are added. */
+    struct nt_shape from = graph->value[value].shape, to_shape = *shape;
+    if (nt_shape_equal(&from, &to_shape))
         return value;
     struct nt_attr attr[2] = {{0}};
     int axes = nt_attr_index(&nt_op_sum, "axes"), keep = nt_attr_index(&nt_op_sum, "keepdims");
     attr[axes].set = attr[keep].set = true;
     attr[keep].number = 1;
-    int lead = from->rank - shape->rank;
-    for (int i = 0; i < from->rank; i++)
-        if (i < lead || (shape->dim[i - lead] == 1 && from->dim[i] != 1))
+    int lead = from.rank - to_shape.rank;
+    for (int i = 0; i < from.rank; i++)
+        if (i < lead || (to_shape.dim[i - lead] == 1 && from.dim[i] != 1))
             attr[axes].ints[attr[axes].count++] = i;
     int out;
     if (attr[axes].count > 0) {
@@ -440,10 +448,10 @@ int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *sh
     } else {
         out = value;
     }
-    if (nt_shape_equal(&graph->value[out].shape, shape))
+    if (nt_shape_equal(&graph->value[out].shape, &to_shape))
         return out;
-    struct nt_attr to = {.set = true, .count = shape->rank};
-    memcpy(to.ints, shape->dim, sizeof *shape->dim * (size_t)shape->rank);
+    struct nt_attr to = {.set = true, .count = to_shape.rank};
+    memcpy(to.ints, to_shape.dim, sizeof *to_shape.dim * (size_t)to_shape.rank);
     int view;
     if (nt_graph_add(graph, &nt_op_reshape, NULL, 1, &out, &to, &view) != NT_OK)
         return -1;

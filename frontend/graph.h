@@ -161,6 +161,9 @@ int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const
 /* Sum of a value down to a shape it was broadcast from; the value itself when equal. */
 int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *shape);
 
+/* Puts a node at the end; passes that rebuild the list use it. */
+enum nt_status nt_graph_append(struct nt_graph *graph, struct nt_node *node);
+
 int nt_graph_find(const struct nt_graph *graph, const char *name); /* input or parameter, -1 */
 
 /* Multiply-accumulates of one item of the batch, forward nodes only. */

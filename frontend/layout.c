@@ -112,13 +112,13 @@ enum nt_status nt_assign_layouts(struct nt_graph *graph)
             if (want != 'a' && graph->value[v].layout != layout)
                 status = convert(graph, converted, v, layout, &node[i]->input[j]);
         }
-        /* After a failure the rest is only put back, so that it is freed. */
-        for (int j = 0; j < node[i]->outputs; j++) {
-            graph->value[node[i]->output[j]].node = graph->node_count;
+        for (int j = 0; j < node[i]->outputs; j++)
             graph->value[node[i]->output[j]].layout = output_layout(graph, node[i], j);
-        }
-        if (graph->node_count < nodes + values)
-            graph->node[graph->node_count++] = node[i];
+        /* After a failure the rest is only put back, so that it is freed. */
+        enum nt_status put = nt_graph_append(graph, node[i]);
+        status = status == NT_OK ? put : status;
+        if (put != NT_OK)
+            nt_expr_destroy(node[i]->expr);
     }
     free(node);
     free(converted);

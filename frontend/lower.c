@@ -107,6 +107,12 @@ enum nt_status nt_lower(struct nt_lowering *lowering)
     return status;
 }
 
+int nt_lower_bias(const struct nt_node *node)
+{
+    int own = node->epilogue_input >= 0 ? node->epilogue_input : node->inputs;
+    return own > 2 ? node->input[2] : -1;
+}
+
 enum nt_status nt_lower_get_epilogue(struct nt_lowering *lowering, const struct nt_node *node,
     int bias, struct nt_lower_epilogue *out)
 {

@@ -86,6 +86,9 @@ void nt_lower_bind(struct nt_lowering *lowering, int value, const struct nt_tens
 /* Lowers every live node in order. */
 enum nt_status nt_lower(struct nt_lowering *lowering);
 
+/* A layer's bias, input 2 before any epilogue operands, or -1. */
+int nt_lower_bias(const struct nt_node *node);
+
 /* The node's bias (or -1) and attached epilogue as one engine epilogue; storage is the caller's. */
 struct nt_lower_epilogue {
     struct nt_epilogue epilogue;

@@ -106,11 +106,12 @@ enum nt_status nt_layer_add_like(struct nt_graph *graph, const struct nt_op *op,
     int *value)
 {
     struct nt_attr attr[16];
+    struct nt_shape shape = *output; /* a value's, and values move when one is added */
     memcpy(attr, like->attr, (size_t)op->attr_count * sizeof *attr);
     for (int i = 0; i < op->attr_count; i++)
         attr[i].set = true;
     enum nt_status status = nt_graph_add(graph, op, NULL, inputs, input, attr, value);
     if (status == NT_OK)
-        graph->value[*value].shape = *output;
+        graph->value[*value].shape = shape;
     return status;
 }

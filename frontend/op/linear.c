@@ -71,8 +71,7 @@ static enum nt_status lower(struct nt_lowering *lowering, const struct nt_node *
     struct nt_tensor w = transposed(nt_lower_tensor(lowering, node->input[1]));
     struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
     struct nt_lower_epilogue epilogue;
-    enum nt_status status =
-        nt_lower_get_epilogue(lowering, node, node->inputs > 2 ? node->input[2] : -1, &epilogue);
+    enum nt_status status = nt_lower_get_epilogue(lowering, node, nt_lower_bias(node), &epilogue);
     if (status == NT_OK)
         status = nt_gemm(lowering->tape, &x, &w, &y, &epilogue.epilogue);
     nt_lower_release(&epilogue);
