@@ -191,7 +191,8 @@ int nt_loop_vector(int64_t width, int64_t count)
         limit *= 2;
     while (whole < limit && count % (2 * whole) == 0)
         whole *= 2;
-    return count <= limit || 4 * whole >= limit ? whole : limit;
+    bool is_short = count <= limit || (4 * whole >= limit && count <= 8 * limit);
+    return is_short ? whole : limit;
 }
 
 int64_t nt_loop_groups(struct nt_tape *tape, double work)

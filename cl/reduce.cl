@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reductions of expressions over strided operands. There are kept dimensions (index a), reduced
+ * dimensions (index b), and one vector dimension of n elements, the one along which most is
+ * dense: "rows" kernels reduce along it, "columns" kernels keep it. The host defines
+ *
+ *   NT_VEC, NT_PARTS, NT_INPUTS(X), NT_EXPRESSION   as for map.cl
+ *   NT_KEPT, NT_REDUCED   numbers of the other kept and reduced dimensions
+ *   NT_OPERATION          SUM, MAX, MIN or PROD
+ *   NT_INTO               how the result is walked along the vector dimension (columns): D or G
+ *   NT_COLUMNS            vectors of a column chunk (columns_tile)
+ *   NT_LOCAL, NT_LANES    work-items of a work-group, and those that share a result (group)
+ *
+ * The work may be cut into parts along the reduced dimensions; the result of part p goes y0_g * p
+ * elements further. Sums have two levels in tile kernels: `flush` vectors are added up before
+ * they are added to the total, so the error grows with the root of the number of elements.
+ */
+#include "prelude.clh"
+#include "strided.clh"
+
+#define T NT_VECTOR(float, NT_VEC)
+#define C(x) ((T)(x))
+#define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_KEPT)(k, a) NT_CAT(NT_STRIDES, NT_REDUCED)(k, b)
+#define NT_AT(k) NT_CAT(NT_AT, NT_KEPT)(k, a) NT_CAT(NT_AT, NT_REDUCED)(k, b)
+#define EXTENTS NT_CAT(NT_EXTENTS, NT_KEPT)(a) NT_CAT(NT_EXTENTS, NT_REDUCED)(b)
+
+#define NEUTRAL_SUM 0.0f
+#define NEUTRAL_PROD 1.0f
+#define NEUTRAL_MAX -INFINITY
+#define NEUTRAL_MIN INFINITY
+#define NEUTRAL NT_CAT(NEUTRAL_, NT_OPERATION)
+#define JOIN_SUM(p, q) ((p) + (q))
+#define JOIN_PROD(p, q) ((p) * (q))
+#define JOIN_MAX(p, q) select(q, p, ((p) >= (q)) | ((p) != (p)))
+#define JOIN_MIN(p, q) select(q, p, ((p) <= (q)) | ((p) != (p)))
+#define JOIN(p, q) NT_CAT(JOIN_, NT_OPERATION)(p, q)
+
+#define RESULT                                                                                     \
+    , __global float *y0, const int y0_o, const int y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
+#define RESULT_AT(part) y0_o + (part) * y0_g NT_CAT(NT_AT, NT_KEPT)(y0, a)
+
+/* T out0 = the term at elements i, ... of the current row, of which m are left. */
+#ifdef NT_PARTS
+#define TERM                                                                                       \
+    const int m = end - i;                                                                         \
+    NT_INPUTS(NT_IN_DECLARE)                                                                       \
+    if (m < NT_VEC) {                                                                              \
+        NT_INPUTS(NT_IN_LANES)                                                                     \
+        NT_SLOWLY for (int j = 0; j < m; j++) { NT_INPUTS(NT_IN_LANE) }                            \
+        NT_INPUTS(NT_IN_JOIN)                                                                      \
+    } else {                                                                                       \
+        NT_INPUTS(NT_IN_LOAD)                                                                      \
+    }                                                                                              \
+    T out0;                                                                                        \
+    NT_EXPRESSION
+#else
+#define TERM                                                                                       \
+    NT_INPUTS(NT_IN_DECLARE)                                                                       \
+    NT_INPUTS(NT_IN_LOAD)                                                                          \
+    T out0;                                                                                        \
+    NT_EXPRESSION
+#endif
+
+#ifdef NT_ROWS_TILE
+/* Grid: chunks of the vector dimension, blocks of reduced rows, blocks of results. */
+NT_KERNEL_SINGLE(reduce_rows_tile)(const int n, const int chunk, const int rows, const int block,
+    const int results, const int results_block, const int flush, const float scale
+    EXTENTS RESULT NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
+    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
+    const int from = (int)get_group_id(2) * results_block, to = min(results, from + results_block);
+    const int part = (int)get_group_id(1) * (int)get_num_groups(0) + (int)get_group_id(0);
+    for (int result = from; result < to; result++) {
+        NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
+        T total = C(NEUTRAL), some = C(NEUTRAL);
+        int left = flush;
+        for (int row = first; row < last; row++) {
+            NT_CAT(NT_SPLIT, NT_REDUCED)(b, row)
+            NT_INPUTS(NT_IN_ROW)
+            for (int i = begin; i < end; i += NT_VEC) {
+                TERM
+#ifdef NT_PARTS
+                if (m < NT_VEC) {
+                    float rest[NT_VEC];
+                    NT_VECTOR(vstore, NT_VEC)(out0, 0, rest);
+                    NT_SLOWLY for (int j = m; j < NT_VEC; j++) rest[j] = NEUTRAL;
+                    out0 = NT_VECTOR(vload, NT_VEC)(0, rest);
+                }
+#endif
+                some = JOIN(some, out0);
+                if (--left == 0) {
+                    total = JOIN(total, some);
+                    some = C(NEUTRAL);
+                    left = flush;
+                }
+            }
+        }
+        total = JOIN(total, some);
+        float lanes[NT_VEC];
+        NT_VECTOR(vstore, NT_VEC)(total, 0, lanes);
+        for (int step = NT_VEC / 2; step > 0; step /= 2)
+            NT_SLOWLY for (int j = 0; j < step; j++) lanes[j] = JOIN(lanes[j], lanes[j + step]);
+        y0[RESULT_AT(part)] = scale * lanes[0];
+    }
+}
+#endif
+
+#ifdef NT_COLUMNS_TILE
+/* Grid: chunks of columns, blocks of reduced rows, blocks of the other kept dimensions. */
+NT_KERNEL_SINGLE(reduce_columns_tile)(const int n, const int chunk, const int rows,
+    const int block, const int results, const int results_block, const int flush,
+    const float scale EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
+    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
+    const int from = (int)get_group_id(2) * results_block, to = min(results, from + results_block);
+    const int part = (int)get_group_id(1), vectors = (end - begin + NT_VEC - 1) / NT_VEC;
+    T total[NT_COLUMNS], some[NT_COLUMNS];
+    for (int result = from; result < to; result++) {
+        NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
+        for (int v = 0; v < vectors; v++)
+            total[v] = some[v] = C(NEUTRAL);
+        int left = flush;
+        for (int row = first; row < last; row++) {
+            NT_CAT(NT_SPLIT, NT_REDUCED)(b, row)
+            NT_INPUTS(NT_IN_ROW)
+            for (int i = begin, v = 0; i < end; i += NT_VEC, v++) {
+                TERM
+                some[v] = JOIN(some[v], out0);
+            }
+            if (--left == 0 || row == last - 1) {
+                for (int v = 0; v < vectors; v++) {
+                    total[v] = JOIN(total[v], some[v]);
+                    some[v] = C(NEUTRAL);
+                }
+                left = flush;
+            }
+        }
+        __global float *const y0_p = y0 + (RESULT_AT(part));
+        for (int i = begin, v = 0; i < end; i += NT_VEC, v++) {
+            const int m = min(NT_VEC, end - i);
+            const T out0 = C(scale) * total[v];
+            NT_OUT_LANES(0, NT_INTO, f32)
+            NT_SLOWLY for (int j = 0; j < m; j++)
+                y0_p[NT_CAT(NT_OUT_AT_, NT_INTO)(0)] = out0_lanes[j];
+        }
+    }
+}
+#endif
+
+/* NT_LANES neighbours of `stride` in local memory become one, pairwise. */
+#define TREE(lane, stride)                                                                         \
+    for (int step = NT_LANES / 2; step > 0; step /= 2) {                                           \
+        barrier(CLK_LOCAL_MEM_FENCE);                                                              \
+        if (lane < step) {                                                                         \
+            const float p = sums[id], q = sums[id + step * (stride)];                              \
+            sums[id] = JOIN(p, q);                                                                 \
+        }                                                                                          \
+    }
+
+#ifdef NT_ROWS_GROUP
+/* NT_LANES work-items side by side share a result; count = rows * n. */
+__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(reduce_rows_group)(
+    const int n, const int count, const int chunk, const int parts, const int results,
+    const float scale EXTENTS RESULT NT_INPUTS(NT_IN_PARAMETERS))
+{
+    __local float sums[NT_LOCAL];
+    const int id = (int)get_local_id(0), lane = id % NT_LANES;
+    const int group = (int)get_group_id(0), part = group % parts;
+    const int result = group / parts * (NT_LOCAL / NT_LANES) + id / NT_LANES;
+    const int begin = part * chunk, end = result < results ? min(count, begin + chunk) : begin;
+    NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
+    float sum = NEUTRAL;
+    for (int at = begin + lane; at < end; at += NT_LANES) {
+        const int row = at / n, i = at - row * n;
+        NT_CAT(NT_SPLIT, NT_REDUCED)(b, row)
+        NT_INPUTS(NT_IN_ROW)
+        NT_INPUTS(NT_IN_DECLARE)
+        NT_INPUTS(NT_IN_LOAD)
+        T out0;
+        NT_EXPRESSION
+        sum = JOIN(sum, out0);
+    }
+    sums[id] = sum;
+    TREE(lane, 1)
+    if (lane == 0 && result < results)
+        y0[RESULT_AT(part)] = scale * sums[id];
+}
+#endif
+
+#ifdef NT_COLUMNS_GROUP
+/* Neighbours do neighbouring columns; NT_LANES of them, far apart, share one. */
+__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(reduce_columns_group)(
+    const int n, const int chunks, const int rows, const int block, const int parts,
+    const float scale EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    __local float sums[NT_LOCAL];
+    const int width = NT_LOCAL / NT_LANES;
+    const int id = (int)get_local_id(0), lane = id / width;
+    const int group = (int)get_group_id(0), part = group % parts, rest = group / parts;
+    const int result = rest / chunks, i = (rest - result * chunks) * width + id % width;
+    const int first = part * block, last = i < n ? min(rows, first + block) : first;
+    NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
+    float sum = NEUTRAL;
+    for (int row = first + lane; row < last; row += NT_LANES) {
+        NT_CAT(NT_SPLIT, NT_REDUCED)(b, row)
+        NT_INPUTS(NT_IN_ROW)
+        NT_INPUTS(NT_IN_DECLARE)
+        NT_INPUTS(NT_IN_LOAD)
+        T out0;
+        NT_EXPRESSION
+        sum = JOIN(sum, out0);
+    }
+    sums[id] = sum;
+    TREE(lane, width)
+    if (lane == 0 && i < n) {
+        __global float *const y0_p = y0 + (RESULT_AT(part));
+        const int j = 0;
+        y0_p[NT_CAT(NT_OUT_AT_, NT_INTO)(0)] = scale * sums[id];
+    }
+}
+#endif
