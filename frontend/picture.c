@@ -150,31 +150,44 @@ static bool make_filter(int source, double start, double length, int target, str
     return true;
 }
 
-static uint8_t to_byte(int64_t sum)
+static uint8_t to_byte(int32_t sum)
 {
-    int64_t value = sum >> WEIGHT_BITS;
+    int32_t value = sum >> WEIGHT_BITS;
     return (uint8_t)(value > 255 ? 255 : value);
+}
+
+static void weigh_one(const uint8_t *from, const int32_t *weight, int count, uint8_t *to)
+{
+    int32_t sum = 1 << (WEIGHT_BITS - 1);
+    for (int i = 0; i < count; i++)
+        sum += from[i] * weight[i];
+    *to = to_byte(sum);
+}
+
+static void weigh_three(const uint8_t *from, const int32_t *weight, int count, uint8_t *to)
+{
+    int32_t a = 1 << (WEIGHT_BITS - 1), b = a, c = a;
+    for (int i = 0; i < count; i++, from += 3) {
+        a += from[0] * weight[i];
+        b += from[1] * weight[i];
+        c += from[2] * weight[i];
+    }
+    to[0] = to_byte(a);
+    to[1] = to_byte(b);
+    to[2] = to_byte(c);
 }
 
 /* Rows first_row.. of the source, narrowed to the filter's targets. */
 static void resize_rows(const struct nt_picture *from, int first_row, const struct filter *filter,
     struct nt_picture *to)
 {
-    int c_count = from->channels;
+    size_t pixel = (size_t)from->channels;
     for (int y = 0; y < to->height; y++) {
-        const uint8_t *row =
-            from->pixels + (size_t)(first_row + y) * (size_t)from->width * (size_t)c_count;
-        uint8_t *out = to->pixels + (size_t)y * (size_t)to->width * (size_t)c_count;
-        for (int x = 0; x < to->width; x++) {
-            const int32_t *w = filter->weight + (size_t)x * filter->reach;
-            const uint8_t *p = row + (size_t)filter->first[x] * c_count;
-            for (int c = 0; c < c_count; c++) {
-                int32_t sum = 1 << (WEIGHT_BITS - 1);
-                for (int j = 0; j < filter->count[x]; j++)
-                    sum += p[j * c_count + c] * w[j];
-                *out++ = to_byte(sum);
-            }
-        }
+        const uint8_t *row = from->pixels + (size_t)(first_row + y) * (size_t)from->width * pixel;
+        uint8_t *out = to->pixels + (size_t)y * (size_t)to->width * pixel;
+        for (int x = 0; x < to->width; x++, out += pixel)
+            (pixel == 1 ? weigh_one : weigh_three)(row + (size_t)filter->first[x] * pixel,
+                filter->weight + (size_t)x * (size_t)filter->reach, filter->count[x], out);
     }
 }
 

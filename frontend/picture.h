@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Pictures as bytes: JPEG and PNG decoding, resizing, cropping, PNG writing. What a file is, is
- * told by its content, not by its name. Results match Pillow's resize with antialiasing to the
- * last bit, so preprocessing written for PyTorch's torchvision carries over.
+ * told by its content, not by its name. Resizing gives the bytes that Pillow's bilinear resize
+ * gives (boxes at fractions of a pixel: to 1 of 255), so preprocessing for torchvision's models
+ * carries over.
  *
  * JPEG: baseline, progressive and arithmetic, 8 bits; gray, YCbCr, RGB, CMYK and YCCK. EXIF
  * orientation is applied. Colour profiles are not. A picture whose coded data are damaged or end
