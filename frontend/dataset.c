@@ -10,7 +10,7 @@
 
 #include "frontend/dataset/kind.h"
 #include "frontend/file.h"
-#include "frontend/op.h"
+#include "frontend/near_miss.h"
 
 /* Keeps the random numbers of the split apart from others of the same seed. */
 #define SPLIT_STREAM 0x73706c6974u

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "frontend/op.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,48 +48,6 @@ const struct nt_op *nt_op_find(const char *name)
         if (strcmp(nt_ops[i]->name, name) == 0)
             return nt_ops[i];
     return NULL;
-}
-
-/* Edit distance with transpositions of neighbours (optimal string alignment), words of up to
- * 31 letters. */
-static int distance(const char *a, const char *b)
-{
-    size_t na = strlen(a), nb = strlen(b);
-    int d[32][32];
-    if (na > 31 || nb > 31)
-        return 99;
-    for (size_t i = 0; i <= na; i++)
-        for (size_t j = 0; j <= nb; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = (int)(i + j);
-                continue;
-            }
-            int same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
-            int best = d[i - 1][j - 1] + !same;
-            if (d[i - 1][j] + 1 < best)
-                best = d[i - 1][j] + 1;
-            if (d[i][j - 1] + 1 < best)
-                best = d[i][j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                d[i - 2][j - 2] + 1 < best)
-                best = d[i - 2][j - 2] + 1;
-            d[i][j] = best;
-        }
-    return d[na][nb];
-}
-
-const char *nt_near_miss(const char *word, int count, const char *const *words)
-{
-    int best = 1 + (int)strlen(word) / 3;
-    const char *nearest = NULL;
-    for (int i = 0; i < count; i++) {
-        int d = distance(word, words[i]);
-        if (d <= best && (!nearest || d < best)) {
-            best = d;
-            nearest = words[i];
-        }
-    }
-    return nearest;
 }
 
 const char *nt_op_suggest(const char *name)

@@ -8,6 +8,7 @@
 
 #include "engine/primitives.h"
 #include "frontend/graph.h"
+#include "frontend/near_miss.h"
 
 struct nt_lowering;
 
@@ -52,7 +53,6 @@ extern const int nt_op_count;
 const struct nt_op *nt_op_find(const char *name);
 /* The known name nearest to a misspelt one, NULL when none is near. */
 const char *nt_op_suggest(const char *name);
-const char *nt_near_miss(const char *word, int count, const char *const *words);
 
 /* Attribute access by name within an operator's own file. The name must be in its spec. */
 int64_t nt_attr_int(const struct nt_node *node, const char *name);
