@@ -191,13 +191,15 @@ enum nt_status nt_feed_submit(struct nt_feed *feed)
         if (b->bytes == 0)
             continue;
         drop_event(&slot->uploaded);
-        cl_int code = clEnqueueWriteBuffer(dev->upload, slot->stage[i], CL_FALSE, 0, b->bytes,
+        cl_int sent = clEnqueueWriteBuffer(dev->upload, slot->stage[i], CL_FALSE, 0, b->bytes,
             slot->host[i], 0, NULL, &slot->uploaded);
-        if (code != CL_SUCCESS)
-            return nt_fail_cl(dev->ctx, code, "feed of %s: upload", b->name);
+        if (sent != CL_SUCCESS)
+            return nt_fail_cl(dev->ctx, sent, "feed of %s: upload", b->name);
     }
-    if (!feed->shared_memory)
-        clFlush(dev->upload);
+    /* Unflushed, the run would wait for the upload for ever. */
+    cl_int code = feed->shared_memory ? CL_SUCCESS : clFlush(dev->upload);
+    if (code != CL_SUCCESS)
+        return nt_fail_cl(dev->ctx, code, "feed: upload");
     feed->acquired = false;
     feed->submitted++;
     return NT_OK;
