@@ -87,7 +87,7 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
     nt_epilogue_define(&l, pass->y, pass->epilogue, tile.width);
     nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
-    nt_launch_tensor(&l, pass->y, b.channels < pass->c ? NT_ACCESS_READ_WRITE : NT_ACCESS_WRITE);
+    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
     const int64_t args[] = {pass->images, pass->in[0], pass->in[1], pass->c, pass->groups, pass->k,
         pass->out[0], pass->out[1], pass->taps[0], pass->taps[1], pass->stride[0], pass->stride[1],

@@ -130,7 +130,7 @@ static enum nt_status launch_tile(
     nt_epilogue_define(&l, g->c, g->epilogue, tile.width);
     nt_launch_tensor(&l, g->a, NT_ACCESS_READ);
     nt_launch_tensor(&l, g->b, NT_ACCESS_READ);
-    nt_launch_tensor(&l, g->c, p.depth < g->k ? NT_ACCESS_READ_WRITE : NT_ACCESS_WRITE);
+    nt_launch_tensor(&l, g->c, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
     const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->b_columns ? 1 : g->b_step,
         g->b_columns ? g->b_step : 1, g->c_step, g->a_batch, g->b_batch, g->c_batch, p.depth,
