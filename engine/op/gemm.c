@@ -7,7 +7,11 @@
 
 #include <string.h>
 
-const char *const nt_gemm_variants[] = {"tile", "group", NULL};
+const char *const nt_gemm_variants[] = {"tile", "group",
+#ifdef NT_HAVE_CLBLAST
+    "clblast",
+#endif
+    NULL};
 
 /* Steps of k that are packed together: long enough that loading and storing the tile of C for
  * each is little, short enough that a tile of A stays in the first-level cache. */
@@ -164,6 +168,14 @@ static enum nt_status launch_group(
     return nt_launch_append(&l);
 }
 
+/* CLBlast's tuned kernels for large products on GPUs; small ones are faster in one launch. */
+static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem *g)
+{
+    enum nt_device_type type = nt_device_get_info(nt_tape_device(tape))->type;
+    bool gpu = type == NT_DEVICE_GPU_DISCRETE || type == NT_DEVICE_GPU_INTEGRATED;
+    return gpu && g->c->shape.rank == 2 && work(g) > LARGE ? "clblast" : NULL;
+}
+
 enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const struct nt_tensor *b,
     const struct nt_tensor *c, const struct nt_epilogue *epilogue)
 {
@@ -171,9 +183,19 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
     const char *variant, *reason;
     enum nt_status status = check(tape, &g);
     if (status == NT_OK)
-        status = nt_choose(tape, "gemm", nt_gemm_variants, NULL, &variant, &reason);
+        status = nt_choose(tape, "gemm", nt_gemm_variants, preferred(tape, &g), &variant, &reason);
     if (status != NT_OK || g.m == 0 || g.n == 0 || g.batch == 0)
         return status;
+#ifdef NT_HAVE_CLBLAST
+    if (strcmp(variant, "clblast") == 0) {
+        const char *rule = nt_gemm_clblast_rule(&g);
+        if (!rule)
+            return nt_gemm_clblast(tape, &g, reason);
+        status = nt_choose_instead(tape, "gemm", "group", rule, &variant, &reason);
+        if (status != NT_OK)
+            return status;
+    }
+#endif
     return strcmp(variant, "tile") == 0 ? launch_tile(tape, &g, reason)
                                         : launch_group(tape, &g, reason);
 }

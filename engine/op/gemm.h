@@ -17,4 +17,9 @@ struct nt_gemm_problem {
     int64_t a_batch, b_batch, c_batch;
 };
 
+/* With NT_HAVE_CLBLAST. The rule that a product breaks, NULL when CLBlast can compute it. */
+const char *nt_gemm_clblast_rule(const struct nt_gemm_problem *g);
+enum nt_status nt_gemm_clblast(
+    struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason);
+
 #endif
