@@ -159,6 +159,11 @@ struct nt_shape test_broadcast_shape(const struct nt_shape *shape)
     return part;
 }
 
+bool test_small(void)
+{
+    return getenv("NT_SMALL") != NULL;
+}
+
 void test_tape_run(struct nt_tape *tape, int count, struct test_tensor *tensors)
 {
     test_ok(nt_tape_build(tape));

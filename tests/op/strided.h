@@ -47,6 +47,9 @@ struct nt_shape test_shape(int rank, int limit);
 /* A shape that broadcasts to it. */
 struct nt_shape test_broadcast_shape(const struct nt_shape *shape);
 
+/* Whether the run is on a slow simulator ($NT_SMALL): small shapes, few cases. */
+bool test_small(void);
+
 /* Builds a tape, writes the tensors, runs it once and reads them back. */
 void test_tape_run(struct nt_tape *tape, int count, struct test_tensor *tensors);
 
