@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define GROUP_SIZE 256
-#define GROUP_COLUMNS 32   /* neighbours that load side by side */
-#define COLUMN_VECTORS 16  /* of a chunk: the sums of a tile kernel stay in the first-level cache  \
+#define GROUP_COLUMNS 32 /* neighbours that load side by side */
+#define COLUMN_VECTORS                                                                             \
+    16                     /* of a chunk: the sums of a tile kernel stay in the first-level cache  \
                             */
 #define LANE_ELEMENTS 256  /* that one work-item adds up one after the other, at most */
 #define FOLD_ELEMENTS 8192 /* below this, short rows are not worth a second launch */
