@@ -217,7 +217,7 @@ static void print_memory(const struct memory *memory, const struct options *o, i
         memory_row(table, "optimizer", memory->optimizer, "state of SGD; Adam has twice as much");
     memory_row(table, "activations", memory->activations,
         o->train ? "every intermediate value and gradient" : "every intermediate value");
-    memory_row(table, "arena", memory->arena, "what these take, because they share memory");
+    memory_row(table, "arena", memory->arena, "what these take with sharing and alignment");
     snprintf(what, sizeof what, "with inputs and outputs; batch %lld, %s, on %s", (long long)batch,
         o->train ? "training" : "inference", memory->device);
     memory_row(table, "total", memory->total, what);
