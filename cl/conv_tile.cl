@@ -88,8 +88,8 @@ NT_KERNEL_SINGLE(conv_tile)
             int channels = min(block_c, c - c0), last = c0 + block_c >= c;
             bool merged = dil_w == 1 && channels == x_w;
             for (int p = k0; p < k1; p += NT_NR)
-                NT_NAME(pack_weights)(w + w_offset + w_start + group * w_g + p * w_k + c0 * w_c, w_k,
-                    w_c, w_r, w_s, r, s, channels, min(NT_NR, k - p),
+                NT_NAME(pack_weights)(w + w_offset + w_start + group * w_g + p * w_k + c0 * w_c,
+                    w_k, w_c, w_r, w_s, r, s, channels, min(NT_NR, k - p),
                     b_packed + (size_t)(p - k0) * packed);
             for (int t = t0; t < t1; t++) {
                 int first = 0, count = NT_MR, step, rows, runs, length;

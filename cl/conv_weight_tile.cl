@@ -2,7 +2,8 @@
  *
  * Backward pass of a convolution by its weights, for CPU devices:
  *
- *   partial[split][group][tap][c][k] = sum over the split's pixels of x[pixel at tap][c] dy[pixel][k]
+ *   partial[split][group][tap][c][k] =
+ *       sum over the split's pixels of x[pixel at tap][c] dy[pixel][k]
  *
  * conv_weight_sum adds the splits. A work-item takes a range of blocks of split x panels of NT_NR
  * output channels x block_c input channels with all taps. For some pixels at a time it gathers
@@ -45,7 +46,8 @@ NT_KERNEL_SINGLE(conv_weight_tile)
         int k0 = block % across * (panels * NT_NR), k1 = min(k, k0 + panels * NT_NR);
         int c0 = block / across % deep * block_c, channels = min(block_c, c - c0);
         int group = block / across / deep % groups, split = block / across / deep / groups;
-        int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
+        int first = (int)((long)all * split / splits);
+        int last = (int)((long)all * (split + 1) / splits);
         int rows = taps * channels;
         bool merged = dil_w == 1 && channels == x_w;
         __global float *out = partial + (size_t)(split * groups + group) * taps * c * k;

@@ -2,16 +2,12 @@
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
 #include "engine/op/group.h"
+#include "engine/op/tile.h"
 
 /* Work-groups per compute unit that hide latencies, and pixels of a split worth its sum. */
 #define GROUPS_PER_UNIT 4
 #define LEAST_PIXELS 256
 #define MOST_PARTIAL (16 << 20) /* floats */
-
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
 
 enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass)
 {
@@ -41,10 +37,10 @@ static int64_t choose_splits(const struct nt_device *dev, const struct nt_conv_p
 {
     int64_t span = nt_group_span(dev), pixels = p->images * p->out[0] * p->out[1];
     int64_t groups =
-        divide_up(p->taps[0] * p->taps[1] * p->c, span) * divide_up(p->k, span) * p->groups;
+        nt_divide_up(p->taps[0] * p->taps[1] * p->c, span) * nt_divide_up(p->k, span) * p->groups;
     int64_t wanted =
-        divide_up(GROUPS_PER_UNIT * (int64_t)nt_device_get_info(dev)->compute_units, groups);
-    int64_t most = divide_up(pixels, LEAST_PIXELS);
+        nt_divide_up(GROUPS_PER_UNIT * (int64_t)nt_device_get_info(dev)->compute_units, groups);
+    int64_t most = nt_divide_up(pixels, LEAST_PIXELS);
     int64_t room = MOST_PARTIAL / nt_shape_count(&p->w->shape);
     most = most < room ? most : room;
     wanted = wanted < most ? wanted : most;
