@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a tape holds; shared by tape.c, launch.c and feed.c.
+ * What a tape holds; shared by tape.c, tape_build.c, launch.c and feed.c.
  */
 #ifndef NT_ENGINE_TAPE_STATE_H
 #define NT_ENGINE_TAPE_STATE_H
@@ -68,6 +68,9 @@ struct nt_tape {
     int next_small;
     struct nt_feed *feeds;
 };
+
+/* Undoes build, whole or half done. */
+void nt_tape_release(struct nt_tape *tape);
 
 /* Fails unless buffer is a kept or external buffer of a built tape. */
 enum nt_status nt_tape_host_buffer(

@@ -16,19 +16,21 @@ static const struct {
     {NULL, NULL},
 };
 
+static const char *const *variants_of(const char *primitive)
+{
+    for (int i = 0; primitives[i].name; i++)
+        if (strcmp(primitives[i].name, primitive) == 0)
+            return primitives[i].variants;
+    return NULL;
+}
+
 int nt_variants(struct nt_device *dev, const char *primitive, int size, const char **names)
 {
-    for (int i = 0; primitives[i].name; i++) {
-        if (strcmp(primitives[i].name, primitive) != 0)
-            continue;
-        int n = 0;
-        while (n < size && primitives[i].variants[n]) {
-            names[n] = primitives[i].variants[n];
-            n++;
-        }
-        return n;
-    }
-    return 0;
+    const char *const *variants = variants_of(primitive);
+    int n = 0;
+    for (; variants && n < size && variants[n]; n++)
+        names[n] = variants[n];
+    return n;
 }
 
 static const char *find(const char *const *names, const char *name)
@@ -47,6 +49,22 @@ static enum nt_status unknown_variant(
         nt_text_format(&list, "%s%s", i ? ", " : "", names[i]);
     enum nt_status status = nt_fail(ctx, NT_ERR_ARGUMENT, "%s: variant \"%s\": must be one of %s",
         primitive, forced, list.data ? list.data : "none");
+    free(list.data);
+    return status;
+}
+
+enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive, const char *variant)
+{
+    const char *const *variants = variants_of(primitive);
+    if (variants && find(variants, variant))
+        return NT_OK;
+    if (variants)
+        return unknown_variant(ctx, primitive, variants, variant);
+    struct nt_text list = {0};
+    for (int i = 0; primitives[i].name; i++)
+        nt_text_format(&list, "%s%s", i ? ", " : "", primitives[i].name);
+    enum nt_status status = nt_fail(ctx, NT_ERR_ARGUMENT,
+        "variants: primitive \"%s\": must be one of %s", primitive, list.data ? list.data : "none");
     free(list.data);
     return status;
 }
