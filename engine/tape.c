@@ -36,7 +36,7 @@ static enum nt_status parse_forced(
                 "variants \"%s\": must be primitive=variant, with commas between", variants);
         }
         *equals = 0;
-        enum nt_status status = nt_variant_check(ctx, word, equals + 1);
+        enum nt_status status = nt_variant_check(ctx, word);
         if (status != NT_OK) {
             free(f.text);
             return status;

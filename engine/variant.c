@@ -53,13 +53,10 @@ static enum nt_status unknown_variant(
     return status;
 }
 
-enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive, const char *variant)
+enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive)
 {
-    const char *const *variants = variants_of(primitive);
-    if (variants && find(variants, variant))
+    if (variants_of(primitive))
         return NT_OK;
-    if (variants)
-        return unknown_variant(ctx, primitive, variants, variant);
     struct nt_text list = {0};
     for (int i = 0; primitives[i].name; i++)
         nt_text_format(&list, "%s%s", i ? ", " : "", primitives[i].name);

@@ -22,8 +22,8 @@
 enum nt_status nt_choose(struct nt_tape *tape, const char *primitive, const char *const *names,
     const char *preferred, const char **chosen, const char **reason);
 
-/* Fails unless there is such a primitive with such a variant; says what there is. */
-enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive, const char *variant);
+/* Fails unless there is such a primitive; says what there is. */
+enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive);
 
 /* For a primitive that finds the chosen variant unusable for these operands: fails when it was
  * forced (rule says what it needs), else gives the fallback with rule as the reason. */
