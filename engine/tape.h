@@ -99,6 +99,8 @@ NT_API struct nt_launch_info nt_tape_launch_info(const struct nt_tape *tape, int
  *   nt_feed_submit(feed)         starts the upload on the second queue; the next run of the
  *                                tape sees it
  *
+ * Two submitted batches may wait; each run takes one, in order, and a run that finds none
+ * keeps the last. Lifetime: made from a built tape, destroyed before it.
  * Thread-safety: one thread at a time, the same as the tape's. */
 struct nt_feed;
 NT_API enum nt_status nt_feed_create(
