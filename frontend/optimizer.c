@@ -8,7 +8,7 @@
  * then new), and the numbers in the order of nt_optimizer_fill. */
 static const char *const sgd_numbers[] = {"lr", "decay", "momentum", "nesterov"};
 static const char *const adam_numbers[] = {
-    "lr", "decay", "beta1", "beta2", "eps", "correct1", "correct2"};
+    "lr", "decay", "beta1", "beta2", "eps", "correct1", "correct2", "rest1", "rest2"};
 
 static const struct {
     const char *name;
@@ -20,11 +20,11 @@ static const struct {
 } rules[] = {
     [NT_OPTIMIZER_SGD] = {"sgd", 1, 4, sgd_numbers, "g + decay * p", {"momentum * s + g"},
         "p - lr * select(nesterov, g + momentum * s, s)"},
-    [NT_OPTIMIZER_ADAM] = {"adam", 2, 7, adam_numbers, "g + decay * p",
-        {"beta1 * s + (1 - beta1) * g", "beta2 * t + (1 - beta2) * g * g"},
+    [NT_OPTIMIZER_ADAM] = {"adam", 2, 9, adam_numbers, "g + decay * p",
+        {"beta1 * s + rest1 * g", "beta2 * t + rest2 * g * g"},
         "p - lr * correct1 * s / (sqrt(t) * correct2 + eps)"},
-    [NT_OPTIMIZER_ADAMW] = {"adamw", 2, 7, adam_numbers, "g",
-        {"beta1 * s + (1 - beta1) * g", "beta2 * t + (1 - beta2) * g * g"},
+    [NT_OPTIMIZER_ADAMW] = {"adamw", 2, 9, adam_numbers, "g",
+        {"beta1 * s + rest1 * g", "beta2 * t + rest2 * g * g"},
         "p - lr * decay * p - lr * correct1 * s / (sqrt(t) * correct2 + eps)"},
 };
 enum { RULE_COUNT = sizeof rules / sizeof *rules };
@@ -113,5 +113,7 @@ enum nt_status nt_optimizer_fill(struct nt_context *ctx, enum nt_optimizer optim
     numbers[4] = (float)(step->epsilon > 0 ? step->epsilon : 1e-8);
     numbers[5] = (float)(1 / (1 - pow(beta1, t)));
     numbers[6] = (float)(1 / sqrt(1 - pow(beta2, t)));
+    numbers[7] = (float)(1 - beta1); /* 1 - 0.999f is off by 5e-5 of itself */
+    numbers[8] = (float)(1 - beta2);
     return NT_OK;
 }

@@ -9,7 +9,7 @@
 #include "engine/primitives.h"
 #include "frontend/session.h"
 
-#define NT_OPTIMIZER_NUMBERS 8
+#define NT_OPTIMIZER_NUMBERS 9
 
 /* Appends the update: tensor[0] the parameters, [1] the gradients, [2..] the state slots, all of
  * one shape; numbers a float32 buffer of NT_OPTIMIZER_NUMBERS. */
