@@ -256,85 +256,92 @@ static int find_target(const struct nt_session *session)
     const struct nt_graph *graph = session->graph;
     if (graph->output_count == 0)
         return -1;
-    const struct nt_shape *scores = &graph->value[graph->output[0].value].shape;
+    const struct nt_value *scores = &graph->value[graph->output[0].value];
+    /* Classes of more than one place are compared where they lie side by side. */
+    if (scores->shape.rank > 2 && scores->layout != NT_CHANNELS_LAST)
+        return -1;
     for (int i = 0; i < session->inputs; i++) {
         const struct nt_value *v = &graph->value[session->input[i]];
-        bool fits = v->dtype == NT_I32 && v->shape.rank == scores->rank - 1 && scores->rank >= 2 &&
-                    v->shape.dim[0] == scores->dim[0];
+        bool fits = v->dtype == NT_I32 && v->shape.rank == scores->shape.rank - 1 &&
+                    scores->shape.rank >= 2 && v->shape.dim[0] == scores->shape.dim[0];
         for (int d = 1; fits && d < v->shape.rank; d++)
-            fits = v->shape.dim[d] == scores->dim[d + 1];
+            fits = v->shape.dim[d] == scores->shape.dim[d + 1];
         if (fits)
             return session->input[i];
     }
     return -1;
 }
 
+/* counts[0] = items whose largest score is the target's, counts[1] = items that count. */
+static enum nt_status append_counts(
+    struct build *build, int target, struct nt_expr *expr, const struct nt_tensor *counts)
+{
+    struct nt_tape *tape = build->session->tape;
+    int output = build->session->graph->output[0].value;
+    struct nt_tensor scores = nt_lower_tensor(&build->lowering, output);
+    struct nt_tensor wanted = nt_lower_tensor(&build->lowering, target);
+    int64_t classes = scores.shape.dim[1], rows = nt_shape_count(&scores.shape) / classes;
+    struct nt_shape matrix = {2, {rows, classes}}, flat = {1, {rows}};
+    struct nt_tensor view = nt_tensor_make(scores.buffer, NT_F32, &matrix, NT_ROW_MAJOR);
+    int32_t index = nt_tape_buffer(
+        tape, NT_BUFFER_TRANSIENT, (size_t)rows * sizeof(int32_t), "predicted class");
+    struct nt_tensor pair[2] = {nt_tensor_make(index, NT_I32, &flat, NT_ROW_MAJOR),
+        nt_tensor_make(wanted.buffer, NT_I32, &flat, NT_ROW_MAJOR)};
+    view.offset = scores.offset;
+    pair[1].offset = wanted.offset;
+    int a = nt_expr_input(expr, 0), b = nt_expr_input(expr, 1);
+    int right = nt_expr_call(expr, NT_FN_eq, a, b, -1);
+    int valid = nt_expr_call(expr, NT_FN_ne, b, nt_expr_constant(expr, IGNORED_TARGET), -1);
+    enum nt_status status = nt_argmax(tape, &view, &pair[0]);
+    if (status == NT_OK)
+        status = nt_reduce(tape, NT_REDUCE_SUM, expr, right, 2, pair, 1, &counts[0]);
+    if (status == NT_OK)
+        status = nt_reduce(tape, NT_REDUCE_SUM, expr, valid, 2, pair, 1, &counts[1]);
+    return status;
+}
+
+static struct nt_tensor element(int32_t buffer, int64_t offset)
+{
+    return (struct nt_tensor){
+        .buffer = buffer, .dtype = NT_F32, .offset = offset, .shape = {1, {1}}, .stride = {1}};
+}
+
 /* Sums over runs: loss times items, right items, items. */
 static enum nt_status append_metrics(struct build *build)
 {
     struct nt_session *session = build->session;
-    struct nt_graph *graph = session->graph;
     struct nt_tape *tape = session->tape;
-    int target = find_target(session);
     if (session->loss < 0)
         return NT_OK;
     nt_tape_label(tape, "metrics");
+    int target = find_target(session), inputs = 4, x[6];
     session->metrics = nt_tape_buffer(tape, NT_BUFFER_KEPT, 3 * sizeof(float), "metrics");
-    struct nt_shape one = {1, {1}};
-    struct nt_tensor sum[3], loss = nt_tensor_make(session->loss, NT_F32, &one, NT_ROW_MAJOR);
-    for (int i = 0; i < 3; i++) {
-        sum[i] = nt_tensor_make(session->metrics, NT_F32, &one, NT_ROW_MAJOR);
-        sum[i].offset = i;
-    }
+    struct nt_tensor in[6] = {element(session->metrics, 0), element(session->metrics, 1),
+        element(session->metrics, 2), element(session->loss, 0)};
     struct nt_expr *expr = nt_expr_create();
     if (!expr)
         return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
-    int x[6];
     for (int i = 0; i < 6; i++)
         x[i] = nt_expr_input(expr, i);
+    int right = nt_expr_constant(expr, 0);
+    int items = nt_expr_constant(expr, (double)session->graph->batch);
     enum nt_status status = NT_OK;
-    struct nt_tensor in[6] = {sum[0], sum[1], sum[2], loss};
-    int inputs = 4, items = nt_expr_constant(expr, (double)graph->batch),
-        right = nt_expr_constant(expr, 0);
     if (target >= 0) {
-        const struct nt_value *scores = &graph->value[graph->output[0].value];
-        struct nt_tensor x_scores = nt_lower_tensor(&build->lowering, graph->output[0].value);
-        int64_t classes = scores->shape.dim[1], rows = nt_shape_count(&scores->shape) / classes;
-        struct nt_shape matrix = {2, {rows, classes}}, flat = {1, {rows}};
-        struct nt_tensor view = nt_tensor_make(x_scores.buffer, NT_F32, &matrix, NT_ROW_MAJOR);
-        view.offset = x_scores.offset;
-        if (scores->shape.rank > 2 && scores->layout != NT_CHANNELS_LAST)
-            return nt_expr_destroy(expr), NT_OK; /* classes are not the fastest: no accuracy */
-        int32_t index = nt_tape_buffer(
-            tape, NT_BUFFER_TRANSIENT, (size_t)rows * sizeof(int32_t), "predicted class");
         int32_t counts =
             nt_tape_buffer(tape, NT_BUFFER_TRANSIENT, 2 * sizeof(float), "right items");
-        struct nt_tensor predicted = nt_tensor_make(index, NT_I32, &flat, NT_ROW_MAJOR);
-        struct nt_tensor wanted = nt_lower_tensor(&build->lowering, target);
-        int64_t offset = wanted.offset;
-        wanted = nt_tensor_make(wanted.buffer, NT_I32, &flat, NT_ROW_MAJOR);
-        wanted.offset = offset;
-        struct nt_tensor pair[2] = {predicted, wanted};
-        in[4] = in[5] = nt_tensor_make(counts, NT_F32, &one, NT_ROW_MAJOR);
-        in[5].offset = 1;
+        in[4] = element(counts, 0);
+        in[5] = element(counts, 1);
         inputs = 6;
-        int ignored = nt_expr_constant(expr, IGNORED_TARGET);
-        int equal = nt_expr_call(expr, NT_FN_eq, x[0], x[1], -1);
-        int valid = nt_expr_call(expr, NT_FN_ne, x[1], ignored, -1);
-        status = nt_argmax(tape, &view, &predicted);
-        if (status == NT_OK)
-            status = nt_reduce(tape, NT_REDUCE_SUM, expr, equal, 2, pair, 1, &in[4]);
-        if (status == NT_OK)
-            status = nt_reduce(tape, NT_REDUCE_SUM, expr, valid, 2, pair, 1, &in[5]);
         right = x[4];
         items = x[5];
+        status = append_counts(build, target, expr, &in[4]);
     }
-    int total =
-        nt_expr_call(expr, NT_FN_add, x[0], nt_expr_call(expr, NT_FN_mul, x[3], items, -1), -1);
-    int terms[3] = {total, nt_expr_call(expr, NT_FN_add, x[1], right, -1),
+    int product = nt_expr_call(expr, NT_FN_mul, x[3], items, -1);
+    int terms[3] = {nt_expr_call(expr, NT_FN_add, x[0], product, -1),
+        nt_expr_call(expr, NT_FN_add, x[1], right, -1),
         nt_expr_call(expr, NT_FN_add, x[2], items, -1)};
     if (status == NT_OK)
-        status = nt_map(tape, expr, 3, terms, sum, inputs, in);
+        status = nt_map(tape, expr, 3, terms, in, inputs, in);
     nt_expr_destroy(expr);
     return status;
 }
