@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Analytic against numerical gradients: for every parameter and float input of a model the loss
- * is differentiated along several directions by central differences (Richardson-extrapolated, the
- * step halved until the estimate settles) and compared with the analytic gradient there.
+ * is differentiated along several directions by central differences, with several steps for each,
+ * and compared with the analytic gradient there.
  */
 #ifndef NT_FRONTEND_GRADCHECK_H
 #define NT_FRONTEND_GRADCHECK_H
@@ -26,7 +26,7 @@ struct nt_gradcheck_params {
 
 enum nt_gradcheck_verdict {
     NT_GRADCHECK_OK,
-    NT_GRADCHECK_WRONG,  /* a settled numerical derivative differs from the analytic one */
+    NT_GRADCHECK_WRONG,  /* along two directions or more the numbers settle on another slope */
     NT_GRADCHECK_UNCLEAR /* nowhere smooth and steep enough for a verdict in float32 */
 };
 

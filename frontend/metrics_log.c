@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "frontend/file.h"
+#include "frontend/plot.h"
 
 struct nt_metrics_log {
     struct nt_context *ctx;
@@ -169,4 +170,70 @@ enum nt_status nt_metrics_log_write(struct nt_metrics_log *log, const struct nt_
     if (failed)
         return nt_fail(log->ctx, NT_ERR_FILE, "%s: cannot write: %s", log->path, strerror(errno));
     return keep(log, line);
+}
+
+/* One line of the chart, taken from the kept lines. */
+struct curve {
+    double *x, *y;
+    int count;
+};
+
+static double value_of(const struct nt_metrics_line *line, bool accuracy, bool validation)
+{
+    if (validation)
+        return accuracy ? line->val_accuracy : line->val_loss;
+    return accuracy ? line->accuracy : line->loss;
+}
+
+/* An epoch's training figure is a mean over its steps and stands in its middle; what was measured
+ * at its end stands there. */
+static struct curve take(const struct nt_metrics_log *log, bool epochs, bool accuracy,
+    bool validation, int64_t steps_per_epoch, double *room)
+{
+    struct curve curve = {.x = room, .y = room + log->count};
+    for (int i = 0; i < log->count; i++) {
+        const struct nt_metrics_line *line = &log->line[i];
+        double value = value_of(line, accuracy, validation);
+        if (line->epoch_end != epochs || isnan(value))
+            continue;
+        double at = (double)line->step / (double)steps_per_epoch;
+        curve.x[curve.count] = epochs && !validation ? at - 0.5 : at;
+        curve.y[curve.count++] = value;
+    }
+    return curve;
+}
+
+enum nt_status nt_metrics_log_draw(
+    struct nt_metrics_log *log, const char *title, int64_t steps_per_epoch)
+{
+    static const char *const names[] = {NULL, "training", "held out"};
+    struct nt_plot_series series[2][3];
+    struct nt_plot_panel panels[2];
+    int drawn = 0;
+    double *room = malloc(sizeof *room * (size_t)(log->count + 1) * 12);
+    if (!room)
+        return nt_fail(log->ctx, NT_ERR_MEMORY, "%s: no memory for the curve", log->curve);
+    for (int p = 0; p < 2; p++) {
+        int points = 0;
+        for (int i = 0; i < 3; i++) {
+            struct curve c = take(log, i > 0, p == 1, i == 2, steps_per_epoch,
+                room + (size_t)(2 * (3 * p + i)) * (size_t)log->count);
+            series[p][i] = (struct nt_plot_series){.name = c.count ? names[i] : NULL,
+                .x = c.x,
+                .y = c.y,
+                .count = c.count,
+                .color = i == 2,
+                .faint = i == 0,
+                .marked = i > 0};
+            points += c.count;
+        }
+        if (points > 0)
+            panels[drawn++] = (struct nt_plot_panel){
+                .label = p ? "accuracy" : "loss", .series = series[p], .count = 3, .percent = p};
+    }
+    const struct nt_plot plot = {
+        .title = title, .x_label = "epoch", .panels = panels, .count = drawn};
+    enum nt_status status = nt_plot_write(log->ctx, log->curve, &plot);
+    free(room);
+    return status;
 }

@@ -74,7 +74,7 @@ static enum nt_status check_params(struct nt_context *ctx, const struct nt_train
         {"batch", (double)p->batch, 0, 1e9},
         {"epochs", (double)p->epochs, 0, 1e12},
         {"steps", (double)p->steps, 0, 1e15},
-        {"learning rate", p->learning_rate, 0, 1e6},
+        {"learning rate", p->learning_rate, 0, 1e300},
         {"momentum", p->momentum, 0, 1},
         {"weight decay", p->weight_decay, 0, 1e6},
         {"beta1", p->beta1, 0, 1},
@@ -499,7 +499,6 @@ static enum nt_status end_epoch(struct nt_trainer *t)
     if (s->position == t->steps_per_epoch) {
         s->epochs_done++;
         s->position = 0;
-        s->epoch_sums = (struct nt_metrics){0};
     }
     s->ended_step = s->step;
     if (status == NT_OK && better && t->params.out)
@@ -572,6 +571,8 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
     struct nt_trainer_state *s = &t->state;
     const struct nt_trainer_params *p = &t->params;
     int64_t fetched = s->step;
+    if (s->position == 0)
+        s->epoch_sums = (struct nt_metrics){0};
     while (s->position < t->steps_per_epoch && s->step < t->total_steps) {
         enum nt_status status = run_step(t, loader);
         if (status != NT_OK)
@@ -580,7 +581,7 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
         bool late = nt_progress_now() - t->fetch_time > FETCH_SECONDS;
         bool checkpoint = p->save_every && s->step % p->save_every == 0;
         bool over = s->position == t->steps_per_epoch || s->step == t->total_steps;
-        if (line || late || checkpoint || over || stopped(t)) {
+        if (line || late || checkpoint || over) {
             status = fetch_metrics(t, fetched);
             fetched = s->step;
         }
@@ -591,8 +592,10 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
         if (status != NT_OK)
             return status;
         tell(t);
-        if (stopped(t))
-            return interrupted(t);
+        if (stopped(t)) {
+            status = fetched < s->step ? fetch_metrics(t, fetched) : NT_OK;
+            return status == NT_OK ? interrupted(t) : status;
+        }
     }
     return NT_OK;
 }
