@@ -86,13 +86,24 @@ const char *cli_bytes(double bytes, char *text, size_t size)
     return text;
 }
 
-static bool is_given(const struct cli *cli, const char *name)
+bool cli_is_set(const struct cli *cli, const char *name)
 {
     size_t length = strlen(name);
     for (int i = 0; i < cli->settings.count; i++)
         if (!strncmp(cli->settings.items[i], name, length) && cli->settings.items[i][length] == '=')
             return true;
     return false;
+}
+
+bool cli_add_setting(struct cli *cli, const char *pair)
+{
+    struct cli_list *list = &cli->settings;
+    const char **items = realloc(list->items, sizeof *items * (size_t)(list->count + 1));
+    if (!items)
+        return false;
+    list->items = items;
+    items[list->count++] = pair;
+    return true;
 }
 
 /* Loads the model again, with the settings of the training too. */
@@ -109,7 +120,7 @@ static enum nt_status load_as_trained(
         char name[128];
         const char *pair = stored->settings[i];
         snprintf(name, sizeof name, "%.*s", (int)strcspn(pair, "="), pair);
-        if (!is_given(cli, name))
+        if (!cli_is_set(cli, name))
             settings[count++] = pair;
     }
     struct nt_model *again;

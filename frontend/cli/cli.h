@@ -115,6 +115,10 @@ int cli_print_json(struct cli *cli, json_t *document);
  * destroys it. */
 enum nt_status cli_load_model(struct cli *cli, const char *weights, struct nt_model **model);
 
+/* Whether --set gave a setting of this name; and adding one, borrowed, as if it had. */
+bool cli_is_set(const struct cli *cli, const char *name);
+bool cli_add_setting(struct cli *cli, const char *pair);
+
 /* The device of --device, with --profile and --trace applied; cli_close_device prints the profile.
  * close accepts NULL. */
 enum nt_status cli_open_device(struct cli *cli, struct nt_device **dev);

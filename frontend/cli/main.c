@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/op.h"
+#include "frontend/near_miss.h"
 
 static const struct cli_command *const commands[] = {
     &cli_devices,

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/op.h"
+#include "frontend/near_miss.h"
 
 #define MAX_OPTIONS 64
 

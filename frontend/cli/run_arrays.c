@@ -8,7 +8,7 @@
 #include "engine/device.h"
 #include "frontend/file.h"
 #include "frontend/npy.h"
-#include "frontend/op.h"
+#include "frontend/near_miss.h"
 #include "frontend/port.h"
 
 #define MAX_INPUTS 16

@@ -27,7 +27,7 @@ static const struct cli_option options[] = {
     {"batch", CLI_INT, AT(batch), "B", "items per step (default 64)", 1, 1e9},
     {"optimizer", CLI_CHOICE, AT(optimizer), "sgd|adam|adamw", "(default sgd)"},
     {"lr", CLI_REAL, AT(lr), "R", "learning rate (default 0.05 for sgd, 0.001 for adam and adamw)",
-        1e-30, 1e6},
+        1e-300, 1e300},
     {"momentum", CLI_REAL, AT(momentum), "M", "of sgd (default 0)", 0, 1},
     {"nesterov", CLI_FLAG, AT(nesterov), NULL, "Nesterov's momentum"},
     {"weight-decay", CLI_REAL, AT(weight_decay), "D",
@@ -77,6 +77,7 @@ struct work {
     const char *held_out_word; /* "test" or "validation" */
     const char *item_word;     /* "images" or "items" */
     char checkpoint[4096], out[4096];
+    char fitted[5][64]; /* settings taken from the data */
 };
 
 /* ---- what the user sees ---- */
@@ -306,6 +307,54 @@ static enum nt_status open_datasets(struct work *w)
     return status;
 }
 
+struct fit {
+    const char *setting;
+    int64_t value; /* what the data ask for */
+};
+
+/* Whether the model declares the setting, it was not given, and stands at another value. */
+static bool is_unfit(const struct work *w, const struct fit *fit)
+{
+    for (int i = 0; i < nt_model_setting_count(w->model); i++) {
+        struct nt_setting setting = nt_model_setting(w->model, i);
+        if (!strcmp(setting.name, fit->setting))
+            return !cli_is_set(w->cli, fit->setting) &&
+                   strtoll(setting.value, NULL, 10) != fit->value;
+    }
+    return false;
+}
+
+/* Settings that only say what the data are like need not be given: classes, and the size of
+ * pictures that come in one size. */
+static enum nt_status fit_to_data(struct work *w)
+{
+    const struct nt_dataset_info *info = nt_dataset_get_info(w->train);
+    bool pictures = info->item.rank == 3 && strcmp(info->kind, "images");
+    const struct fit fits[] = {
+        {"classes", info->classes},
+        {"channels", pictures ? info->item.dim[0] : 0},
+        {"height", pictures ? info->item.dim[1] : 0},
+        {"width", pictures ? info->item.dim[2] : 0},
+        {"features", info->item.rank == 1 ? info->item.dim[0] : 0},
+    };
+    bool changed = false;
+    for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
+        if (fits[i].value < 1 || w->options->resume || !is_unfit(w, &fits[i]))
+            continue;
+        snprintf(w->fitted[i], sizeof w->fitted[i], "%s=%lld", fits[i].setting,
+            (long long)fits[i].value);
+        cli_note(w->cli, "%s, as the data have it", w->fitted[i]);
+        if (!cli_add_setting(w->cli, w->fitted[i]))
+            return nt_fail(w->cli->ctx, NT_ERR_MEMORY, "no memory for settings");
+        changed = true;
+    }
+    if (!changed)
+        return NT_OK;
+    nt_model_destroy(w->model);
+    w->model = NULL;
+    return cli_load_model(w->cli, NULL, &w->model);
+}
+
 static enum nt_status set_up(struct work *w)
 {
     struct cli *cli = w->cli;
@@ -317,6 +366,8 @@ static enum nt_status set_up(struct work *w)
     status = cli_load_model(cli, o->resume ? w->checkpoint : NULL, &w->model);
     if (status == NT_OK)
         status = open_datasets(w);
+    if (status == NT_OK)
+        status = fit_to_data(w);
     if (status == NT_OK)
         status = cli_open_device(cli, &w->dev);
     if (status != NT_OK)

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The program as users call it: $NEUTRA_PROGRAM is run, its exit status, stdout and stderr looked
+ * at.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "frontend/file.h"
+#include "frontend/npy.h"
+#include "tests/fixture.h"
+#include "tests/testing.h"
+#include "tests/toy.h"
+
+extern char **environ;
+
+#define MAX_WORDS 64
+#define OUTPUT_SIZE 100000
+
+static char out[OUTPUT_SIZE], err[OUTPUT_SIZE];
+static const char *out_path, *err_path;
+
+static void read_back(const char *path, char *text)
+{
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(text, 1, OUTPUT_SIZE - 1, file) : 0;
+    text[size] = 0;
+    if (file)
+        fclose(file);
+}
+
+/* Starts the program with words separated by blanks. */
+static pid_t start(const char *command, const char *to)
+{
+    char line[8192], *argv[MAX_WORDS];
+    int argc = 0;
+    snprintf(line, sizeof line, "%s %s", getenv("NEUTRA_PROGRAM"), command);
+    for (char *word = strtok(line, " "); word && argc < MAX_WORDS - 1; word = strtok(NULL, " "))
+        argv[argc++] = word;
+    argv[argc] = NULL;
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, err_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    pid_t pid;
+    int error = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    ck_assert_msg(error == 0, "%s: %s", argv[0], strerror(error));
+    return pid;
+}
+
+static int finish(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        ck_assert_int_eq(errno, EINTR);
+    read_back(out_path, out);
+    read_back(err_path, err);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void set_up(void)
+{
+    if (!out_path) {
+        out_path = fixture_path("stdout");
+        err_path = fixture_path("stderr");
+    }
+}
+
+static void expect(int code, const char *in_err, const char *fmt, ...) NT_PRINTF(3, 4);
+
+/* Runs; the exit status must be code, and stderr contain in_err (NULL: anything). */
+static void expect(int code, const char *in_err, const char *fmt, ...)
+{
+    char command[8000];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(command, sizeof command, fmt, ap);
+    va_end(ap);
+    set_up();
+    int got = finish(start(command, out_path));
+    ck_assert_msg(
+        got == code, "neutra %s: exit status %d, not %d; stderr: %s", command, got, code, err);
+    ck_assert_msg(!in_err || strstr(err, in_err), "neutra %s: stderr \"%s\" lacks \"%s\"", command,
+        err, in_err);
+}
+
+/* The whole of stdout as one JSON document. */
+static json_t *document(void)
+{
+    json_error_t error;
+    json_t *json = json_loads(out, 0, &error);
+    ck_assert_msg(json != NULL, "stdout is not one JSON document: %s: %s", error.text, out);
+    return json;
+}
+
+static double number(const json_t *json, const char *key)
+{
+    const json_t *value = json_object_get(json, key);
+    ck_assert_msg(json_is_number(value), "%s: no number in %s", key, out);
+    return json_number_value(value);
+}
+
+static bool absent(void)
+{
+    if (getenv("NEUTRA_PROGRAM"))
+        return false;
+    test_skip("NEUTRA_PROGRAM is not set");
+    return true;
+}
+
+START_TEST(wrong_usage)
+{
+    static const struct {
+        const char *command, *message;
+    } cases[] = {
+        {"", "usage: neutra COMMAND"},
+        {"trian x", "did you mean `neutra train`?"},
+        {"frobnicate", "no such command"},
+        {"train", "an argument is missing"},
+        {"train x.lua", "--data: is missing"},
+        {"train x.lua y.lua --data mnist", "y.lua: one argument too many"},
+        {"train x.lua --data mnist --epohcs 3", "did you mean --epochs?"},
+        {"train x.lua --data mnist --epochs 0",
+            "--epochs: 0: must be a whole number of at least 1"},
+        {"train x.lua --data mnist --epochs 2.5", "must be a whole number"},
+        {"train x.lua --data mnist --epochs", "needs a value: --epochs E"},
+        {"train x.lua --data mnist --lr nan", "--lr: nan: must be a number above 0"},
+        {"train x.lua --data mnist --optimizer sdg", "must be one of sgd|adam|adamw"},
+        {"train x.lua --data mnist --no-shuffle=1", "takes no value"},
+        {"train x.lua --data mnist -e 3", "options begin with two dashes"},
+        {"train x.lua --resume a --out b", "stays in its folder"},
+        {"eval x.lua --data mnist", "--weights: is missing"},
+        {"eval x.lua --weights w", "--data: is missing"},
+        {"run x.lua", "nothing to run on"},
+        {"devices now", "one argument too many"},
+        {"gradcheck", "an argument is missing"},
+    };
+    if (absent())
+        return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(2, cases[i].message, "%s", cases[i].command);
+        ck_assert_str_eq(out, "");
+    }
+}
+END_TEST
+
+START_TEST(help_goes_to_stdout)
+{
+    static const char *const commands[] = {"devices", "show", "train", "eval", "run", "gradcheck"};
+    if (absent())
+        return;
+    expect(0, "", "--help");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        ck_assert_msg(strstr(out, commands[i]), "help lacks %s", commands[i]);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        expect(0, "", "%s --help", commands[i]);
+        ck_assert(strstr(out, "usage: neutra ") == out);
+        ck_assert_str_eq(err, "");
+    }
+    expect(0, "", "--version");
+    ck_assert(strstr(out, "neutra ") == out);
+}
+END_TEST
+
+START_TEST(devices)
+{
+    if (absent())
+        return;
+    expect(0, "", "devices");
+    ck_assert(strstr(out, "* "));
+    expect(0, "", "devices --json");
+    json_t *json = document();
+    const json_t *list = json_object_get(json, "devices");
+    int chosen = 0;
+    ck_assert_uint_gt(json_array_size(list), 0);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *device = json_array_get(list, i);
+        ck_assert(number(device, "compute_units") > 0);
+        ck_assert(number(device, "global_memory_bytes") > 0);
+        chosen += json_is_true(json_object_get(device, "default"));
+    }
+    ck_assert_int_eq(chosen, 1);
+    json_decref(json);
+    expect(1, "no-such-device", "devices --device no-such-device");
+    expect(1, "no-such-device", "gradcheck zoo/linear.lua --device no-such-device");
+    setenv("OCL_ICD_VENDORS", "/nonexistent", 1);
+    expect(1, "pocl", "devices");
+    unsetenv("OCL_ICD_VENDORS");
+}
+END_TEST
+
+START_TEST(wrong_input)
+{
+    if (absent())
+        return;
+    char spec[2100];
+    snprintf(spec, sizeof spec, "%s", toy_data("wrong", 60));
+    const char *model = toy_definition("wrong"), *rubbish = fixture_path("rubbish.safetensors");
+    const char *file = fixture_path("file");
+    fixture_write(rubbish, "rubbish, not weights", 20);
+    fixture_write(file, "x", 1);
+    expect(1, "nowhere.lua", "train nowhere.lua --data %s", spec);
+    expect(1, "fashon-mnist", "train %s --data fashon-mnist", model);
+    expect(1, "npy:", "train %s --data npy:nowhere.npy,nowhere.npy", model);
+    expect(1, "cannot create this folder", "train %s --data %s --out %s/run", model, spec, file);
+    expect(1, "last.safetensors", "train %s --resume %s", model, fixture_path("empty/run"));
+    expect(1, "rubbish.safetensors", "eval %s --weights %s --data %s", model, rubbish, spec);
+    expect(1, "rubbish.safetensors", "train %s --weights %s --data %s --out %s", model, rubbish,
+        spec, fixture_path("wrong/run"));
+    expect(
+        1, "nowhere.safetensors", "eval %s --weights nowhere.safetensors --data %s", model, spec);
+    expect(1, "nowhere.jpg", "run %s nowhere.jpg", model);
+    expect(1, "did you mean", "train %s --data %s --set clases=3", model, spec);
+    expect(1, "--mean", "run %s x.png --mean 1,2 --std 1", model);
+    set_up();
+    char command[4000];
+    snprintf(command, sizeof command, "devices --json");
+    ck_assert_int_eq(finish(start(command, "/dev/full")), 1);
+    ck_assert_msg(strstr(err, "standard output"), "stderr: %s", err);
+}
+END_TEST
+
+/* Trains, evaluates, resumes: what a user does, with the figures agreeing. */
+START_TEST(train_eval_resume)
+{
+    if (absent())
+        return;
+    char spec[2100], dir[1100], path[1200];
+    snprintf(spec, sizeof spec, "%s", toy_data("cli", 200));
+    const char *model = toy_definition("cli");
+    snprintf(dir, sizeof dir, "%s", fixture_path("cli/run"));
+    expect(0, "epoch 2/2",
+        "train %s --data %s --epochs 2 --batch 10 --optimizer adam --lr 0.01 "
+        "--out %s --json --set units=5",
+        model, spec, dir);
+    json_t *json = document();
+    ck_assert_int_eq(number(json, "steps"), 2 * 18); /* a tenth of the items is set aside */
+    ck_assert_int_eq(number(json, "epochs"), 2);
+    ck_assert(number(json, "loss") > 0 && number(json, "items_per_second") > 0);
+    double accuracy = number(json, "val_accuracy");
+    json_decref(json);
+    static const char *const files[] = {
+        "last.safetensors", "best.safetensors", "metrics.jsonl", "curve.svg"};
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        ck_assert_msg(access(path, R_OK) == 0, "%s is missing", path);
+    }
+    /* units=5 comes from the checkpoint. */
+    expect(0, "",
+        "eval %s --data %s --weights %s/last.safetensors --part validation "
+        "--validation 0.1 --json",
+        model, spec, dir);
+    json = document();
+    ck_assert_int_eq(number(json, "items"), 20);
+    ck_assert_double_eq_tol(number(json, "accuracy"), accuracy, 1e-9);
+    json_decref(json);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors", model, spec, dir);
+    ck_assert(strstr(out, "accuracy") && strstr(out, "class 3"));
+    expect(0, "nothing left to do", "train %s --resume %s", model, dir);
+    expect(0, "goes on after step 36", "train %s --resume %s --epochs 3 --json", model, dir);
+    json = document();
+    ck_assert_int_eq(number(json, "steps"), 3 * 18);
+    json_decref(json);
+    expect(1, "the batch was 10, now 20", "train %s --resume %s --batch 20", model, dir);
+    expect(1, "NaN", "train %s --data %s --lr 1e30 --epochs 30 --out %s", model, spec,
+        fixture_path("cli/nan"));
+}
+END_TEST
+
+static void pause_shortly(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+}
+
+START_TEST(interrupt)
+{
+    if (absent())
+        return;
+    char spec[2100], dir[1100], log[1200], command[6000];
+    snprintf(spec, sizeof spec, "%s", toy_data("interrupt", 100));
+    const char *model = toy_definition("interrupt");
+    snprintf(dir, sizeof dir, "%s", fixture_path(_i ? "term/run" : "int/run"));
+    snprintf(log, sizeof log, "%s/metrics.jsonl", dir);
+    snprintf(command, sizeof command, "train %s --data %s --epochs 1000000 --batch 10 --out %s",
+        model, spec, dir);
+    set_up();
+    pid_t pid = start(command, out_path);
+    char *text = NULL;
+    size_t size = 0;
+    for (int i = 0; i < 3000 && size == 0; i++) { /* until it trains */
+        pause_shortly();
+        free(text);
+        text = NULL;
+        if (access(log, R_OK) != 0 ||
+            nt_file_read(test_context(), log, 0, (uint8_t **)&text, &size) != NT_OK)
+            size = 0;
+    }
+    free(text);
+    ck_assert_uint_gt(size, 0);
+    kill(pid, _i ? SIGTERM : SIGINT);
+    int code = finish(pid);
+    ck_assert_msg(code == 130, "exit status %d: %s", code, err);
+    ck_assert_msg(strstr(err, "go on with: neutra train"), "stderr: %s", err);
+    ck_assert_int_eq(fixture_entries(dir), 4); /* nothing half-written is left */
+    expect(0, "goes on after step", "train %s --resume %s --steps 1", model, dir);
+}
+END_TEST
+
+START_TEST(run_pictures)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("pictures"), *labels = fixture_path("labels.txt");
+    const char *png = fixture_path("a.png"), *jpeg = fixture_path("b.jpg");
+    struct nt_picture picture = fixture_picture(40, 30, 3);
+    test_ok(nt_picture_write_png(test_context(), &picture, png));
+    fixture_write_jpeg(jpeg, &picture, 90);
+    nt_picture_finish(&picture);
+    fixture_write(labels, "red\ngreen\nblue\ngrey\n", 20);
+    expect(0, "", "run %s %s %s --labels %s --top 2", model, png, jpeg, labels);
+    ck_assert(strstr(out, "a.png") && strstr(out, "b.jpg") && strstr(out, " %  "));
+    expect(0, "", "run %s %s %s --labels %s --json", model, png, jpeg, labels);
+    json_t *json = document();
+    const json_t *list = json_object_get(json, "images");
+    ck_assert_uint_eq(json_array_size(list), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *classes = json_object_get(json_array_get(list, i), "classes");
+        double sum = 0, former = 1;
+        ck_assert_uint_eq(json_array_size(classes), 4);
+        for (size_t c = 0; c < 4; c++) {
+            double p = number(json_array_get(classes, c), "probability");
+            ck_assert(p <= former);
+            former = p;
+            sum += p;
+        }
+        ck_assert_double_eq_tol(sum, 1, 1e-6);
+    }
+    json_decref(json);
+    fixture_write(labels, "[\"one\", \"two\", \"three\", \"four\"]", 32);
+    expect(0, "", "run %s %s --labels %s", model, png, labels);
+    ck_assert(strstr(out, "three"));
+    expect(1, "nowhere.png", "run %s nowhere.png %s", model, png);
+    ck_assert(strstr(out, "a.png")); /* the other one is named all the same */
+}
+END_TEST
+
+START_TEST(run_arrays)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("arrays"), *dir = fixture_path("arrays/out");
+    const char *x_path = fixture_path("x.npy");
+    struct nt_shape shape = {4, {3, 1, 8, 8}};
+    double x[3 * 64];
+    for (int i = 0; i < 3 * 64; i++)
+        x[i] = test_float();
+    test_ok(nt_npy_write(test_context(), x_path, NT_F64, &shape, x));
+    expect(0, "", "run %s --input %s --output %s", model, x_path, dir);
+    char path[1200];
+    snprintf(path, sizeof path, "%s/logits.npy", dir);
+    struct nt_npy a, b;
+    test_ok(nt_npy_read(test_context(), path, &a));
+    ck_assert_int_eq(a.shape.rank, 2);
+    ck_assert_int_eq(a.shape.dim[0], 3);
+    ck_assert_int_eq(a.shape.dim[1], 4);
+    /* One of them alone gives the same row. */
+    shape.dim[0] = 1;
+    test_ok(nt_npy_write(test_context(), x_path, NT_F64, &shape, x + 64));
+    expect(0, "", "run %s --input input=%s --output %s --json", model, x_path, dir);
+    json_decref(document());
+    test_ok(nt_npy_read(test_context(), path, &b));
+    for (int i = 0; i < 4; i++)
+        ck_assert_float_eq_tol(((float *)a.data)[4 + i], ((float *)b.data)[i], 1e-5f);
+    nt_npy_finish(&a);
+    nt_npy_finish(&b);
+    shape = (struct nt_shape){3, {1, 8, 8}};
+    test_ok(nt_npy_write(test_context(), x_path, NT_F64, &shape, x));
+    expect(1, "input input needs Nx1x8x8", "run %s --input %s --output %s", model, x_path, dir);
+    expect(1, "did you mean input?", "run %s --input imput=%s", model, x_path);
+}
+END_TEST
+
+START_TEST(gradcheck)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("gradcheck");
+    expect(0, "", "gradcheck %s", model);
+    ck_assert(strstr(out, "conv.weight") && strstr(out, "input"));
+    expect(0, "", "gradcheck %s --json --seed 5 --batch 3", model);
+    json_t *json = document();
+    ck_assert(json_is_true(json_object_get(json, "passed")));
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "tensors")), 5);
+    json_decref(json);
+    /* No float32 gradient meets such a tolerance: the command can fail. */
+    expect(1, "do not agree", "gradcheck %s --tolerance 1e-6", model);
+}
+END_TEST
+
+START_TEST(profile)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("profile"), *trace = fixture_path("trace.json");
+    char spec[2100];
+    snprintf(spec, sizeof spec, "%s", toy_data("profile", 60));
+    expect(0, "GFLOP/s", "train %s --data %s --steps 3 --batch 10 --out %s --profile --trace %s",
+        model, spec, fixture_path("profile/run"), trace);
+    json_t *json = json_load_file(trace, 0, NULL);
+    ck_assert_msg(json != NULL, "%s is not JSON", trace);
+    json_decref(json);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cli");
+    TCase *tests = tcase_create("cli");
+    tcase_set_timeout(tests, 240);
+    tcase_add_test(tests, wrong_usage);
+    tcase_add_test(tests, help_goes_to_stdout);
+    tcase_add_test(tests, devices);
+    tcase_add_test(tests, wrong_input);
+    tcase_add_test(tests, train_eval_resume);
+    tcase_add_loop_test(tests, interrupt, 0, 2);
+    tcase_add_test(tests, run_pictures);
+    tcase_add_test(tests, run_arrays);
+    tcase_add_test(tests, gradcheck);
+    tcase_add_test(tests, profile);
+    suite_add_tcase(suite, tests);
+    return test_main(suite);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/gradcheck.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/testing.h"
+#include "tests/toy.h"
+
+static void check_all(
+    const struct nt_gradcheck_params *params, struct nt_model *model, const char *wrong)
+{
+    struct nt_gradcheck_result *results;
+    int count, found = 0;
+    test_ok(nt_gradcheck(test_device(), model, params, &results, &count));
+    ck_assert_int_gt(count, 0);
+    for (int i = 0; i < count; i++) {
+        bool expected = wrong && !strcmp(results[i].name, wrong);
+        enum nt_gradcheck_verdict want = expected ? NT_GRADCHECK_WRONG : NT_GRADCHECK_OK;
+        found += expected;
+        ck_assert_msg(results[i].verdict == want,
+            "%s: %s (error %g, %d directions, %d passed over), not %s", results[i].name,
+            nt_gradcheck_word(results[i].verdict), results[i].error, results[i].checked,
+            results[i].passed_over, nt_gradcheck_word(want));
+    }
+    ck_assert_int_eq(found, wrong != NULL);
+    free(results);
+}
+
+START_TEST(zoo_models_agree)
+{
+    static const char *const paths[] = {"zoo/linear.lua", "zoo/mlp.lua", "zoo/lenet.lua"};
+    struct nt_model *model;
+    struct nt_gradcheck_params params = {.seed = (uint64_t)test_int(1, 100000)};
+    printf("seed %llu\n", (unsigned long long)params.seed);
+    test_ok(nt_model_load(test_context(), paths[_i], 0, NULL, &model));
+    check_all(&params, model, NULL);
+    nt_model_destroy(model);
+}
+END_TEST
+
+/* How a gradient rule may be wrong. */
+static const char *victim;
+
+static void scale(void *user, const char *name, size_t count, float *gradient)
+{
+    for (size_t i = 0; i < count && !strcmp(name, victim); i++)
+        gradient[i] *= 1.05f;
+}
+
+static void forget(void *user, const char *name, size_t count, float *gradient)
+{
+    if (!strcmp(name, victim))
+        memset(gradient, 0, count * sizeof *gradient);
+}
+
+static void forget_part(void *user, const char *name, size_t count, float *gradient)
+{
+    if (!strcmp(name, victim))
+        memset(gradient + count / 2, 0, (count - count / 2) * sizeof *gradient);
+}
+
+static void turn(void *user, const char *name, size_t count, float *gradient)
+{
+    for (size_t i = 0; i + 1 < count && !strcmp(name, victim); i += 2) {
+        float kept = gradient[i];
+        gradient[i] = gradient[i + 1];
+        gradient[i + 1] = kept;
+    }
+}
+
+START_TEST(wrong_gradients_are_found)
+{
+    static void (*const faults[])(void *, const char *, size_t, float *) = {
+        scale, forget, forget_part, turn};
+    static const char *const names[] = {
+        "conv.weight", "conv.bias", "fc.weight", "fc.bias", "input"};
+    struct nt_model *model = toy_model("gradcheck");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct nt_gradcheck_params params = {
+            .seed = (uint64_t)test_int(1, 100000), .distort = faults[_i]};
+        victim = names[i];
+        check_all(&params, model, victim);
+    }
+    nt_model_destroy(model);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("gradcheck");
+    TCase *tests = tcase_create("gradcheck");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, zoo_models_agree, 0, 3);
+    tcase_add_loop_test(tests, wrong_gradients_are_found, 0, 4);
+    suite_add_tcase(suite, tests);
+    return test_main(suite);
+}

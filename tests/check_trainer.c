@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/trainer.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "frontend/checkpoint.h"
+#include "frontend/file.h"
+#include "frontend/npy.h"
+#include "tests/fixture.h"
+#include "tests/testing.h"
+#include "tests/toy.h"
+
+#define ITEMS 100
+#define BATCH 16 /* 6 steps an epoch, 4 items left over */
+#define STEPS (ITEMS / BATCH)
+
+static struct nt_model *model;
+static struct nt_dataset *data;
+
+static void open_all(void)
+{
+    model = toy_model("toy");
+    data = toy_dataset(toy_data("toy", ITEMS));
+}
+
+static void close_all(void)
+{
+    nt_dataset_close(data);
+    nt_model_destroy(model);
+}
+
+/* All weights and optimizer state, as one array; the caller frees it. */
+static float *snapshot(struct nt_weights *weights, size_t *count)
+{
+    float *all = NULL;
+    *count = 0;
+    for (int slot = -1; slot < nt_weights_state_slots(weights); slot++)
+        for (int i = 0; i < nt_weights_count(weights); i++) {
+            const struct nt_weight_info *info = nt_weights_get(weights, i);
+            size_t size = (size_t)nt_shape_count(&info->shape);
+            all = realloc(all, (*count + size) * sizeof *all);
+            ck_assert_ptr_nonnull(all);
+            if (slot < 0)
+                test_ok(nt_weights_read(weights, i, all + *count));
+            else
+                test_ok(nt_weights_read_state(weights, i, slot, all + *count));
+            *count += size;
+        }
+    return all;
+}
+
+static void same_bits(const float *a, const float *b, size_t count, bool same)
+{
+    ck_assert_msg((memcmp(a, b, count * sizeof *a) == 0) == same, "weights %s",
+        same ? "differ" : "are the same");
+}
+
+/* Trains to the end; returns the snapshot. */
+static float *train(const struct nt_trainer_params *params, struct nt_training *result, size_t *n)
+{
+    struct nt_trainer *trainer;
+    test_ok(nt_trainer_create(test_device(), model, data, params, &trainer));
+    test_ok(nt_trainer_run(trainer, result));
+    float *all = snapshot(nt_trainer_weights(trainer), n);
+    nt_trainer_destroy(trainer);
+    return all;
+}
+
+START_TEST(learns)
+{
+    open_all();
+    struct nt_dataset *fresh = toy_dataset(toy_data("fresh", 50));
+    struct nt_trainer_params params = {.batch = BATCH,
+        .epochs = 20,
+        .optimizer = NT_OPTIMIZER_ADAM,
+        .learning_rate = 0.01,
+        .seed = (uint64_t)test_int(1, 1000),
+        .validation = fresh};
+    struct nt_training result;
+    size_t count;
+    free(train(&params, &result, &count));
+    ck_assert_int_eq(result.step, 20 * STEPS);
+    ck_assert_int_eq(result.steps, result.step);
+    ck_assert_msg(result.validation_accuracy > 0.9, "accuracy %g", result.validation_accuracy);
+    ck_assert(result.best >= result.validation_accuracy && result.best <= 1);
+    ck_assert(result.items_per_second > 0 && result.seconds > 0);
+    nt_dataset_close(fresh);
+    close_all();
+}
+END_TEST
+
+START_TEST(same_seed_same_bits)
+{
+    open_all();
+    struct nt_trainer_params params = {
+        .batch = BATCH, .epochs = 3, .momentum = 0.9, .seed = 7, .workers = 1};
+    size_t count;
+    float *a = train(&params, NULL, &count);
+    params.workers = 3;
+    params.log_every = 1; /* reading figures must not matter */
+    float *b = train(&params, NULL, &count);
+    same_bits(a, b, count, true);
+    params.seed = 8;
+    float *c = train(&params, NULL, &count);
+    same_bits(a, c, count, false);
+    free(a);
+    free(b);
+    free(c);
+    close_all();
+}
+END_TEST
+
+static volatile sig_atomic_t stop;
+static int64_t stop_at;
+
+static void stop_there(void *user, const struct nt_training *training)
+{
+    if (training->step >= stop_at)
+        stop = 1;
+}
+
+/* The lines of DIR/metrics.jsonl as "s6 e1 ": kind and step or epoch. */
+static void read_log(const char *dir, char *text, size_t size)
+{
+    char path[1200];
+    uint8_t *bytes;
+    size_t length;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
+    test_ok(nt_file_read(test_context(), path, 0, &bytes, &length));
+    text[0] = 0;
+    for (char *line = strtok((char *)bytes, "\n"); line; line = strtok(NULL, "\n")) {
+        json_t *json = json_loads(line, 0, NULL);
+        ck_assert_msg(json_is_object(json), "not JSON: %s", line);
+        ck_assert(json_number_value(json_object_get(json, "loss")) > 0);
+        bool epoch = !strcmp(json_string_value(json_object_get(json, "kind")), "epoch");
+        snprintf(text + strlen(text), size - strlen(text), "%c%d ", epoch ? 'e' : 's',
+            (int)json_integer_value(json_object_get(json, epoch ? "epoch" : "step")));
+        json_decref(json);
+    }
+    free(bytes);
+}
+
+static void interrupt_and_resume(struct nt_trainer_params params, const char *name, int64_t at)
+{
+    char whole[64], parts[64], log_whole[1000], log_parts[1000];
+    snprintf(whole, sizeof whole, "%s-whole/run", name);
+    snprintf(parts, sizeof parts, "%s-parts/run", name);
+    size_t count;
+    struct nt_training a, b;
+    params.out = fixture_path(whole);
+    float *want = train(&params, &a, &count);
+    read_log(params.out, log_whole, sizeof log_whole);
+
+    params.out = fixture_path(parts);
+    params.stop = &stop;
+    params.report = stop_there;
+    stop_at = at;
+    stop = 0;
+    struct nt_trainer *trainer;
+    test_ok(nt_trainer_create(test_device(), model, data, &params, &trainer));
+    test_fails(nt_trainer_run(trainer, NULL), NT_ERR_INTERRUPTED, "last.safetensors");
+    nt_trainer_destroy(trainer);
+    params.stop = NULL;
+    params.report = NULL;
+    params.resume = true;
+    float *got = train(&params, &b, &count);
+    same_bits(want, got, count, true);
+    read_log(params.out, log_parts, sizeof log_parts);
+    ck_assert_str_eq(log_parts, log_whole);
+    ck_assert_int_eq(a.step, b.step);
+    ck_assert_double_eq_tol(a.loss, b.loss, 1e-6);
+    ck_assert_double_eq_tol(a.best, b.best, 1e-6);
+    ck_assert_int_eq(a.best_epoch, b.best_epoch);
+    free(want);
+    free(got);
+}
+
+START_TEST(resume_gives_the_same_bits)
+{
+    open_all();
+    struct nt_dataset *fresh = toy_dataset(toy_data("fresh", 50));
+    struct nt_trainer_params params = {.batch = BATCH,
+        .epochs = 3,
+        .optimizer = (enum nt_optimizer)_i,
+        .momentum = _i ? 0 : 0.9,
+        .schedule = NT_SCHEDULE_COSINE,
+        .warmup = 4,
+        .log_every = 4,
+        .seed = 3,
+        .validation = fresh};
+    char name[32];
+    for (int at = 1; at < 3 * STEPS; at += test_int(2, 7)) {
+        snprintf(name, sizeof name, "resume%d-%d", _i, at);
+        interrupt_and_resume(params, name, at);
+    }
+    snprintf(name, sizeof name, "resume%d-epoch", _i);
+    interrupt_and_resume(params, name, 2 * STEPS); /* at an epoch's last step */
+    nt_dataset_close(fresh);
+    close_all();
+}
+END_TEST
+
+START_TEST(resume_after_a_kill)
+{
+    open_all();
+    struct nt_trainer_params params = {
+        .batch = BATCH, .epochs = 2, .momentum = 0.9, .seed = 3, .log_every = 1};
+    size_t count;
+    float *want = train(&params, NULL, &count);
+    /* A kill after step 9: the checkpoint of step 8, and lines of a later step. */
+    params.out = fixture_path("kill/run");
+    params.save_every = 4;
+    params.stop = &stop;
+    params.report = stop_there;
+    stop_at = 9;
+    stop = 0;
+    char last[1100], kept[1200], log[1000];
+    snprintf(last, sizeof last, "%s/last.safetensors", params.out);
+    snprintf(kept, sizeof kept, "%s/kept", params.out);
+    struct nt_trainer *trainer;
+    test_ok(nt_trainer_create(test_device(), model, data, &params, &trainer));
+    stop_at = 8;
+    test_fails(nt_trainer_run(trainer, NULL), NT_ERR_INTERRUPTED, "step 8");
+    ck_assert_int_eq(rename(last, kept), 0);
+    stop = 0;
+    stop_at = 10;
+    test_fails(nt_trainer_run(trainer, NULL), NT_ERR_INTERRUPTED, "step 10");
+    nt_trainer_destroy(trainer);
+    ck_assert_int_eq(rename(kept, last), 0);
+    snprintf(kept, sizeof kept, "%s.1-0.tmp", last);
+    fixture_write(kept, "half a checkpoint", 17);
+    params.stop = NULL;
+    params.report = NULL;
+    params.resume = true;
+    float *got = train(&params, NULL, &count);
+    same_bits(want, got, count, true);
+    read_log(params.out, log, sizeof log);
+    ck_assert_str_eq(log, "s1 s2 s3 s4 s5 s6 e1 s7 s8 s9 s10 s11 s12 e2 ");
+    ck_assert(access(kept, F_OK) != 0);
+    free(want);
+    free(got);
+    close_all();
+}
+END_TEST
+
+START_TEST(resume_wants_the_same_training)
+{
+    open_all();
+    struct nt_trainer_params params = {
+        .batch = BATCH, .epochs = 1, .seed = 3, .out = fixture_path("same/run")};
+    struct nt_trainer *trainer;
+    size_t count;
+    params.resume = true;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_FILE,
+        "last.safetensors");
+    params.resume = false;
+    free(train(&params, NULL, &count));
+    params.resume = true;
+    params.batch = 8;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_ARGUMENT,
+        "the batch was 16, now 8");
+    params.batch = BATCH;
+    params.optimizer = NT_OPTIMIZER_ADAM;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_ARGUMENT,
+        "the optimizer was sgd, now adam");
+    params.optimizer = NT_OPTIMIZER_SGD;
+    params.seed = 4;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_ARGUMENT,
+        "the seed was 3, now 4");
+    params.seed = 3;
+    struct nt_model *other;
+    const char *wide[] = {"units=7"};
+    test_ok(nt_model_load(test_context(), nt_model_path(model), 1, wide, &other));
+    test_fails(nt_trainer_create(test_device(), other, data, &params, &trainer), NT_ERR_ARGUMENT,
+        "setting units was 6, now 7");
+    nt_model_destroy(other);
+
+    struct nt_training result; /* nothing is left to do, then one epoch more */
+    free(train(&params, &result, &count));
+    ck_assert_int_eq(result.step, STEPS);
+    params.epochs = 2;
+    free(train(&params, &result, &count));
+    ck_assert_int_eq(result.step, 2 * STEPS);
+    close_all();
+}
+END_TEST
+
+START_TEST(checkpoints_hold_plain_names)
+{
+    open_all();
+    struct nt_trainer_params params = {.batch = BATCH,
+        .epochs = 1,
+        .seed = 3,
+        .optimizer = NT_OPTIMIZER_ADAMW,
+        .data = "npy:x,y",
+        .out = fixture_path("names/run")};
+    size_t count;
+    free(train(&params, NULL, &count));
+    char path[1100];
+    snprintf(path, sizeof path, "%s/best.safetensors", params.out);
+    struct nt_safetensors *file;
+    test_ok(nt_safetensors_open(test_context(), path, &file));
+    const char *names[] = {
+        "conv.weight", "fc.bias", "optimizer.exp_avg.conv.weight", "optimizer.exp_avg_sq.fc.bias"};
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(nt_safetensors_find(file, names[i]) >= 0, "%s is missing", names[i]);
+    ck_assert_int_eq(nt_safetensors_count(file), 12);
+    nt_safetensors_close(file);
+    struct nt_trainer_stored stored;
+    test_ok(nt_trainer_read_params(test_context(), path, &stored));
+    ck_assert_str_eq(stored.model, "toy");
+    ck_assert_str_eq(stored.params.data, "npy:x,y");
+    ck_assert_int_eq(stored.params.optimizer, NT_OPTIMIZER_ADAMW);
+    ck_assert_int_eq(stored.params.batch, BATCH);
+    ck_assert_int_eq(stored.setting_count, 2);
+    ck_assert_int_eq(stored.step, STEPS);
+    nt_trainer_stored_finish(&stored);
+    close_all();
+}
+END_TEST
+
+START_TEST(a_loss_that_is_not_a_number_stops)
+{
+    open_all();
+    struct nt_trainer_params params = {.batch = BATCH,
+        .epochs = 50,
+        .seed = 3,
+        .learning_rate = 1e20,
+        .out = fixture_path("nan/run")};
+    struct nt_trainer *trainer;
+    test_ok(nt_trainer_create(test_device(), model, data, &params, &trainer));
+    test_fails(nt_trainer_run(trainer, NULL), NT_ERR_NUMERIC, "");
+    const char *message = nt_error_message(test_context());
+    ck_assert_msg(strstr(message, "learning rate 1e+20") || strstr(message, "not finite"),
+        "message: %s", message);
+    char path[1100];
+    snprintf(path, sizeof path, "%s/last.safetensors", params.out);
+    ck_assert(access(path, F_OK) != 0); /* no epoch was good */
+    nt_trainer_destroy(trainer);
+    close_all();
+}
+END_TEST
+
+START_TEST(a_folder_that_cannot_be_made)
+{
+    open_all();
+    const char *path = fixture_path("file");
+    fixture_write(path, "x", 1);
+    char inside[1100];
+    snprintf(inside, sizeof inside, "%s/run", path);
+    struct nt_trainer_params params = {.batch = BATCH, .out = inside};
+    struct nt_trainer *trainer;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_FILE, path);
+    close_all();
+}
+END_TEST
+
+/* A limit on the size of files stands for a full disk. */
+START_TEST(a_full_disk_leaves_the_former_checkpoint)
+{
+    open_all();
+    struct nt_trainer_params params = {
+        .batch = BATCH, .epochs = 1, .seed = 3, .out = fixture_path("full/run")};
+    struct nt_trainer *trainer;
+    size_t count;
+    float *want = train(&params, NULL, &count);
+    char path[1100];
+    snprintf(path, sizeof path, "%s/last.safetensors", params.out);
+    test_ok(nt_trainer_create(test_device(), model, data, &params, &trainer));
+    struct rlimit old, tight;
+    getrlimit(RLIMIT_FSIZE, &old);
+    tight = old;
+    tight.rlim_cur = 2000;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &tight);
+    enum nt_status status = nt_trainer_save(trainer, path);
+    setrlimit(RLIMIT_FSIZE, &old);
+    ck_assert_int_eq(status, NT_ERR_FILE);
+    ck_assert(strstr(nt_error_message(test_context()), "last.safetensors"));
+    test_ok(
+        nt_checkpoint_load(test_context(), nt_trainer_weights(trainer), NT_OPTIMIZER_SGD, path));
+    size_t n;
+    float *got = snapshot(nt_trainer_weights(trainer), &n);
+    same_bits(want, got, count, true);
+    free(want);
+    free(got);
+    nt_trainer_destroy(trainer);
+    close_all();
+}
+END_TEST
+
+START_TEST(data_that_do_not_fit)
+{
+    open_all();
+    struct nt_shape xs = {2, {20, 5}}, ys = {1, {20}};
+    float x[100];
+    int32_t y[20] = {0};
+    test_fill(x, 100);
+    const char *x_path = fixture_path("flat-x.npy"), *y_path = fixture_path("flat-y.npy");
+    test_ok(nt_npy_write(test_context(), x_path, NT_F32, &xs, x));
+    test_ok(nt_npy_write(test_context(), y_path, NT_I32, &ys, y));
+    char spec[2100];
+    snprintf(spec, sizeof spec, "npy:%s,%s", x_path, y_path);
+    struct nt_dataset *flat = toy_dataset(spec);
+    struct nt_trainer_params params = {.batch = BATCH};
+    struct nt_trainer *trainer;
+    test_fails(nt_trainer_create(test_device(), model, flat, &params, &trainer), NT_ERR_SHAPE,
+        "input input: the data give float32 5, the model takes float32 1x8x8");
+    params.batch = ITEMS + 1;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_ARGUMENT,
+        "batch 101: larger than the 100 items");
+    params.batch = BATCH;
+    params.nesterov = true;
+    test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_ARGUMENT,
+        "nesterov");
+    nt_dataset_close(flat);
+    close_all();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("trainer");
+    TCase *tests = tcase_create("trainer");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, learns);
+    tcase_add_test(tests, same_seed_same_bits);
+    tcase_add_loop_test(
+        tests, resume_gives_the_same_bits, NT_OPTIMIZER_SGD, NT_OPTIMIZER_ADAMW + 1);
+    tcase_add_test(tests, resume_after_a_kill);
+    tcase_add_test(tests, resume_wants_the_same_training);
+    tcase_add_test(tests, checkpoints_hold_plain_names);
+    tcase_add_test(tests, a_loss_that_is_not_a_number_stops);
+    tcase_add_test(tests, a_folder_that_cannot_be_made);
+    tcase_add_test(tests, a_full_disk_leaves_the_former_checkpoint);
+    tcase_add_test(tests, data_that_do_not_fit);
+    suite_add_tcase(suite, tests);
+    return test_main(suite);
+}
