@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/cli/eval_sheet.h"
 #include "frontend/evaluate.h"
 #include "frontend/progress.h"
 
@@ -15,6 +16,7 @@ struct options {
     bool confusion;
     double validation;
     int64_t seed;
+    const char *sheet;
 };
 
 static const struct cli_option options[] = {
@@ -29,6 +31,8 @@ static const struct cli_option options[] = {
     {"batch", CLI_INT, offsetof(struct options, batch), "B", "items per run (default 64)", 1, 1e9},
     {"confusion", CLI_FLAG, offsetof(struct options, confusion), NULL,
         "print how often each class was taken for each other"},
+    {"sheet", CLI_TEXT, offsetof(struct options, sheet), "FILE.png",
+        "draw a contact sheet: pictures with true and predicted class"},
     {0},
 };
 
@@ -39,7 +43,8 @@ struct work {
     struct cli *cli;
     const struct nt_dataset_info *info;
     int classes;
-    int64_t *confusion; /* classes x classes: true, predicted */
+    int64_t *confusion;       /* classes x classes: true, predicted */
+    struct eval_sheet *sheet; /* NULL: none is wanted */
 };
 
 static void on_item(void *user, const struct nt_prediction *p)
@@ -51,6 +56,8 @@ static void on_item(void *user, const struct nt_prediction *p)
             best = i;
     if (p->target >= 0 && p->target < w->classes && best < w->classes)
         w->confusion[(int64_t)p->target * w->classes + best]++;
+    if (w->sheet)
+        eval_sheet_add(w->sheet, p);
 }
 
 static void on_progress(void *user, int64_t done, int64_t count)
@@ -201,6 +208,8 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
     w->confusion = calloc(cells + 1, sizeof *w->confusion);
     if (!w->confusion)
         return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory to count %d classes", w->classes);
+    if (o->sheet && w->classes && !(w->sheet = eval_sheet_create(cli->ctx, x->data)))
+        return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory for a contact sheet");
     const struct nt_evaluator_params params = {
         .batch = o->batch == CLI_UNSET_INT ? 0 : o->batch,
         .workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers,
@@ -227,6 +236,8 @@ static int eval(struct work *w, const struct options *o, struct opened *x)
     if (status == NT_OK && !isfinite(result.loss))
         status = nt_fail(cli->ctx, NT_ERR_NUMERIC, "%s: the loss is %g: the weights are not usable",
             o->weights, result.loss);
+    if (status == NT_OK && w->sheet)
+        status = eval_sheet_write(w->sheet, o->sheet);
     if (status != NT_OK)
         return cli_fail(cli, status);
     if (cli->json)
@@ -252,6 +263,7 @@ static int run(struct cli *cli, void *fields)
     cli_close_device(cli, opened.dev);
     nt_model_destroy(opened.model);
     free(work.confusion);
+    eval_sheet_destroy(work.sheet);
     return code;
 }
 
