@@ -13,7 +13,7 @@ pc=$(find "$root" -name neutra.pc)
 lib=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH="$(dirname "$pc")"
 
-gcc -std=c11 -Wall -Wextra -Werror examples/train.c -o "$root/shared" \
+gcc -std=c11 -Wall -Werror examples/train.c -o "$root/shared" \
     $(pkg-config --cflags --libs neutra)
 gcc -std=c11 examples/train.c -o "$root/static" $(pkg-config --cflags neutra) \
     "$lib/libneutra.a" $(pkg-config --static --libs neutra | sed 's/-lneutra//')
