@@ -58,15 +58,14 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offse
 #define END_TAP(start, dilation, extent, taps)                                                     \
     ((start) >= (extent) ? 0 : min(taps, ((extent)-1 - (start)) / (dilation) + 1))
 
-NT_KERNEL_SINGLE(conv_tile)
-(__global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
+NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
+    __global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
     int y_offset, __global float *scratch, int images, int height, int width, int c, int groups,
     int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h, int pad_w,
     int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_start, int y_n, int y_h, int y_w,
     int w_start, int w_g, int w_k, int w_c, int w_r, int w_s, int block_c, int panels, int tiles,
     int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
 {
-    int item = get_global_id(0), items = get_global_size(0);
     int pixels = out_h * out_w, packed = r * s * block_c;
     int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR);
@@ -179,4 +178,18 @@ NT_KERNEL_SINGLE(conv_tile)
             }
         }
     }
+}
+
+NT_KERNEL_SINGLE(conv_tile)
+(__global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
+    int y_offset, __global float *scratch, int images, int height, int width, int c, int groups,
+    int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_start, int y_n, int y_h, int y_w,
+    int w_start, int w_g, int w_k, int w_c, int w_r, int w_s, int block_c, int panels, int tiles,
+    int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
+{
+    NT_NAME(conv_blocks)(get_global_id(0), get_global_size(0), x, x_offset, w, w_offset, y,
+        y_offset, scratch, images, height, width, c, groups, k, out_h, out_w, r, s, stride_h,
+        stride_w, pad_h, pad_w, dil_h, dil_w, x_n, x_h, x_w, y_start, y_n, y_h, y_w, w_start, w_g,
+        w_k, w_c, w_r, w_s, block_c, panels, tiles, mode, blocks, slot NT_EPILOGUE_PASS);
 }

@@ -23,14 +23,13 @@ NT_DEFINE_GATHER
  * holds beyond k stays in lanes that are never stored. */
 #define PACKED(p) (!dense || b + (size_t)(p0 + pixels - 1) * y_w + (p) + NT_NR > dy_end)
 
-NT_KERNEL_SINGLE(conv_weight_tile)
-(__global const float *x, int x_offset, __global const float *dy, int dy_offset,
+NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
+    __global const float *x, int x_offset, __global const float *dy, int dy_offset,
     __global float *partial, __global float *scratch, int images, int height, int width, int c,
     int groups, int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h,
     int pad_w, int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_n, int y_h, int y_w,
     int dense, int block_c, int panels, int run, int splits, int blocks, int slot)
 {
-    int item = get_global_id(0), items = get_global_size(0);
     int all = images * out_h * out_w, taps = r * s;
     int step = (taps * block_c + 15) / 16 * 16 + 16;
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR), deep = (c + block_c - 1) / block_c;
@@ -101,4 +100,17 @@ NT_KERNEL_SINGLE(conv_weight_tile)
             }
         }
     }
+}
+
+NT_KERNEL_SINGLE(conv_weight_tile)
+(__global const float *x, int x_offset, __global const float *dy, int dy_offset,
+    __global float *partial, __global float *scratch, int images, int height, int width, int c,
+    int groups, int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h,
+    int pad_w, int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_n, int y_h, int y_w,
+    int dense, int block_c, int panels, int run, int splits, int blocks, int slot)
+{
+    NT_NAME(conv_weight_blocks)(get_global_id(0), get_global_size(0), x, x_offset, dy, dy_offset,
+        partial, scratch, images, height, width, c, groups, k, out_h, out_w, r, s, stride_h,
+        stride_w, pad_h, pad_w, dil_h, dil_w, x_n, x_h, x_w, y_n, y_h, y_w, dense, block_c, panels,
+        run, splits, blocks, slot);
 }

@@ -88,13 +88,12 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *c, int c_offse
         }
 }
 
-NT_KERNEL_SINGLE(gemm_tile)
-(__global const float *a, int a_offset, __global const float *b, int b_offset, __global float *c,
+NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items,
+    __global const float *a, int a_offset, __global const float *b, int b_offset, __global float *c,
     int c_offset, __global float *scratch, int m, int n, int k, int a_step, int b_k, int b_n,
     int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a,
     int blocks, int slot NT_EPILOGUE_PARAMS)
 {
-    int item = get_global_id(0), items = get_global_size(0);
     int across = (n + panels * NT_NR - 1) / (panels * NT_NR), down = (m + rows - 1) / rows;
     int packed_step = NT_COLUMNS ? (NT_MR + 15) / 16 * 16 : depth + 16;
     __global float *b_packed = scratch + (size_t)item * slot;
@@ -147,4 +146,15 @@ NT_KERNEL_SINGLE(gemm_tile)
             }
         }
     }
+}
+
+NT_KERNEL_SINGLE(gemm_tile)
+(__global const float *a, int a_offset, __global const float *b, int b_offset, __global float *c,
+    int c_offset, __global float *scratch, int m, int n, int k, int a_step, int b_k, int b_n,
+    int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a,
+    int blocks, int slot NT_EPILOGUE_PARAMS)
+{
+    NT_NAME(gemm_blocks)(get_global_id(0), get_global_size(0), a, a_offset, b, b_offset, c,
+        c_offset, scratch, m, n, k, a_step, b_k, b_n, c_step, a_batch, b_batch, c_batch, depth,
+        panels, rows, pack_a, blocks, slot NT_EPILOGUE_PASS);
 }
