@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "engine/random.h"
+#include "frontend/graph.h"
+#include "frontend/op.h"
 #include "frontend/port.h"
 #include "frontend/session.h"
 
-#define LEVELS 10        /* steps tried, each half of the one before */
-#define LOSS_NOISE 2e-7  /* relative error of a loss computed in float32: a few roundings */
+#define LEVELS 16        /* steps tried at most, each half of the one before */
+#define NOISE 2e-7       /* relative error of what float32 computes: a few roundings */
 #define LOSS_CHANGE 0.03 /* of the loss, by which the largest step is meant to move it */
 
 struct check {
@@ -22,6 +24,11 @@ struct check {
     double tolerance;
     struct nt_random random;
     float **input; /* host copies, row-major; NULL for inputs of other types than float32 */
+    /* Where the loss is the plain cross-entropy of the first output it is computed here in double:
+     * scores have more digits to spare than a loss. NULL elsewhere. */
+    float *scores;
+    int32_t *target;
+    int64_t classes;
 };
 
 /* One tensor under the check. */
@@ -31,9 +38,10 @@ struct subject {
     float *base, *moved, *gradient, *packed;
     double *direction;
     double loss, spread; /* loss at the base; typical size of the elements */
+    double noise;        /* absolute error of a loss */
 };
 
-enum outcome { PASSED, FAILED, PASSED_OVER };
+enum outcome { AGREES, DIFFERS, UNDECIDED, FLAT };
 
 const char *nt_gradcheck_word(enum nt_gradcheck_verdict verdict)
 {
@@ -41,20 +49,37 @@ const char *nt_gradcheck_word(enum nt_gradcheck_verdict verdict)
     return (unsigned)verdict < 3 ? words[verdict] : "unknown";
 }
 
+static double cross_entropy(const struct check *check, int64_t rows)
+{
+    double sum = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        const float *score = check->scores + r * check->classes;
+        double largest = -INFINITY, total = 0;
+        for (int64_t c = 0; c < check->classes; c++)
+            largest = fmax(largest, score[c]);
+        for (int64_t c = 0; c < check->classes; c++)
+            total += exp(score[c] - largest);
+        sum += largest + log(total) - score[check->target[r]];
+    }
+    return sum / (double)rows;
+}
+
 static enum nt_status run_loss(struct check *check, double *loss)
 {
     const struct nt_step_params step = {.step = 1};
-    float value;
     enum nt_status status = nt_session_run(check->session, &step);
-    if (status == NT_OK)
+    if (status == NT_OK && check->scores) {
+        status = nt_session_read(check->session, 0, check->scores);
+        *loss = cross_entropy(check, nt_session_output(check->session, 0).shape.dim[0]);
+    } else if (status == NT_OK) {
+        float value = NAN;
         status = nt_session_loss(check->session, &value);
-    if (status != NT_OK)
-        return status;
-    if (!isfinite(value))
+        *loss = value;
+    }
+    if (status == NT_OK && !isfinite(*loss))
         return nt_fail(check->ctx, NT_ERR_NUMERIC,
-            "gradcheck: the loss is %g for random data: must be finite", (double)value);
-    *loss = value;
-    return NT_OK;
+            "gradcheck: the loss is %g for random data: must be finite", *loss);
+    return status;
 }
 
 static enum nt_status put(struct check *check, struct subject *s, const float *data)
@@ -83,13 +108,20 @@ static enum nt_status loss_at(
 
 /* Derivatives along a direction, by level of the step. */
 struct slopes {
-    double h[LEVELS], central[LEVELS], analytic[LEVELS], jump[LEVELS], noise[LEVELS];
+    int levels; /* measured */
+    double central[LEVELS], analytic[LEVELS], jump[LEVELS], noise[LEVELS];
 };
+
+static double scale_at(const struct slopes *m, int level)
+{
+    return fmax(fabs(m->central[level]), fabs(m->analytic[level]));
+}
 
 static enum nt_status measure(
     struct check *check, struct subject *s, double first, struct slopes *out)
 {
     double h = first;
+    out->levels = 0;
     for (int k = 0; k < LEVELS; k++, h /= 2) {
         double up, down, expected_up, expected_down;
         enum nt_status status = loss_at(check, s, h, &up, &expected_up);
@@ -97,11 +129,13 @@ static enum nt_status measure(
             status = loss_at(check, s, -h, &down, &expected_down);
         if (status != NT_OK)
             return status;
-        out->h[k] = h;
         out->central[k] = (up - down) / (2 * h);
         out->analytic[k] = (expected_up - expected_down) / (2 * h);
         out->jump[k] = fabs(up - 2 * s->loss + down) / h;
-        out->noise[k] = LOSS_NOISE * fmax(fabs(s->loss), 1e-3) / h;
+        out->noise[k] = s->noise / h;
+        out->levels = k + 1;
+        if (k > 1 && out->noise[k] > check->tolerance * scale_at(out, k))
+            break; /* finer steps would show noise alone */
     }
     return NT_OK;
 }
@@ -117,39 +151,42 @@ static double error_at(const struct slopes *m, int level)
 static bool contradicts(const struct slopes *m, double tolerance)
 {
     int count = 0;
-    for (int k = LEVELS - 1; k >= 0 && count < 3; k--) {
-        double error = error_at(m, k), scale = fmax(fabs(m->central[k]), fabs(m->analytic[k]));
+    double settled = 0;
+    for (int k = m->levels - 1; k >= 0 && count < 3; k--) {
+        double error = error_at(m, k), scale = scale_at(m, k);
         if (m->noise[k] > tolerance * scale / 4)
             continue;
         if (error <= tolerance * scale + m->noise[k] || m->jump[k] > error / 2)
+            return false;
+        if (count == 0)
+            settled = m->central[k];
+        if (fabs(m->central[k] - settled) > error / 2)
             return false;
         count++;
     }
     return count >= 2;
 }
 
-/* Levels whose noise is well below the tolerance decide. A right gradient agrees at two of them,
- * although kinks within a step spoil others. */
+/* Levels whose noise is well below the tolerance decide. Where a gradient is right, one of them
+ * agrees, although kinks within a step spoil others. */
 static enum outcome judge(const struct check *check, const struct slopes *m, double *relative)
 {
-    int precise = 0, agreeing = 0;
+    int precise = 0, agreeing = 0, last = m->levels - 1;
     *relative = INFINITY;
-    for (int k = 0; k < LEVELS; k++) {
-        double scale = fmax(fabs(m->central[k]), fabs(m->analytic[k]));
+    for (int k = 0; k <= last; k++) {
+        double scale = scale_at(m, k);
         if (!(m->noise[k] <= check->tolerance * scale / 2))
             continue;
         precise++;
         agreeing += error_at(m, k) <= check->tolerance * scale;
         *relative = fmin(*relative, error_at(m, k) / scale);
     }
-    if (precise == 0) {
-        bool zero = fabs(m->central[LEVELS - 1]) <= 2 * m->noise[LEVELS - 1];
-        *relative = 0;
-        return zero && m->analytic[LEVELS - 1] == 0 ? PASSED : PASSED_OVER;
-    }
-    if (agreeing >= (precise < 2 ? 1 : 2))
-        return PASSED;
-    return contradicts(m, check->tolerance) ? FAILED : PASSED_OVER;
+    if (agreeing > 0)
+        return AGREES;
+    if (precise == 0)
+        return m->analytic[last] == 0 && fabs(m->central[last]) <= 2 * m->noise[last] ? FLAT
+                                                                                      : UNDECIDED;
+    return contradicts(m, check->tolerance) ? DIFFERS : UNDECIDED;
 }
 
 static double norm_of(const struct subject *s)
@@ -166,7 +203,7 @@ static enum nt_status follow(
 {
     double norm = norm_of(s), slope = 0, largest = 0;
     if (!(norm > 0)) {
-        *outcome = PASSED_OVER;
+        *outcome = FLAT;
         *relative = 0;
         return NT_OK;
     }
@@ -196,6 +233,7 @@ static size_t steepest(const struct subject *s)
 }
 
 #define DIRECTIONS 14
+#define MOST_DIRECTIONS 70
 
 /* Directions of several kinds. Along parts of the analytic gradient the signal is strongest; dense
  * random ones and those over the elements whose gradient is zero find what it leaves out. */
@@ -238,32 +276,31 @@ static void choose_direction(struct check *check, struct subject *s, int index)
 static enum nt_status check_subject(
     struct check *check, struct subject *s, struct nt_gradcheck_result *result)
 {
-    int failed = 0;
-    double wrong = 0;
-    for (int i = 0; i < DIRECTIONS; i++) {
+    int count[4] = {0}, tried = 0;
+    double worst[4] = {0};
+    /* Where kinks are dense, more directions are tried until one can be judged. */
+    for (; tried < DIRECTIONS || (tried < MOST_DIRECTIONS && !count[AGREES] && count[UNDECIDED]);
+         tried++) {
         enum outcome outcome;
         double relative;
-        choose_direction(check, s, i);
+        choose_direction(check, s, tried % DIRECTIONS);
         enum nt_status status = follow(check, s, &outcome, &relative);
         if (status != NT_OK)
             return status;
-        if (outcome == PASSED) {
-            result->checked++;
-            result->error = fmax(result->error, relative);
-        } else if (outcome == FAILED) {
-            failed++;
-            wrong = fmax(wrong, relative);
-        }
+        count[outcome]++;
+        worst[outcome] = fmax(worst[outcome], relative);
     }
     /* One direction alone may still be a kink's doing. */
-    if (failed > 1) {
+    if (count[DIFFERS] > 1)
         result->verdict = NT_GRADCHECK_WRONG;
-        result->checked += failed;
-        result->error = wrong;
-    } else {
-        result->verdict = result->checked > 0 ? NT_GRADCHECK_OK : NT_GRADCHECK_UNCLEAR;
-    }
-    result->passed_over = DIRECTIONS - result->checked;
+    else if (count[AGREES] > 0 || count[FLAT] == tried)
+        result->verdict = NT_GRADCHECK_OK;
+    else
+        result->verdict = NT_GRADCHECK_UNCLEAR;
+    bool wrong = result->verdict == NT_GRADCHECK_WRONG;
+    result->error = worst[wrong ? DIFFERS : AGREES];
+    result->checked = count[AGREES] + (wrong ? count[DIFFERS] : 0);
+    result->passed_over = tried - result->checked;
     return put(check, s, s->base);
 }
 
@@ -294,6 +331,15 @@ static void subject_free(struct subject *s)
     free(s->direction);
 }
 
+static double largest_score(const struct check *check)
+{
+    double largest = 0;
+    int64_t count = nt_session_output(check->session, 0).shape.dim[0] * check->classes;
+    for (int64_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs(check->scores[i]));
+    return largest;
+}
+
 static enum nt_status load_subject(struct check *check, struct subject *s, const char *name)
 {
     enum nt_status status = run_loss(check, &s->loss);
@@ -316,6 +362,7 @@ static enum nt_status load_subject(struct check *check, struct subject *s, const
             return nt_fail(check->ctx, NT_ERR_NUMERIC, "gradcheck: %s: gradient[%zu] is %g", name,
                 i, (double)s->gradient[i]);
     s->spread = spread_of(s->base, s->count);
+    s->noise = NOISE * fmax(check->scores ? largest_score(check) : fabs(s->loss), 1e-3);
     return NT_OK;
 }
 
@@ -348,6 +395,20 @@ static int64_t class_count(struct check *check)
     return port.shape.rank > 1 && port.shape.dim[1] > 1 ? port.shape.dim[1] : 2;
 }
 
+/* Whether the loss is the mean over rows of the first output's cross-entropy with this input. */
+static bool is_cross_entropy(const struct check *check, const struct nt_port *port)
+{
+    const struct nt_graph *graph = nt_session_graph(check->session);
+    if (graph->loss < 0 || graph->value[graph->loss].node < 0 || graph->output_count == 0 ||
+        check->target || port->dtype != NT_I32)
+        return false;
+    const struct nt_node *node = graph->node[graph->value[graph->loss].node];
+    const struct nt_value *scores = &graph->value[graph->output[0].value];
+    return node->op == &nt_op_cross_entropy && node->input[0] == graph->output[0].value &&
+           node->input[1] == nt_graph_find(graph, port->name) && scores->shape.rank == 2 &&
+           nt_attr_float(node, "label_smoothing") == 0;
+}
+
 static enum nt_status fill_input(struct check *check, int index, int64_t classes)
 {
     struct nt_port port = nt_session_input(check->session, index);
@@ -372,28 +433,68 @@ static enum nt_status fill_input(struct check *check, int index, int64_t classes
     free(packed);
     if (status == NT_OK && port.dtype == NT_F32)
         check->input[index] = data;
+    else if (status == NT_OK && is_cross_entropy(check, &port))
+        check->target = data;
     else
         free(data);
     return status;
 }
 
+static void forget_inputs(struct check *check)
+{
+    for (int i = 0; check->input && i < nt_session_input_count(check->session); i++) {
+        free(check->input[i]);
+        check->input[i] = NULL;
+    }
+    free(check->target);
+    check->target = NULL;
+}
+
+/* New random data: another point, with its kinks elsewhere. */
+static enum nt_status fill_inputs(struct check *check)
+{
+    int64_t classes = class_count(check);
+    enum nt_status status = NT_OK;
+    forget_inputs(check);
+    for (int i = 0; i < nt_session_input_count(check->session) && status == NT_OK; i++)
+        status = fill_input(check, i, classes);
+    if (status != NT_OK || !check->target || check->scores)
+        return status;
+    struct nt_port port = nt_session_output(check->session, 0);
+    check->classes = port.shape.dim[1];
+    check->scores = malloc(port.bytes);
+    if (!check->scores)
+        return nt_fail(check->ctx, NT_ERR_MEMORY, "gradcheck: no memory for scores");
+    return NT_OK;
+}
+
+/* A gradient that is wrong is so at every point; kinks that fell badly are not. */
+static enum nt_status check_twice(struct check *check, int weight, int input, const char *name,
+    const struct nt_shape *shape, struct nt_gradcheck_result *result)
+{
+    enum nt_status status = check_tensor(check, weight, input, name, shape, result);
+    if (status != NT_OK || result->verdict == NT_GRADCHECK_OK)
+        return status;
+    status = fill_inputs(check);
+    if (status != NT_OK)
+        return status;
+    *result = (struct nt_gradcheck_result){0};
+    return check_tensor(check, weight, input, name, shape, result);
+}
+
 static enum nt_status check_all(
     struct check *check, struct nt_gradcheck_result *results, int *count)
 {
-    int inputs = nt_session_input_count(check->session);
-    int64_t classes = class_count(check);
-    enum nt_status status = NT_OK;
-    for (int i = 0; i < inputs && status == NT_OK; i++)
-        status = fill_input(check, i, classes);
+    enum nt_status status = fill_inputs(check);
     for (int i = 0; i < nt_weights_count(check->weights) && status == NT_OK; i++) {
         const struct nt_weight_info *info = nt_weights_get(check->weights, i);
         if (info->trained)
-            status = check_tensor(check, i, -1, info->name, &info->shape, &results[(*count)++]);
+            status = check_twice(check, i, -1, info->name, &info->shape, &results[(*count)++]);
     }
-    for (int i = 0; i < inputs && status == NT_OK; i++) {
+    for (int i = 0; i < nt_session_input_count(check->session) && status == NT_OK; i++) {
         struct nt_port port = nt_session_input(check->session, i);
         if (check->input[i])
-            status = check_tensor(check, -1, i, port.name, &port.shape, &results[(*count)++]);
+            status = check_twice(check, -1, i, port.name, &port.shape, &results[(*count)++]);
     }
     return status;
 }
@@ -421,9 +522,10 @@ enum nt_status nt_gradcheck(struct nt_device *dev, struct nt_model *model,
                      ? check_all(&check, list, &found)
                      : nt_fail(check.ctx, NT_ERR_MEMORY, "gradcheck: no memory for its results");
     }
-    for (int i = 0; check.input && i < inputs; i++)
-        free(check.input[i]);
+    if (check.session)
+        forget_inputs(&check);
     free(check.input);
+    free(check.scores);
     nt_session_destroy(check.session);
     nt_weights_destroy(check.weights);
     if (status != NT_OK) {
