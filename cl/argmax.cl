@@ -26,31 +26,36 @@ static inline int NT_NAME(beats)(float v, int i, float b, int j)
 
 #if NT_TILE
 
+NT_OUTLINE int NT_NAME(row)(__global const float *row, int step, int C)
+{
+    const int16 lanes = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    float16 best = row_load(row, step, 0, C, -INFINITY);
+    int16 at = lanes;
+    for (int c = 16; c < C; c += 16) {
+        const float16 v = row_load(row, step, c, C, -INFINITY);
+        const int16 take = (v > best) | ((v != v) & (best == best));
+        best = select(best, v, take);
+        at = select(at, c + lanes, take);
+    }
+    float value[16];
+    int class[16], winner = 0;
+    vstore16(best, 0, value);
+    vstore16(at, 0, class);
+    NT_SLOWLY for (int i = 1; i < 16; i++)
+    {
+        if (NT_NAME(beats)(value[i], class[i], value[winner], class[winner]))
+            winner = i;
+    }
+    return class[winner];
+}
+
 NT_KERNEL_SINGLE(argmax_tile)
 (__global const float *x, int x_offset, __global int *index, int index_offset, int x_r, int x_c,
     int index_r, int R, int C, int split)
 {
-    const int16 lanes = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const int first = (int)get_group_id(0) * split, stop = min(first + split, R);
-    for (int r = first; r < stop; r++) {
-        __global const float *row = x + x_offset + r * x_r;
-        float16 best = row_load(row, x_c, 0, C, -INFINITY);
-        int16 at = lanes;
-        for (int c = 16; c < C; c += 16) {
-            const float16 v = row_load(row, x_c, c, C, -INFINITY);
-            const int16 take = (v > best) | ((v != v) & (best == best));
-            best = select(best, v, take);
-            at = select(at, c + lanes, take);
-        }
-        float value[16];
-        int class[16], winner = 0;
-        vstore16(best, 0, value);
-        vstore16(at, 0, class);
-        for (int i = 1; i < 16; i++)
-            if (NT_NAME(beats)(value[i], class[i], value[winner], class[winner]))
-                winner = i;
-        index[index_offset + r * index_r] = class[winner];
-    }
+    for (int r = first; r < stop; r++)
+        index[index_offset + r * index_r] = NT_NAME(row)(x + x_offset + r * x_r, x_c, C);
 }
 
 #else

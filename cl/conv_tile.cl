@@ -18,7 +18,6 @@
 #include "tile.clh"
 #include "gather.clh"
 
-NT_DEFINE_PARTS
 NT_DEFINE_GATHER
 
 /* One panel: to[(tap * channels + channel) * NT_NR + column], zeros beyond `columns`. */
@@ -30,8 +29,8 @@ static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int
             for (int j = 0; j < s; j++) {
                 __global const float *from = w + c * w_c + i * w_r + j * w_s;
                 __global float *row = to + ((i * s + j) * channels + c) * NT_NR;
-                for (int k = 0; k < NT_NR; k++)
-                    row[k] = k < columns ? from[k * w_k] : 0.0f;
+                NT_SLOWLY for (int k = 0; k < NT_NR; k++) row[k] =
+                    k < columns ? from[k * w_k] : 0.0f;
             }
 }
 

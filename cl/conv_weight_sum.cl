@@ -7,20 +7,16 @@
 #include "prelude.clh"
 #include "tile.clh"
 
-NT_DEFINE_PARTS
-
-NT_KERNEL(conv_weight_sum)
-(__global const float *partial, __global float *dw, int dw_offset, int splits, int groups, int k,
-    int c, int taps)
+NT_OUTLINE void NT_NAME(conv_weight_vector)(int item, int channel, __global const float *partial,
+    __global float *dw, int splits, int groups, int k, int c, int taps)
 {
-    int vectors = (k + NT_VW - 1) / NT_VW, channel = get_global_id(1);
-    int group = get_global_id(0) / vectors, k0 = get_global_id(0) % vectors * NT_VW;
+    int vectors = (k + NT_VW - 1) / NT_VW, group = item / vectors, k0 = item % vectors * NT_VW;
     if (group >= groups || channel >= c)
         return;
     int left = min(NT_VW, k - k0);
     size_t size = (size_t)groups * taps * c * k;
     partial += ((size_t)group * taps * c + channel) * k + k0;
-    dw += dw_offset + ((size_t)(group * k + k0) * c + channel) * taps;
+    dw += ((size_t)(group * k + k0) * c + channel) * taps;
     for (int tap = 0; tap < taps; tap++) {
         __global const float *from = partial + (size_t)tap * c * k;
         NT_V sum = NT_READ_PART(from, left);
@@ -31,7 +27,14 @@ NT_KERNEL(conv_weight_sum)
             float f[NT_VW];
         } lanes;
         lanes.v = sum;
-        for (int i = 0; i < left; i++)
-            dw[(size_t)i * c * taps + tap] = lanes.f[i];
+        NT_SLOWLY for (int i = 0; i < left; i++) dw[(size_t)i * c * taps + tap] = lanes.f[i];
     }
+}
+
+NT_KERNEL(conv_weight_sum)
+(__global const float *partial, __global float *dw, int dw_offset, int splits, int groups, int k,
+    int c, int taps)
+{
+    NT_NAME(conv_weight_vector)(get_global_id(0), get_global_id(1), partial, dw + dw_offset, splits,
+        groups, k, c, taps);
 }

@@ -16,7 +16,6 @@
 #include "tile.clh"
 #include "gather.clh"
 
-NT_DEFINE_PARTS
 NT_DEFINE_GATHER
 
 /* Whether panel p of dy is copied: not where its last row may be read to its end; what a row

@@ -12,8 +12,6 @@
 #include "prelude.clh"
 #include "tile.clh"
 
-NT_DEFINE_PARTS
-
 /* Transposes 4 x 4 floats: to[k * NT_NR + j] = from[j * step + k]. */
 static inline void NT_NAME(turn)(__global const float *from, int step, __global float *to)
 {
@@ -43,15 +41,12 @@ static void NT_NAME(pack_panels)(__global const float *b, int k_stride, int n_st
     int whole = columns / 4 * 4, deep = depth / 4 * 4;
     for (int j = 0; j < whole; j += 4) {
         __global float *panel = to + j / NT_NR * panel_step + j % NT_NR;
-        for (int k = 0; k < deep; k += 4)
-            NT_NAME(turn)(b + j * n_stride + k, n_stride, panel + k * NT_NR);
-        for (int k = deep; k < depth; k++)
-            for (int i = 0; i < 4; i++)
-                panel[k * NT_NR + i] = b[(j + i) * n_stride + k];
+        NT_SLOWLY for (int k = 0; k < deep; k += 4) NT_NAME(turn)(b + j * n_stride + k, n_stride, panel + k * NT_NR);
+        NT_SLOWLY for (int k = deep * 4; k < depth * 4; k++) panel[k / 4 * NT_NR + k % 4] =
+            b[(j + k % 4) * n_stride + k / 4];
     }
     for (int j = whole; j < columns || j % NT_NR; j++)
-        for (int k = 0; k < depth; k++)
-            to[j / NT_NR * panel_step + k * NT_NR + j % NT_NR] =
+        NT_SLOWLY for (int k = 0; k < depth; k++) to[j / NT_NR * panel_step + k * NT_NR + j % NT_NR] =
                 j < columns ? b[j * n_stride + k] : 0.0f;
 }
 
@@ -61,8 +56,8 @@ static void NT_NAME(pack_rows)(
 {
 #if NT_COLUMNS
     for (int k = 0; k < depth; k++)
-        for (int i = 0; i < NT_MR; i++)
-            to[k * step + i] = i < rows ? a[k * a_step + i] : 0.0f;
+        for (int i = 0; i < NT_MR; i += NT_VW)
+            NT_WRITE_PART(NT_READ_PART(a + k * a_step + i, rows - i), to + k * step + i, NT_MR - i);
 #else
     for (int i = 0; i < NT_MR; i++)
         for (int k = 0; k < depth; k += NT_VW)

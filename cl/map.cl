@@ -22,13 +22,12 @@
 #define C(x) ((T)(x))
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_OUTER)(k, a)
 #define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
+#define NT_INT const int
 
 #ifdef NT_TILE
-NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const int block
+NT_OUTLINE void NT_NAME(map_block)(const int begin, const int end, const int first, const int last
     NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
 {
-    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
-    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
     for (int row = first; row < last; row++) {
         NT_CAT(NT_SPLIT, NT_OUTER)(a, row)
         NT_OUTPUTS(NT_OUT_ROW)
@@ -59,6 +58,17 @@ NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const i
             }
         }
     }
+}
+
+NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const int block
+    NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
+    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
+#undef NT_INT
+#define NT_INT
+    NT_NAME(map_block)(begin, end, first, last
+        NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_ARGUMENTS) NT_INPUTS(NT_IN_ARGUMENTS));
 }
 #else
 __kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(map_group)(const int vectors, const int count

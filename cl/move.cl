@@ -20,6 +20,7 @@
 #define E NT_CAT(NT_BITS, NT_SIZE)
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_OUTER)(k, a)
 #define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
+#define NT_INT const int
 #define WIDE NT_VECTOR(E, NT_VEC)
 
 /* Not NT_CAT, which would not be expanded again inside its own result. */

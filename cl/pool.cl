@@ -55,6 +55,9 @@
 #define WINDOW                                                                                     \
     int N, int H, int W, int C, int OH, int OW, int kh, int kw, int sh, int sw, int dh, int dw,    \
         int ph, int pw, int edge_h, int edge_w, int chunk
+#define WINDOW_ARGUMENTS                                                                           \
+    N, H, W, C, OH, OW, kh, kw, sh, sw, dh, dw, ph, pw, edge_h, edge_w, chunk
+#define STRIDES_ARGUMENTS y_n, y_h, y_w, i_n, i_h, i_w, x_n, x_h, x_w
 #define STRIDES int y_n, int y_h, int y_w, int i_n, int i_h, int i_w, int x_n, int x_h, int x_w
 
 /* 1 over the number of taps the average of window (oh, ow) divides by. */
@@ -120,15 +123,10 @@ static inline VF NT_NAME(gather)(__global const float *dy, int y_h, int y_w,
 
 #if NT_TILE
 
-NT_KERNEL_SINGLE(pool_forward_tile)
-(__global const float *x, int x_offset, __global float *y, int y_offset, __global int *index,
-    int index_offset, STRIDES, WINDOW, int has_index)
+NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global float *y,
+    __global int *index, STRIDES, WINDOW, int has_index)
 {
-    int pixel = (int)get_group_id(0) * chunk;
     const int stop = min(pixel + chunk, N * OH * OW);
-    x += x_offset;
-    y += y_offset;
-    index += index_offset;
     while (pixel < stop) {
         const int row = pixel / OW, n = row / OH, oh = row - n * OH, first = pixel - row * OW;
         const int last = min(OW, first + stop - pixel);
@@ -157,19 +155,22 @@ NT_KERNEL_SINGLE(pool_forward_tile)
     }
 }
 
+NT_KERNEL_SINGLE(pool_forward_tile)
+(__global const float *x, int x_offset, __global float *y, int y_offset, __global int *index,
+    int index_offset, STRIDES, WINDOW, int has_index)
+{
+    NT_NAME(forward)((int)get_group_id(0) * chunk, x + x_offset, y + y_offset,
+        index + index_offset, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS, has_index);
+}
+
 #if NT_CELLS
 
 /* Cells past the last window hold what is left of a row or column: zeros. */
-NT_KERNEL_SINGLE(pool_backward_tile)
-(__global const float *dy, int dy_offset, __global const int *index, int index_offset,
-    __global float *dx, int dx_offset, STRIDES, WINDOW)
+NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global const int *index,
+    __global float *dx, STRIDES, WINDOW)
 {
     const int rows = (H + NT_KH - 1) / NT_KH, columns = (W + NT_KW - 1) / NT_KW;
-    int cell = (int)get_group_id(0) * chunk;
     const int stop = min(cell + chunk, N * rows * columns);
-    dy += dy_offset;
-    index += index_offset;
-    dx += dx_offset;
     while (cell < stop) {
         const int row = cell / columns, n = row / rows, oh = row - n * rows;
         const int first = cell - row * columns, last = min(columns, first + stop - cell);
@@ -206,15 +207,10 @@ NT_KERNEL_SINGLE(pool_backward_tile)
 
 /* The window range of a column moves on by counting: a division per pixel would cost more than
  * the pixel. */
-NT_KERNEL_SINGLE(pool_backward_tile)
-(__global const float *dy, int dy_offset, __global const int *index, int index_offset,
-    __global float *dx, int dx_offset, STRIDES, WINDOW)
+NT_OUTLINE void NT_NAME(backward)(int pixel, __global const float *dy, __global const int *index,
+    __global float *dx, STRIDES, WINDOW)
 {
-    int pixel = (int)get_group_id(0) * chunk;
     const int stop = min(pixel + chunk, N * H * W);
-    dy += dy_offset;
-    index += index_offset;
-    dx += dx_offset;
     while (pixel < stop) {
         const int row = pixel / W, n = row / H, h = row - n * H, first = pixel - row * W;
         const int last = min(W, first + stop - pixel);
@@ -246,6 +242,15 @@ NT_KERNEL_SINGLE(pool_backward_tile)
 }
 
 #endif
+
+NT_KERNEL_SINGLE(pool_backward_tile)
+(__global const float *dy, int dy_offset, __global const int *index, int index_offset,
+    __global float *dx, int dx_offset, STRIDES, WINDOW)
+{
+    NT_NAME(backward)((int)get_group_id(0) * chunk, dy + dy_offset, index + index_offset,
+        dx + dx_offset, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS);
+}
+
 #else
 
 NT_KERNEL(pool_forward_group)

@@ -22,6 +22,7 @@
 #define C(x) ((T)(x))
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_KEPT)(k, a) NT_CAT(NT_STRIDES, NT_REDUCED)(k, b)
 #define NT_AT(k) NT_CAT(NT_AT, NT_KEPT)(k, a) NT_CAT(NT_AT, NT_REDUCED)(k, b)
+#define NT_INT const int
 #define EXTENTS NT_CAT(NT_EXTENTS, NT_KEPT)(a) NT_CAT(NT_EXTENTS, NT_REDUCED)(b)
 
 #define NEUTRAL_SUM 0.0f
@@ -37,6 +38,7 @@
 
 #define RESULT                                                                                     \
     , __global float *y0, const int y0_o, const int y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
+#define RESULT_ARGUMENTS , y0, y0_o, y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
 #define RESULT_AT(part) y0_o + (part) * y0_g NT_CAT(NT_AT, NT_KEPT)(y0, a)
 
 /* T out0 = the term at elements i, ... of the current row, of which m are left. */
@@ -62,15 +64,11 @@
 #endif
 
 #ifdef NT_ROWS_TILE
-/* Grid: chunks of the vector dimension, blocks of reduced rows, blocks of results. */
-NT_KERNEL_SINGLE(reduce_rows_tile)(const int n, const int chunk, const int rows, const int block,
-    const int results, const int results_block, const int flush, const float scale
+NT_OUTLINE void NT_NAME(reduce_rows)(const int begin, const int end,
+    const int first, const int last, const int from, const int to, const int part,
+    const int flush, const float scale
     EXTENTS RESULT NT_INPUTS(NT_IN_PARAMETERS))
 {
-    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
-    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
-    const int from = (int)get_group_id(2) * results_block, to = min(results, from + results_block);
-    const int part = (int)get_group_id(1) * (int)get_num_groups(0) + (int)get_group_id(0);
     for (int result = from; result < to; result++) {
         NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
         T total = C(NEUTRAL), some = C(NEUTRAL);
@@ -104,18 +102,32 @@ NT_KERNEL_SINGLE(reduce_rows_tile)(const int n, const int chunk, const int rows,
         y0[RESULT_AT(part)] = scale * lanes[0];
     }
 }
-#endif
 
-#ifdef NT_COLUMNS_TILE
-/* Grid: chunks of columns, blocks of reduced rows, blocks of the other kept dimensions. */
-NT_KERNEL_SINGLE(reduce_columns_tile)(const int n, const int chunk, const int rows,
-    const int block, const int results, const int results_block, const int flush,
-    const float scale EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
+/* Grid: chunks of the vector dimension, blocks of reduced rows, blocks of results. */
+NT_KERNEL_SINGLE(reduce_rows_tile)(const int n, const int chunk, const int rows, const int block,
+    const int results, const int results_block, const int flush, const float scale
+    EXTENTS RESULT NT_INPUTS(NT_IN_PARAMETERS))
 {
     const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
     const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
     const int from = (int)get_group_id(2) * results_block, to = min(results, from + results_block);
-    const int part = (int)get_group_id(1), vectors = (end - begin + NT_VEC - 1) / NT_VEC;
+    const int part = (int)get_group_id(1) * (int)get_num_groups(0) + (int)get_group_id(0);
+#undef NT_INT
+#define NT_INT
+    NT_NAME(reduce_rows)(begin, end, first, last, from, to, part, flush, scale
+        EXTENTS RESULT_ARGUMENTS NT_INPUTS(NT_IN_ARGUMENTS));
+#undef NT_INT
+#define NT_INT const int
+}
+#endif
+
+#ifdef NT_COLUMNS_TILE
+NT_OUTLINE void NT_NAME(reduce_columns)(const int begin, const int end,
+    const int first, const int last, const int from, const int to, const int part,
+    const int flush, const float scale
+    EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int vectors = (end - begin + NT_VEC - 1) / NT_VEC;
     T total[NT_COLUMNS], some[NT_COLUMNS];
     for (int result = from; result < to; result++) {
         NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
@@ -146,6 +158,23 @@ NT_KERNEL_SINGLE(reduce_columns_tile)(const int n, const int chunk, const int ro
                 y0_p[NT_CAT(NT_OUT_AT_, NT_INTO)(0)] = out0_lanes[j];
         }
     }
+}
+
+/* Grid: chunks of columns, blocks of reduced rows, blocks of the other kept dimensions. */
+NT_KERNEL_SINGLE(reduce_columns_tile)(const int n, const int chunk, const int rows,
+    const int block, const int results, const int results_block, const int flush,
+    const float scale EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
+{
+    const int begin = (int)get_group_id(0) * chunk, end = min(n, begin + chunk);
+    const int first = (int)get_group_id(1) * block, last = min(rows, first + block);
+    const int from = (int)get_group_id(2) * results_block, to = min(results, from + results_block);
+    const int part = (int)get_group_id(1);
+#undef NT_INT
+#define NT_INT
+    NT_NAME(reduce_columns)(begin, end, first, last, from, to, part, flush, scale
+        EXTENTS RESULT_ARGUMENTS NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_ARGUMENTS));
+#undef NT_INT
+#define NT_INT const int
 }
 #endif
 

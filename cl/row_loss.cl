@@ -43,7 +43,7 @@ static inline float NT_NAME(slope)(float z)
 
 #define LANES ((int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15))
 
-static inline float NT_NAME(row)(
+NT_OUTLINE float NT_NAME(row)(
     __global const float *x, int step, int C, int t, float smoothing, float margin)
 {
     const float at = x[t * step];
@@ -81,7 +81,7 @@ NT_KERNEL_SINGLE(row_loss_tile)(FORWARD)
     }
 }
 
-static inline void NT_NAME(gradient)(__global const float *x, int step, __global float *dx,
+NT_OUTLINE void NT_NAME(gradient)(__global const float *x, int step, __global float *dx,
     int dx_step, int C, int t, float scale, float smoothing, float margin)
 {
 #if NT_MARGIN
@@ -99,7 +99,7 @@ static inline void NT_NAME(gradient)(__global const float *x, int step, __global
     const float top = row_max(x, step, C);
     const float factor = 1 / row_sum_exp(x, step, C, top);
     for (int c = 0; c < C; c += 16) {
-        const float16 p = exp(row_load(x, step, c, C, -INFINITY) - top) * factor;
+        const float16 p = row_exp(row_load(x, step, c, C, -INFINITY) - top) * factor;
         const float16 wanted = select((float16)0, (float16)(1 - smoothing), c + LANES == t);
         row_store((p - wanted - smoothing / C) * scale, dx, dx_step, c, C);
     }

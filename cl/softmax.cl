@@ -36,7 +36,7 @@ NT_KERNEL_SINGLE(softmax_tile)
 #else
         float16 sum = 0;
         for (int c = 0; c < C; c += 16) {
-            const float16 e = exp(row_load(from, x_c, c, C, -INFINITY) - top);
+            const float16 e = row_exp(row_load(from, x_c, c, C, -INFINITY) - top);
             row_store(e, to, y_c, c, C);
             sum += e;
         }
@@ -64,7 +64,7 @@ NT_KERNEL_SINGLE(softmax_backward_tile)
         const float sum = row_sum_lanes(lanes);
         for (int c = 0; c < C; c += 16) {
             const float16 p = row_load(out, y_c, c, C, 0), v = row_load(d, dy_c, c, C, 0);
-            row_store(NT_LOG ? v - exp(p) * sum : p * (v - sum), to, dx_c, c, C);
+            row_store(NT_LOG ? v - row_exp(p) * sum : p * (v - sum), to, dx_c, c, C);
         }
     }
 }
