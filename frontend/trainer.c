@@ -47,6 +47,10 @@ struct nt_trainer {
     int64_t epoch_first;           /* its step then */
     int64_t run_first;
     double line_begin, fetch_time;
+    double rate;             /* steps per second of late, 0: not known yet */
+    double evaluate_seconds; /* of the latest evaluation */
+    bool warm;               /* the first figures are in: kernels are compiled */
+    bool warm_rate;          /* rate is of later steps */
 };
 
 double nt_default_learning_rate(enum nt_optimizer optimizer)
@@ -284,12 +288,28 @@ static double total_seconds(const struct nt_trainer *t)
     return t->state.seconds + nt_progress_now() - t->run_begin;
 }
 
+/* The first steps of a run are left out where there are others: kernels are compiled in them. */
+static void fill_speed(const struct nt_trainer *t, struct nt_training *r)
+{
+    const struct nt_trainer_state *s = &t->state;
+    int64_t here = s->step - t->epoch_first;
+    if (here > 0 && t->warm && !r->evaluating)
+        r->items_per_second =
+            (double)(here * t->params.batch) / (nt_progress_now() - t->epoch_begin);
+    else if (!t->warm)
+        r->items_per_second = NAN;
+    else if (here == 0 && isnan(r->items_per_second))
+        r->items_per_second = t->rate * (double)t->params.batch;
+    r->remaining = NAN;
+    if (t->rate > 0)
+        r->remaining = (double)(t->total_steps - s->step) / t->rate +
+                       (double)(r->epochs - s->epochs_done) * t->evaluate_seconds;
+}
+
 static void fill_report(struct nt_trainer *t)
 {
     const struct nt_trainer_state *s = &t->state;
     struct nt_training *r = &t->report;
-    double now = nt_progress_now();
-    int64_t here = s->step - t->epoch_first;
     r->step = s->step;
     r->steps = t->total_steps;
     r->epochs = t->params.epochs;
@@ -302,11 +322,7 @@ static void fill_report(struct nt_trainer *t)
                       : NAN;
     r->learning_rate = nt_schedule_rate(&t->schedule, s->step > 0 ? s->step - 1 : 0);
     r->seconds = total_seconds(t);
-    if (here > 0 && !r->evaluating)
-        r->items_per_second = (double)(here * t->params.batch) / (now - t->epoch_begin);
-    int64_t run = s->step - t->run_first;
-    r->remaining =
-        run > 0 ? (now - t->run_begin) / (double)run * (double)(t->total_steps - s->step) : NAN;
+    fill_speed(t, r);
     r->validation_loss = s->validation_loss;
     r->validation_accuracy = s->validation_accuracy;
     r->best = s->best;
@@ -328,12 +344,26 @@ static void add(struct nt_metrics *sum, const struct nt_metrics *more)
     sum->items += more->items;
 }
 
+static void note_speed(struct nt_trainer *t, int64_t steps)
+{
+    double now = nt_progress_now(), rate = (double)steps / (now - t->fetch_time);
+    bool first = t->state.step - steps == t->run_first;
+    bool second = !first && !t->warm_rate;
+    t->rate = first || second ? rate : 0.8 * t->rate + 0.2 * rate;
+    t->warm_rate = !first;
+    t->fetch_time = now;
+    if (!t->warm) {
+        t->warm = true;
+        t->epoch_begin = now;
+        t->epoch_first = t->state.step;
+    }
+}
+
 /* Fetches the sums of the steps since the last call. */
 static enum nt_status fetch_metrics(struct nt_trainer *t, int64_t since)
 {
     struct nt_metrics m;
     enum nt_status status = nt_session_metrics(t->session, &m);
-    t->fetch_time = nt_progress_now();
     if (status != NT_OK)
         return status;
     if (!isfinite(m.loss))
@@ -343,6 +373,7 @@ static enum nt_status fetch_metrics(struct nt_trainer *t, int64_t since)
             isnan(m.loss) ? "NaN" : "infinite", (long long)since + 1, (long long)t->state.step,
             (long long)t->state.epochs_done + 1, nt_schedule_rate(&t->schedule, t->state.step - 1),
             t->saved ? "; the last good checkpoint is " : "", t->saved ? t->last : "");
+    note_speed(t, t->state.step - since);
     add(&t->state.epoch_sums, &m);
     add(&t->state.line_sums, &m);
     return NT_OK;
@@ -432,6 +463,8 @@ static enum nt_status evaluate(struct nt_trainer *t, struct nt_evaluation *resul
     if (status == NT_OK)
         status = nt_evaluate(t->evaluator, result);
     t->report.evaluating = false;
+    if (status == NT_OK)
+        t->evaluate_seconds = result->seconds;
     return status;
 }
 
@@ -505,9 +538,8 @@ static enum nt_status end_epoch(struct nt_trainer *t)
         status = save(t, t->best);
     if (status == NT_OK)
         status = save_last(t);
-    t->epoch_begin = nt_progress_now();
+    t->epoch_begin = t->line_begin = t->fetch_time = nt_progress_now();
     t->epoch_first = s->step;
-    t->line_begin = t->epoch_begin;
     return status;
 }
 

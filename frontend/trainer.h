@@ -26,7 +26,7 @@ struct nt_training {
     double loss, accuracy; /* mean since the epoch's start; NaN before the first figures */
     double learning_rate;
     double seconds;          /* spent on training and evaluation, earlier runs included */
-    double items_per_second; /* of the current epoch's steps */
+    double items_per_second; /* in this epoch, without the first steps of a run; NaN: unknown */
     double remaining;        /* estimated seconds to the end, NaN when unknown */
     double validation_loss, validation_accuracy; /* latest, NaN when there is none */
     double best; /* best validation accuracy (loss, without classes) so far, NaN */

@@ -100,6 +100,11 @@ static void show_live(struct work *w, const struct nt_training *t)
         return;
     }
     snprintf(head, sizeof head, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
+    if (isnan(t->items_per_second)) {
+        const char *const starting[] = {"starting: kernels are compiled at their first use"};
+        nt_progress_show(w->cli->progress, head, -1, 1, starting);
+        return;
+    }
     int count = add_part(parts, 0, "loss %.4f", t->loss);
     count = add_part(parts, count, "accuracy %.1f %%", 100 * t->accuracy);
     snprintf(parts[count++], 48, "%.0f %s/s", t->items_per_second, w->item_word);
@@ -177,13 +182,13 @@ static int print_summary(struct work *w, const struct nt_training *t, enum nt_st
     for (int i = 0; i < 4; i++)
         json_array_append_new(files, json_sprintf("%s/%s", w->params.out, names[i]));
     return cli_print_json(
-        w->cli, json_pack("{ss ss sI sI so so so so so sI sf sf sb ss so}", "model",
+        w->cli, json_pack("{ss ss sI sI so so so so so sI sf so sb ss so}", "model",
                     nt_model_name(w->model), "device", nt_device_get_info(w->dev)->name, "epochs",
                     (json_int_t)t->epoch, "steps", (json_int_t)t->step, "loss", real(t->loss),
                     "accuracy", real(t->accuracy), "val_loss", real(t->validation_loss),
                     "val_accuracy", real(t->validation_accuracy), "best", real(t->best),
                     "best_epoch", (json_int_t)t->best_epoch, "seconds", t->seconds,
-                    "items_per_second", t->items_per_second, "interrupted",
+                    "items_per_second", real(t->items_per_second), "interrupted",
                     status == NT_ERR_INTERRUPTED, "out", w->params.out, "files", files));
 }
 
