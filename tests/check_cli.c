@@ -17,6 +17,7 @@
 
 #include "frontend/file.h"
 #include "frontend/npy.h"
+#include "frontend/trainer.h"
 #include "tests/fixture.h"
 #include "tests/testing.h"
 #include "tests/toy.h"
@@ -317,6 +318,38 @@ START_TEST(interrupt)
 }
 END_TEST
 
+/* Killed at any moment: the checkpoint, once there is one, is always whole. */
+START_TEST(killed)
+{
+    if (absent())
+        return;
+    char spec[2100], last[1200], command[6000];
+    snprintf(spec, sizeof spec, "%s", toy_data("killed", 100));
+    const char *model = toy_definition("killed"), *dir = fixture_path("killed/run");
+    snprintf(last, sizeof last, "%s/last.safetensors", dir);
+    snprintf(command, sizeof command,
+        "train %s --data %s --epochs 1000000 --batch 10 --save-every 1 --out %s", model, spec, dir);
+    set_up();
+    int64_t former = 0;
+    for (int round = 0; round < 6; round++) {
+        pid_t pid = start(command, out_path);
+        for (int i = 0; i < 3000 && access(last, R_OK) != 0; i++)
+            pause_shortly();
+        nanosleep(&(struct timespec){.tv_nsec = test_int(0, 200) * 1000000}, NULL);
+        kill(pid, SIGKILL);
+        ck_assert_int_eq(finish(pid), -SIGKILL);
+        struct nt_trainer_stored stored;
+        test_ok(nt_trainer_read_params(test_context(), last, &stored));
+        ck_assert_int_ge(stored.step, former);
+        former = stored.step;
+        nt_trainer_stored_finish(&stored);
+        expect(0, "", "eval %s --data %s --weights %s --json", model, spec, last);
+        snprintf(command, sizeof command, "train %s --resume %s", model, dir);
+    }
+    ck_assert_int_gt(former, 0);
+}
+END_TEST
+
 START_TEST(run_pictures)
 {
     if (absent())
@@ -434,6 +467,7 @@ int main(void)
     tcase_add_test(tests, wrong_input);
     tcase_add_test(tests, train_eval_resume);
     tcase_add_loop_test(tests, interrupt, 0, 2);
+    tcase_add_test(tests, killed);
     tcase_add_test(tests, run_pictures);
     tcase_add_test(tests, run_arrays);
     tcase_add_test(tests, gradcheck);

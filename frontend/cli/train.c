@@ -2,6 +2,7 @@
 #include "frontend/cli/cli.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,9 @@ struct work {
     struct nt_model *model;
     struct nt_device *dev;
     struct nt_dataset *train, *held_out;
+    enum nt_status train_status;
+    enum nt_split split; /* of held_out */
+    bool evaluates;
     struct nt_trainer *trainer;
     const char *held_out_word; /* "test" or "validation" */
     const char *item_word;     /* "images" or "items" */
@@ -128,12 +132,13 @@ static void show_epoch(struct work *w, const struct nt_training *t)
     snprintf(line, sizeof line, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
     append(line, sizeof line, "  %s%.4f", "loss ", t->loss);
     append(line, sizeof line, "  %s%.1f %%", "accuracy ", 100 * t->accuracy);
-    append(line, sizeof line, "  %s loss %.4f", w->held_out_word, t->validation_loss);
+    if (isnan(t->validation_accuracy)) /* one figure is enough: the line is to fit a window */
+        append(line, sizeof line, "  %s loss %.4f", w->held_out_word, t->validation_loss);
     append(
         line, sizeof line, "  %s accuracy %.1f %%", w->held_out_word, 100 * t->validation_accuracy);
     size_t at = strlen(line);
     snprintf(line + at, sizeof line - at, "  %.0f %s/s%s", t->items_per_second, w->item_word,
-        t->best_epoch == t->epoch && t->epoch > 1 ? "  best so far" : "");
+        t->best_epoch == t->epoch && t->epoch > 1 ? "  best" : "");
     nt_progress_print(w->cli->progress, line);
 }
 
@@ -292,7 +297,8 @@ static enum nt_status open_split(
 
 #define SHARE_WITHOUT_TEST 0.1
 
-static enum nt_status open_datasets(struct work *w)
+/* Chooses what is evaluated on. */
+static void choose_parts(struct work *w)
 {
     bool given = !isnan(w->options->validation) || w->options->resume;
     bool parts = cli_data_has_parts(w->cli->data);
@@ -301,12 +307,33 @@ static enum nt_status open_datasets(struct work *w)
         share = SHARE_WITHOUT_TEST;
     w->params.validation_share = share;
     bool pictures = !strncmp(w->cli->data, "images:", 7);
-    enum nt_split split = share > 0 || (parts && pictures) ? NT_SPLIT_VALIDATION : NT_SPLIT_TEST;
-    w->held_out_word = split == NT_SPLIT_TEST ? "test" : "validation";
-    enum nt_status status = open_split(w, NT_SPLIT_TRAIN, share, &w->train);
-    bool none = share == 0 && (!parts || w->options->validation == 0);
-    if (status == NT_OK && !none)
-        status = open_split(w, split, share, &w->held_out);
+    w->split = share > 0 || (parts && pictures) ? NT_SPLIT_VALIDATION : NT_SPLIT_TEST;
+    w->held_out_word = w->split == NT_SPLIT_TEST ? "test" : "validation";
+    w->evaluates = !(share == 0 && (!parts || w->options->validation == 0));
+}
+
+static void *open_train(void *user)
+{
+    struct work *w = user;
+    w->train_status = open_split(w, NT_SPLIT_TRAIN, w->params.validation_share, &w->train);
+    return NULL;
+}
+
+/* The training data are read and unpacked while the device is opened. */
+static enum nt_status open_all(struct work *w)
+{
+    pthread_t thread;
+    choose_parts(w);
+    bool beside = pthread_create(&thread, NULL, open_train, w) == 0;
+    if (!beside)
+        open_train(w);
+    enum nt_status status = cli_open_device(w->cli, &w->dev);
+    if (status == NT_OK && w->evaluates)
+        status = open_split(w, w->split, w->params.validation_share, &w->held_out);
+    if (beside)
+        pthread_join(thread, NULL);
+    if (status == NT_OK)
+        status = w->train_status;
     if (status == NT_OK)
         w->item_word = nt_dataset_get_info(w->train)->item.rank == 3 ? "images" : "items";
     return status;
@@ -370,11 +397,9 @@ static enum nt_status set_up(struct work *w)
     take_options(&w->params, o);
     status = cli_load_model(cli, o->resume ? w->checkpoint : NULL, &w->model);
     if (status == NT_OK)
-        status = open_datasets(w);
+        status = open_all(w);
     if (status == NT_OK)
         status = fit_to_data(w);
-    if (status == NT_OK)
-        status = cli_open_device(cli, &w->dev);
     if (status != NT_OK)
         return status;
     snprintf(w->out, sizeof w->out, "runs/%s", nt_model_name(w->model));
@@ -392,14 +417,16 @@ static enum nt_status set_up(struct work *w)
 static int train(struct work *w)
 {
     struct cli *cli = w->cli;
-    struct nt_training result;
-    enum nt_status status = set_up(w);
-    if (status != NT_OK)
-        return cli_fail(cli, status);
-    introduce(w);
+    struct nt_training result = {0};
     const struct nt_progress_params progress = {.file = stderr};
     cli->progress = nt_progress_create(&progress);
-    status = nt_trainer_run(w->trainer, &result);
+    if (nt_progress_due(cli->progress))
+        nt_progress_show(cli->progress, "preparing data, device and kernels", -1, 0, NULL);
+    enum nt_status status = set_up(w);
+    if (status == NT_OK) {
+        introduce(w);
+        status = nt_trainer_run(w->trainer, &result);
+    }
     nt_progress_destroy(cli->progress);
     cli->progress = NULL;
     int code = CLI_DONE;
