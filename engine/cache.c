@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FORMAT 1
 #define PROGRAM_MAGIC "NTPROG01"
@@ -94,9 +95,9 @@ static bool make_folders(char *path)
     return mkdir(path, 0777) == 0 || errno == EEXIST;
 }
 
-/* PoCL has its own cache of compiled kernels, and compiles all of them once more to hand out a
- * binary (0.1 s each), while kernels that are to run wait. */
-static bool driver_keeps_kernels(const struct nt_device *dev)
+/* PoCL compiles kernels at their first launch and has its own cache of them. To hand out a
+ * binary it compiles all of them once more (0.1 s each), while kernels that are to run wait. */
+bool nt_cache_driver_keeps(const struct nt_device *dev)
 {
     const char *setting = getenv("POCL_KERNEL_CACHE");
     return strcmp(dev->info.platform, "Portable Computing Language") == 0 &&
@@ -111,7 +112,7 @@ enum nt_status nt_cache_create(struct nt_device *dev, struct nt_cache **out)
         return nt_fail(dev->ctx, NT_ERR_MEMORY, "cache: out of memory");
     cache->dev = dev;
     atomic_init(&cache->done, false);
-    atomic_init(&cache->usable, *folder && !driver_keeps_kernels(dev));
+    atomic_init(&cache->usable, *folder && !nt_cache_driver_keeps(dev));
     char format[32];
     snprintf(format, sizeof format, "neutra %d", FORMAT);
     struct key key = {NT_HASH_START, 1};
@@ -126,6 +127,40 @@ enum nt_status nt_cache_create(struct nt_device *dev, struct nt_cache **out)
         snprintf(cache->dir, sizeof cache->dir, "%s/programs", folder);
     *out = cache;
     return NT_OK;
+}
+
+/* Marks */
+
+static void mark_path(
+    const struct nt_cache *cache, const void *data, size_t bytes, char *path, size_t size)
+{
+    /* where a driver's own cache lies */
+    static const char *const places[] = {"POCL_CACHE_DIR", "XDG_CACHE_HOME", "HOME"};
+    struct key key = cache->base;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *place = getenv(places[i]);
+        key = mix_text(key, place ? place : "");
+    }
+    entry_path(cache, mix(key, data, bytes), "mark", path, size);
+}
+
+bool nt_cache_can_mark(struct nt_cache *cache)
+{
+    return *cache->dir && make_folders(cache->dir) && access(cache->dir, W_OK) == 0;
+}
+
+bool nt_cache_is_marked(struct nt_cache *cache, const void *data, size_t bytes)
+{
+    char path[1200];
+    mark_path(cache, data, bytes, path, sizeof path);
+    return access(path, F_OK) == 0;
+}
+
+void nt_cache_mark(struct nt_cache *cache, const void *data, size_t bytes)
+{
+    char path[1200];
+    mark_path(cache, data, bytes, path, sizeof path);
+    nt_store_replace(path, "", 0);
 }
 
 /* Reading */

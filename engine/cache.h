@@ -26,6 +26,14 @@ void nt_cache_load(struct nt_cache *cache, int count, struct nt_unit *const *uni
 void nt_cache_save_later(
     struct nt_cache *cache, cl_program program, int count, struct nt_unit *const *units);
 
+/* Whether the driver compiles a kernel when it is first launched and keeps it on disk. */
+bool nt_cache_driver_keeps(const struct nt_device *dev);
+
+/* Marks on disk for what such a driver should have compiled and kept: an empty file each. */
+bool nt_cache_can_mark(struct nt_cache *cache);
+bool nt_cache_is_marked(struct nt_cache *cache, const void *data, size_t bytes);
+void nt_cache_mark(struct nt_cache *cache, const void *data, size_t bytes);
+
 /* A tape has been enqueued: starts saving once it has finished. */
 void nt_cache_after_run(struct nt_cache *cache);
 

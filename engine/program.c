@@ -264,6 +264,25 @@ static int find_missing(
     return n;
 }
 
+/* Compiles the units of the first one's part, and takes them off the list. */
+static enum nt_status compile_part(struct nt_device *dev, int *count, struct nt_unit **units,
+    int requested, const struct nt_kernel_request *requests)
+{
+    struct nt_unit **own = calloc((size_t)*count, sizeof *own);
+    int part = units[0]->part, n = 0, rest = 0;
+    if (!own)
+        return nt_fail(dev->ctx, NT_ERR_MEMORY, "program: out of memory");
+    for (int i = 0; i < *count; i++)
+        if (units[i]->part == part)
+            own[n++] = units[i];
+        else
+            units[rest++] = units[i];
+    *count = rest;
+    enum nt_status status = compile_units(dev, n, own, requested, requests);
+    free(own);
+    return status;
+}
+
 enum nt_status nt_program_build(
     struct nt_device *dev, int count, const struct nt_kernel_request *requests)
 {
@@ -277,8 +296,8 @@ enum nt_status nt_program_build(
         missing = find_missing(count, requests, units);
     }
     enum nt_status status = NT_OK;
-    if (missing)
-        status = compile_units(dev, missing, units, count, requests);
+    while (status == NT_OK && missing)
+        status = compile_part(dev, &missing, units, count, requests);
     free(units);
     return status;
 }

@@ -22,6 +22,7 @@ struct nt_unit {
     char name[20];      /* what NT_NAME appends: u and the hash */
     cl_program program; /* NULL: not built yet */
     bool cached;        /* the program came from the cache on disk */
+    int part;           /* units of one part are compiled as one program */
 };
 
 enum nt_status nt_programs_create(struct nt_device *dev, struct nt_programs **out);

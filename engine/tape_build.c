@@ -2,6 +2,7 @@
  *
  * The planning and building of tapes.
  */
+#include "engine/compile.h"
 #include "engine/plan.h"
 #include "engine/profile_state.h"
 #include "engine/tape_state.h"
@@ -283,8 +284,10 @@ enum nt_status nt_tape_build(struct nt_tape *tape)
     if (tape->built)
         return NT_OK;
     enum nt_status status = nt_tape_plan(tape, NULL);
-    if (status == NT_OK)
+    if (status == NT_OK) {
+        nt_compile_ahead(tape);
         status = build_kernels(tape);
+    }
     if (status == NT_OK)
         status = allocate(tape);
     for (int i = 0; status == NT_OK && i < tape->launches; i++)
