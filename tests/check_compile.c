@@ -166,7 +166,7 @@ START_TEST(messages_that_are_cut)
         return;
     new_kernels();
     for (int i = 0; i < 4; i++) {
-        int bytes = i == 0 ? 0 : test_int(1, i == 1 ? 100 : 4000);
+        int bytes = i == 0 ? 0 : test_int(1, i == 1 ? 100 : 1500);
         snprintf(text, sizeof text, "head -c %d | '%s'", bytes, helper);
         new_cache(cache, sizeof cache);
         run(cache, script(text));
