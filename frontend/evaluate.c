@@ -274,6 +274,7 @@ enum nt_status nt_evaluate(struct nt_evaluator *e, struct nt_evaluation *out)
     int64_t items = 0;
     struct nt_loader_params params = {.batch = e->params.batch,
         .workers = e->params.workers,
+        .max_bad_share = e->params.max_unreadable,
         .layout = nt_session_input(e->session, 0).layout};
     struct nt_loader *loader;
     enum nt_status status = nt_session_metrics(e->session, &dropped);

@@ -33,6 +33,7 @@ struct nt_prediction {
 struct nt_evaluator_params {
     int64_t batch; /* 0 means 64 */
     int workers;
+    double max_unreadable;       /* share of unreadable pictures that is left out; 0 means 0.05 */
     volatile sig_atomic_t *stop; /* polled; then nt_evaluate gives NT_ERR_INTERRUPTED */
     /* Both may be NULL; called from the evaluating thread. */
     void (*each)(void *user, const struct nt_prediction *prediction);

@@ -54,10 +54,11 @@ struct nt_trainer_params {
     double gamma;      /* NT_SCHEDULE_STEP; 0 means 0.1 */
     double power;      /* NT_SCHEDULE_POLY; 0 means 1 */
 
-    uint64_t seed;      /* of the initial weights and the order of the data */
-    bool no_shuffle;    /* the data in their own order in every epoch */
-    int workers;        /* threads that prepare data; 0: by the number of cores */
-    int64_t log_every;  /* steps between lines of metrics.jsonl; 0: about 200 lines in all */
+    uint64_t seed;         /* of the initial weights and the order of the data */
+    bool no_shuffle;       /* the data in their own order in every epoch */
+    int workers;           /* threads that prepare data; 0: by the number of cores */
+    double max_unreadable; /* share of unreadable pictures that is passed over; 0 means 0.05 */
+    int64_t log_every;     /* steps between lines of metrics.jsonl; 0: about 200 lines in all */
     int64_t save_every; /* steps between checkpoints besides those of each epoch's end; 0: none */
 
     /* Evaluated at the end of each epoch; borrowed until the trainer is destroyed. NULL: none. */
@@ -75,6 +76,7 @@ struct nt_trainer_params {
     /* How data and model were chosen: kept in checkpoints for nt_trainer_read_params. */
     const char *data;
     double validation_share;
+    unsigned augment; /* enum nt_augment */
 
     /* Polled after each step and batch; when it turns non-zero the state is saved and
      * nt_trainer_run returns NT_ERR_INTERRUPTED. May be set by a signal handler. */

@@ -67,16 +67,16 @@ static json_t *write_settings(const struct nt_model *model)
 
 static json_t *write_params(const struct nt_trainer_params *p)
 {
-    return json_pack("{sI sI sI ss sf sf sb sf sf sf sf ss sI sI sf sf sI sb sI sI sf ss}", "batch",
-        (json_int_t)p->batch, "epochs", (json_int_t)p->epochs, "steps", (json_int_t)p->steps,
-        "optimizer", nt_optimizer_name(p->optimizer), "learning_rate", p->learning_rate, "momentum",
-        p->momentum, "nesterov", (int)p->nesterov, "weight_decay", p->weight_decay, "beta1",
-        p->beta1, "beta2", p->beta2, "epsilon", p->epsilon, "schedule",
+    return json_pack("{sI sI sI ss sf sf sb sf sf sf sf ss sI sI sf sf sI sb sI sI sf ss si sf}",
+        "batch", (json_int_t)p->batch, "epochs", (json_int_t)p->epochs, "steps",
+        (json_int_t)p->steps, "optimizer", nt_optimizer_name(p->optimizer), "learning_rate",
+        p->learning_rate, "momentum", p->momentum, "nesterov", (int)p->nesterov, "weight_decay",
+        p->weight_decay, "beta1", p->beta1, "beta2", p->beta2, "epsilon", p->epsilon, "schedule",
         nt_schedule_name(p->schedule), "warmup", (json_int_t)p->warmup, "step_size",
         (json_int_t)p->step_size, "gamma", p->gamma, "power", p->power, "seed", (json_int_t)p->seed,
         "no_shuffle", (int)p->no_shuffle, "log_every", (json_int_t)p->log_every, "save_every",
         (json_int_t)p->save_every, "validation_share", p->validation_share, "data",
-        p->data ? p->data : "");
+        p->data ? p->data : "", "augment", (int)p->augment, "max_unreadable", p->max_unreadable);
 }
 
 json_t *nt_trainer_state_write(const struct nt_trainer_state *s,
@@ -162,6 +162,8 @@ static void read_params(const json_t *json, struct nt_trainer_params *p)
         .save_every = get_int(json, "save_every"),
         .validation_share = get_number(json, "validation_share"),
         .data = get_text(json, "data"),
+        .augment = (unsigned)get_int(json, "augment"),
+        .max_unreadable = get_number(json, "max_unreadable"),
     };
     nt_optimizer_parse(get_text(json, "optimizer"), &p->optimizer);
     nt_schedule_parse(get_text(json, "schedule"), &p->schedule);

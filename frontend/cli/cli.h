@@ -55,7 +55,7 @@ enum cli_shared {
     CLI_HAS_DEVICE = 2,  /* --device */
     CLI_HAS_PROFILE = 4, /* --profile, --trace */
     CLI_HAS_MODEL = 8,   /* the first argument is MODEL; --set */
-    CLI_HAS_DATA = 16    /* --data, --data-dir, --workers, --mean, --std */
+    CLI_HAS_DATA = 16    /* --data, --data-dir, --workers, --mean, --std, --max-unreadable */
 };
 
 struct cli;
@@ -84,6 +84,7 @@ struct cli {
     const char *data, *data_dir;
     int64_t workers;
     const char *mean, *deviation;
+    double max_unreadable;
     struct nt_progress *progress; /* a live line to clear before a message; NULL: none */
 };
 

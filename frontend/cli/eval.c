@@ -213,6 +213,7 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
     const struct nt_evaluator_params params = {
         .batch = o->batch == CLI_UNSET_INT ? 0 : o->batch,
         .workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers,
+        .max_unreadable = isnan(cli->max_unreadable) ? 0 : cli->max_unreadable,
         .stop = &cli_stop,
         .each = w->classes ? on_item : NULL,
         .progress = on_progress,

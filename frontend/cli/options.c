@@ -23,6 +23,8 @@ static const struct cli_option data_options[] = {
         "where the files of fashion-mnist and mnist lie"},
     {"workers", CLI_INT, offsetof(struct cli, workers), "N",
         "threads that prepare data (default: by the number of cores)", 1, 256},
+    {"max-unreadable", CLI_REAL, offsetof(struct cli, max_unreadable), "SHARE",
+        "unreadable pictures that are passed over; more is an error (default 0.05)", 1e-9, 1},
     {"mean", CLI_TEXT, offsetof(struct cli, mean), "M[,M,M]",
         "subtracted from values in [0, 1], by channel (default: the data's usual)"},
     {"std", CLI_TEXT, offsetof(struct cli, deviation), "S[,S,S]",

@@ -231,6 +231,10 @@ static void take_real(double given, double *value)
         *value = given;
 }
 
+/* By the words of --augment. */
+static const unsigned augments[] = {NT_AUGMENT_DEFAULT, NT_AUGMENT_NONE, NT_AUGMENT_FLIP,
+    NT_AUGMENT_CROP, NT_AUGMENT_FLIP | NT_AUGMENT_CROP};
+
 /* Given options over the parameters of the resumed training or the defaults. */
 static void take_options(struct nt_trainer_params *p, const struct options *o)
 {
@@ -258,6 +262,8 @@ static void take_options(struct nt_trainer_params *p, const struct options *o)
         p->optimizer = (enum nt_optimizer)o->optimizer;
     if (o->schedule != CLI_UNSET_CHOICE)
         p->schedule = (enum nt_schedule_kind)o->schedule;
+    if (o->augment != CLI_UNSET_CHOICE)
+        p->augment = augments[o->augment];
     p->nesterov = p->nesterov || o->nesterov;
     p->no_shuffle = p->no_shuffle || o->no_shuffle;
     p->seed = (uint64_t)seed;
@@ -283,14 +289,11 @@ static enum nt_status read_resumed(struct work *w)
 static enum nt_status open_split(
     struct work *w, enum nt_split split, double share, struct nt_dataset **out)
 {
-    static const unsigned augments[] = {NT_AUGMENT_DEFAULT, NT_AUGMENT_NONE, NT_AUGMENT_FLIP,
-        NT_AUGMENT_CROP, NT_AUGMENT_FLIP | NT_AUGMENT_CROP};
-    int augment = w->options->augment;
     const struct nt_dataset_params params = {
         .split = split,
         .validation_share = share,
         .seed = w->params.seed,
-        .augment = augments[augment == CLI_UNSET_CHOICE ? 0 : augment],
+        .augment = w->params.augment,
     };
     return cli_open_data(w->cli, w->model, w->options->resume ? w->checkpoint : NULL, &params, out);
 }
@@ -406,6 +409,7 @@ static enum nt_status set_up(struct work *w)
     w->params.out = o->resume ? o->resume : o->out ? o->out : w->out;
     w->params.resume = o->resume != NULL;
     w->params.workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers;
+    take_real(cli->max_unreadable, &w->params.max_unreadable);
     w->params.validation = w->held_out;
     w->params.data = cli->data;
     w->params.stop = &cli_stop;
