@@ -379,6 +379,13 @@ enum nt_status nt_graph_add(struct nt_graph *graph, const struct nt_op *op, cons
         node->input[i] = -1;
     if (status == NT_OK && op->parameters)
         status = op->parameters(graph, node);
+    if (status == NT_OK && op->expand)
+        status = op->expand(graph, node);
+    if (op->expand) {
+        if (status == NT_OK)
+            memcpy(outputs, node->output, (size_t)op->outputs * sizeof *outputs);
+        return status;
+    }
     if (status == NT_OK && op->expression)
         status = parse_expression(graph, node);
     if (status == NT_OK)

@@ -34,6 +34,9 @@ struct nt_op {
 
     /* Makes parameters that were not given (weight, bias) and sets node->input[]; NULL: none. */
     enum nt_status (*parameters)(struct nt_graph *graph, struct nt_node *node);
+    /* For an operator that is made of others: adds them and sets node->output[]. The node itself is
+     * not appended, so nothing below is needed. The node's name goes to what gives the result. */
+    enum nt_status (*expand)(struct nt_graph *graph, struct nt_node *node);
     /* Sets dtype and shape of the outputs; the values exist already. */
     enum nt_status (*infer)(struct nt_graph *graph, struct nt_node *node);
     /* dx[i]: value of the gradient by input i, -1 for none. dy[o] is -1 where nothing flows.

@@ -154,12 +154,6 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
     return taps * (double)nt_shape_count(&graph->value[node->output[0]].shape);
 }
 
-/* The shape is set by whoever adds the node. */
-static enum nt_status infer_later(struct nt_graph *graph, struct nt_node *node)
-{
-    return NT_OK;
-}
-
 const struct nt_op nt_op_conv2d = {
     .name = "conv2d",
     .summary = "two-dimensional convolution (cross-correlation) with bias",
@@ -186,7 +180,7 @@ const struct nt_op nt_op_conv2d_backward_data = {
     .attr_count = ATTR_COUNT,
     .internal = true,
     .layouts = "lra>l",
-    .infer = infer_later,
+    .infer = nt_layer_infer_later,
     .lower = lower_backward_data,
     .epilogue = true,
 };
@@ -200,6 +194,6 @@ const struct nt_op nt_op_conv2d_backward_weight = {
     .attr_count = ATTR_COUNT,
     .internal = true,
     .layouts = "ll>r",
-    .infer = infer_later,
+    .infer = nt_layer_infer_later,
     .lower = lower_backward_weight,
 };

@@ -31,6 +31,9 @@ enum nt_status nt_layer_rank(struct nt_graph *graph, const struct nt_node *node,
 /* The gradient of a bias: dy summed over everything but dimension 1. */
 int nt_layer_bias_gradient(struct nt_graph *graph, int dy, int bias);
 
+/* For nodes whose output's shape is set by whoever adds them. */
+enum nt_status nt_layer_infer_later(struct nt_graph *graph, struct nt_node *node);
+
 /* Adds an internal node with the attributes of another (gradient nodes repeat them). */
 enum nt_status nt_layer_add_like(struct nt_graph *graph, const struct nt_op *op,
     const struct nt_node *like, int inputs, const int *input, const struct nt_shape *output,

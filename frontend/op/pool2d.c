@@ -70,11 +70,6 @@ static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
     return NT_OK;
 }
 
-static enum nt_status infer_later(struct nt_graph *graph, struct nt_node *node)
-{
-    return NT_OK;
-}
-
 static enum nt_status max_gradient(
     struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
 {
@@ -142,7 +137,7 @@ const struct nt_op nt_op_max_pool2d_backward = {
     .attr_count = sizeof max_attrs / sizeof *max_attrs,
     .internal = true,
     .layouts = "ll>l",
-    .infer = infer_later,
+    .infer = nt_layer_infer_later,
     .lower = lower_backward,
 };
 
@@ -168,6 +163,6 @@ const struct nt_op nt_op_avg_pool2d_backward = {
     .attr_count = sizeof average_attrs / sizeof *average_attrs,
     .internal = true,
     .layouts = "l>l",
-    .infer = infer_later,
+    .infer = nt_layer_infer_later,
     .lower = lower_backward,
 };

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "frontend/op.h"
+#include "frontend/op/layer.h"
 
 /* ---- broadcast ---- */
 
@@ -176,11 +176,6 @@ static enum nt_status slice_backward_lower(struct nt_lowering *lowering, const s
     return status == NT_OK ? nt_move(lowering->tape, &dy, &part) : status;
 }
 
-static enum nt_status infer_later(struct nt_graph *graph, struct nt_node *node)
-{
-    return NT_OK;
-}
-
 const struct nt_op nt_op_slice = {
     .name = "slice",
     .summary = "a range of indices of one dimension",
@@ -203,7 +198,7 @@ const struct nt_op nt_op_slice_backward = {
     .attr_count = sizeof slice_attrs / sizeof *slice_attrs,
     .internal = true,
     .layouts = "a>s",
-    .infer = infer_later,
+    .infer = nt_layer_infer_later,
     .lower = slice_backward_lower,
 };
 
