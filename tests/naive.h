@@ -17,4 +17,37 @@ double naive_loss(const struct nt_graph *graph, double **data);
 
 void naive_free(const struct nt_graph *graph, double **data);
 
+/* ---- the operators, by family: tests/naive/<family>.c ---- */
+
+struct naive_run {
+    const struct nt_graph *graph;
+    const struct nt_node *node;
+    double **data;
+};
+
+/* Computes y, output 0 of run->node, of the given shape. All outputs' arrays are there, zeroed, in
+ * run->data. */
+struct naive_op {
+    const struct nt_op *op;
+    void (*run)(const struct naive_run *run, double *y, const struct nt_shape *shape);
+};
+
+/* Each ends with {0}. */
+extern const struct naive_op naive_conv[];
+extern const struct naive_op naive_dense[];
+extern const struct naive_op naive_move[];
+extern const struct naive_op naive_pool[];
+extern const struct naive_op naive_reduce[];
+extern const struct naive_op naive_rows[];
+
+const struct nt_shape *naive_shape(const struct naive_run *run, int value);
+
+/* Index of an element of a row-major array, and back. */
+int64_t naive_flat(const struct nt_shape *shape, const int64_t *at);
+void naive_unflat(const struct nt_shape *shape, int64_t index, int64_t *at);
+
+/* The element of a tensor that broadcasting puts at a place of a larger shape. */
+double naive_broadcast_at(
+    const struct naive_run *run, int value, const struct nt_shape *full, const int64_t *at);
+
 #endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Operators on random configurations: outputs against the naive loops in double precision,
+ * gradients by every parameter against central differences of the naive loops. The definitions are
+ * written as Lua text, as a user would.
+ */
+#ifndef NT_TESTS_OPERATORS_H
+#define NT_TESTS_OPERATORS_H
+
+#include "tests/testing.h"
+
+/* Adds to the text of the definition. */
+void say(const char *fmt, ...) NT_PRINTF(1, 2);
+
+/* Ends it: y is the output, and the loss the sum of y times fixed numbers, so that every element
+ * matters differently. */
+void end_with_weighted_sum(void);
+
+/* Runs the definition and forgets it. Parameters whose names begin with "positive" are; int32
+ * inputs are classes below `classes`, some of them -1. */
+void check_definition(int batch, int classes);
+
+/* How often each random configuration is drawn: normal, or once with $NT_SMALL for slow devices. */
+int rounds(int normal);
+
+int operators_main(const char *name, int count, const TTest *const *tests);
+
+#define OPERATORS_MAIN(name, ...)                                                                  \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const TTest *tests[] = {__VA_ARGS__};                                                      \
+        return operators_main(name, sizeof tests / sizeof *tests, tests);                          \
+    }
+
+#endif
