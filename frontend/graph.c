@@ -279,6 +279,29 @@ static enum nt_status check_number(
     return NT_OK;
 }
 
+/* The numbers of a list: checked, and a single one repeated. */
+static enum nt_status take_list(struct nt_graph *graph, const struct nt_op *op,
+    const struct nt_attr_spec *spec, struct nt_attr *attr)
+{
+    bool floats = spec->type == NT_ATTR_FLOATS;
+    if (attr->set && attr->count == 0 && spec->choices)
+        return NT_OK;
+    if (attr->set && attr->count != 1 && attr->count != spec->count && spec->count < 8)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s: %d numbers: must be 1 or %d",
+            op->name, spec->name, attr->count, spec->count);
+    for (int i = 0; attr->set && i < attr->count; i++) {
+        double number = floats ? attr->floats[i] : (double)attr->ints[i];
+        enum nt_status status = check_number(graph, op, spec, number);
+        if (status != NT_OK)
+            return status;
+    }
+    for (int i = 1; attr->count == 1 && spec->count < 8 && i < spec->count; i++) {
+        attr->ints[i] = attr->ints[0];
+        attr->floats[i] = attr->floats[0];
+    }
+    return NT_OK;
+}
+
 /* Copies one attribute, its default filled in, and checks it. */
 static enum nt_status take_attr(struct nt_graph *graph, const struct nt_op *op,
     const struct nt_attr_spec *spec, const struct nt_attr *given, struct nt_attr *attr)
@@ -292,21 +315,11 @@ static enum nt_status take_attr(struct nt_graph *graph, const struct nt_op *op,
         attr->number = spec->fallback;
         attr->count = 1;
         attr->ints[0] = (int64_t)spec->fallback;
+        attr->floats[0] = spec->fallback;
     }
-    if (spec->type != NT_ATTR_INTS)
-        return attr->set ? check_number(graph, op, spec, attr->number) : NT_OK;
-    if (attr->set && attr->count != 1 && attr->count != spec->count && spec->count < 8)
-        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s: %d numbers: must be 1 or %d",
-            op->name, spec->name, attr->count, spec->count);
-    for (int i = 0; attr->set && i < attr->count; i++) {
-        enum nt_status status = check_number(graph, op, spec, (double)attr->ints[i]);
-        if (status != NT_OK)
-            return status;
-    }
-    if (attr->count == 1 && spec->count < 8)
-        for (int i = 1; i < spec->count; i++)
-            attr->ints[i] = attr->ints[0];
-    return NT_OK;
+    if (spec->type == NT_ATTR_INTS || spec->type == NT_ATTR_FLOATS)
+        return take_list(graph, op, spec, attr);
+    return attr->set ? check_number(graph, op, spec, attr->number) : NT_OK;
 }
 
 /* An elementwise operator's text with its attributes as constants. */

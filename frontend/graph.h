@@ -52,7 +52,9 @@ enum nt_attr_type {
     NT_ATTR_FLOAT,
     NT_ATTR_BOOL,
     NT_ATTR_CHOICE, /* one word of `choices` */
-    NT_ATTR_INTS    /* one to `count` integers; a single one stands for all */
+    NT_ATTR_INTS,   /* one to `count` integers; a single one stands for all. With `choices`: or
+                       one of their words */
+    NT_ATTR_FLOATS  /* one to `count` numbers; a single one stands for all */
 };
 
 /* One attribute of an operator: the single source for argument checks, `neutra show` and
@@ -65,14 +67,15 @@ struct nt_attr_spec {
     double fallback;     /* the default of numbers and bools; for a choice its index */
     double min, max;     /* allowed range of every number; both 0: any */
     const char *choices; /* "zeros|reflect" */
-    int count;           /* NT_ATTR_INTS: numbers kept, e.g. 2 */
+    int count;           /* INTS, FLOATS: numbers kept, e.g. 2; 8: any number of them */
 };
 
 struct nt_attr {
     bool set;      /* given, not the default */
-    double number; /* INT, FLOAT, BOOL, CHOICE (index) */
-    int count;     /* INTS: how many were given */
+    double number; /* INT, FLOAT, BOOL, CHOICE (index), INTS given as a word (index) */
+    int count;     /* INTS, FLOATS: how many were given; 0: INTS given as a word */
     int64_t ints[8];
+    double floats[8];
 };
 
 #define NT_MAX_OUTPUTS 4

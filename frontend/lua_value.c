@@ -98,41 +98,75 @@ static const char *choice_list(lua_State *L, const char *choices)
     return lua_tostring(L, -1);
 }
 
-static void take_choice(
-    lua_State *L, const struct nt_op *op, const struct nt_attr_spec *spec, struct nt_attr *attr)
+/* The index of the word on top of the stack in "a|b|c", -1 when it is none of them. */
+static int choice_index(lua_State *L, const char *choices)
 {
     const char *word = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
     size_t wanted = strlen(word);
     int index = 0;
-    for (const char *s = spec->choices; *s; index++) {
+    for (const char *s = choices; *s; index++) {
         size_t length = strcspn(s, "|");
-        if (length == wanted && strncmp(s, word, length) == 0) {
-            attr->number = index;
-            return;
-        }
+        if (length == wanted && strncmp(s, word, length) == 0)
+            return index;
         s += length + (s[length] == '|');
     }
+    return -1;
+}
+
+static void take_choice(
+    lua_State *L, const struct nt_op *op, const struct nt_attr_spec *spec, struct nt_attr *attr)
+{
+    attr->number = choice_index(L, spec->choices);
+    if (attr->number >= 0)
+        return;
     const char *given = nt_lua_text_at(L, -1), *list = choice_list(L, spec->choices);
     nt_lua_fail(L, "%s: %s %s: must be %s", op->name, spec->name, given, list);
 }
 
-static void take_integers(
+/* Takes the number on top of the stack as element i. */
+static bool take_element(
+    lua_State *L, const struct nt_attr_spec *spec, struct nt_attr *attr, lua_Integer i)
+{
+    if (spec->type == NT_ATTR_INTS)
+        return nt_lua_integer_at(L, -1, &attr->ints[i]);
+    attr->floats[i] = lua_tonumber(L, -1);
+    return lua_type(L, -1) == LUA_TNUMBER && !isnan(attr->floats[i]);
+}
+
+static void fail_list(lua_State *L, const struct nt_op *op, const struct nt_attr_spec *spec)
+{
+    const char *number = spec->type == NT_ATTR_INTS ? "an integer" : "a number";
+    const char *numbers = spec->type == NT_ATTR_INTS ? "integers" : "numbers";
+    const char *given = nt_lua_text_at(L, -1);
+    if (spec->choices)
+        nt_lua_fail(L, "%s: %s %s: must be %s, a list of %s, %s", op->name, spec->name, given,
+            number, numbers, choice_list(L, spec->choices));
+    nt_lua_fail(
+        L, "%s: %s %s: must be %s or a list of %s", op->name, spec->name, given, number, numbers);
+}
+
+static void take_list(
     lua_State *L, const struct nt_op *op, const struct nt_attr_spec *spec, struct nt_attr *attr)
 {
-    if (nt_lua_integer_at(L, -1, &attr->ints[0])) {
+    int word = spec->choices ? choice_index(L, spec->choices) : -1;
+    if (word >= 0) {
+        attr->number = word;
+        return;
+    }
+    if (take_element(L, spec, attr, 0)) {
         attr->count = 1;
         return;
     }
     if (lua_type(L, -1) != LUA_TTABLE)
-        fail_attr(L, op, spec, "an integer or a list of integers");
+        fail_list(L, op, spec);
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
     if (count < 1 || count > spec->count)
-        nt_lua_fail(L, "%s: %s: a list of %I: must be 1 to %d integers", op->name, spec->name,
-            count, spec->count);
+        nt_lua_fail(L, "%s: %s: a list of %I: must be 1 to %d %s", op->name, spec->name, count,
+            spec->count, spec->type == NT_ATTR_INTS ? "integers" : "numbers");
     for (lua_Integer i = 0; i < count; i++) {
         lua_rawgeti(L, -1, i + 1);
-        if (!nt_lua_integer_at(L, -1, &attr->ints[i]))
-            fail_attr(L, op, spec, "an integer");
+        if (!take_element(L, spec, attr, i))
+            fail_attr(L, op, spec, spec->type == NT_ATTR_INTS ? "an integer" : "a number");
         lua_pop(L, 1);
     }
     attr->count = (int)count;
@@ -164,7 +198,8 @@ static void take_attr(
         take_choice(L, op, spec, attr);
         break;
     case NT_ATTR_INTS:
-        take_integers(L, op, spec, attr);
+    case NT_ATTR_FLOATS:
+        take_list(L, op, spec, attr);
         break;
     }
 }
