@@ -4,7 +4,7 @@
  * Serves the forward pass and, with other strides, the backward pass by data (conv.h tells how).
  *
  * A work-item takes a range of blocks of tiles x panels of NT_NR output channels. It packs the
- * panels' weights as [row tap][column tap][channel][NT_NR] into its scratch slot, then walks its
+ * panels' weights as [t tap][r tap][s tap][channel][NT_NR] into its scratch slot, then walks its
  * tiles of NT_MR pixels, which are
  *   mode 2: the same pixel of NT_MR images: taps outside the picture are left out,
  *   mode 1: NT_MR pixels in sequence; read where they lie when they are of one row and none of
@@ -21,13 +21,13 @@
 NT_DEFINE_GATHER
 
 /* One panel: to[(tap * channels + channel) * NT_NR + column], zeros beyond `columns`. */
-static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int w_r, int w_s,
-    int r, int s, int channels, int columns, __global float *to)
+static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int w_t, int w_r,
+    int w_s, int t, int r, int s, int channels, int columns, __global float *to)
 {
     for (int c = 0; c < channels; c++)
-        for (int i = 0; i < r; i++)
+        for (int i = 0; i < t * r; i++)
             for (int j = 0; j < s; j++) {
-                __global const float *from = w + c * w_c + i * w_r + j * w_s;
+                __global const float *from = w + c * w_c + i / r * w_t + i % r * w_r + j * w_s;
                 __global float *row = to + ((i * s + j) * channels + c) * NT_NR;
                 NT_SLOWLY for (int k = 0; k < NT_NR; k++) row[k] =
                     k < columns ? from[k * w_k] : 0.0f;
@@ -59,13 +59,14 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offse
 
 NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     __global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
-    int y_offset, __global float *scratch, int images, int height, int width, int c, int groups,
-    int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h, int pad_w,
-    int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_start, int y_n, int y_h, int y_w,
-    int w_start, int w_g, int w_k, int w_c, int w_r, int w_s, int block_c, int panels, int tiles,
+    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
+    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
+    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
+    int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
+    int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
     int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
 {
-    int pixels = out_h * out_w, packed = r * s * block_c;
+    int pixels = out_d * out_h * out_w, packed = t * r * s * block_c;
     int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR);
     int per_pixel = (images + NT_MR - 1) / NT_MR;
@@ -73,41 +74,45 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     int down = (all + tiles - 1) / tiles;
     __global float *b_packed = scratch + (size_t)item * slot;
     __global float *a_packed = b_packed + (size_t)panels * packed * NT_NR;
-    __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (height - 1) * x_h +
-                                  (width - 1) * x_w + groups * c;
+    __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (depth - 1) * x_d +
+                                  (height - 1) * x_h + (width - 1) * x_w + groups * c;
     NT_V tile[NT_MR * NT_NV];
     int place[NT_MR];
     int end = (int)((long)blocks * (item + 1) / items);
     for (int block = (int)((long)blocks * item / items); block < end; block++) {
         int k0 = block % across * (panels * NT_NR), k1 = min(k, k0 + panels * NT_NR);
-        int t0 = block / across % down * tiles, t1 = min(all, t0 + tiles);
+        int i0 = block / across % down * tiles, i1 = min(all, i0 + tiles);
         int group = block / across / down;
         for (int c0 = 0; c0 == 0 || c0 < c; c0 += block_c) {
             int channels = min(block_c, c - c0), last = c0 + block_c >= c;
             bool merged = dil_w == 1 && channels == x_w;
             for (int p = k0; p < k1; p += NT_NR)
                 NT_NAME(pack_weights)(w + w_offset + w_start + group * w_g + p * w_k + c0 * w_c,
-                    w_k, w_c, w_r, w_s, r, s, channels, min(NT_NR, k - p),
+                    w_k, w_c, w_t, w_r, w_s, t, r, s, channels, min(NT_NR, k - p),
                     b_packed + (size_t)(p - k0) * packed);
-            for (int t = t0; t < t1; t++) {
+            for (int index = i0; index < i1; index++) {
                 int first = 0, count = NT_MR, step, rows, runs, length;
-                int a_row = 0, a_run = 0, b_row = 0, b_run = 0, b_start = 0;
+                int planes = 1, a_plane = 0, a_row = 0, a_run = 0;
+                int b_plane = 0, b_row = 0, b_run = 0, b_start = 0;
                 bool direct = true;
-                int image, oy, ox;
+                int image, oz, oy, ox;
                 if (mode == 2) {
-                    int from = t % per_pixel * NT_MR;
+                    int from = index % per_pixel * NT_MR, pixel = index / per_pixel;
                     image = min(from, images - NT_MR);
                     first = from - image;
-                    oy = t / per_pixel / out_w;
-                    ox = t / per_pixel % out_w;
+                    oz = pixel / out_w / out_h;
+                    oy = pixel / out_w % out_h;
+                    ox = pixel % out_w;
                     for (int i = 0; i < NT_MR; i++)
-                        place[i] = y_start + (image + i) * y_n + oy * y_h + ox * y_w;
+                        place[i] =
+                            y_start + (image + i) * y_n + oz * y_d + oy * y_h + ox * y_w;
                     step = x_n;
                 } else {
-                    int pixel = t * NT_MR;
+                    int pixel = index * NT_MR;
                     count = min(NT_MR, images * pixels - pixel);
                     image = pixel / pixels;
-                    oy = pixel % pixels / out_w;
+                    oz = pixel / out_w / out_h % out_d;
+                    oy = pixel / out_w % out_h;
                     ox = pixel % out_w;
                     int left = ox * stride_w - pad_w;
                     int right = left + (NT_MR - 1) * stride_w + (s - 1) * dil_w;
@@ -117,41 +122,52 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                 }
                 __global const float *a = x + x_offset + group * c + c0;
                 if (direct) {
-                    int top = oy * stride_h - pad_h, left = ox * stride_w - pad_w;
+                    int front = oz * stride_d - pad_d, top = oy * stride_h - pad_h;
+                    int left = ox * stride_w - pad_w;
+                    int t0 = FIRST_TAP(front, dil_d), t1 = END_TAP(front, dil_d, depth, t);
                     int r0 = FIRST_TAP(top, dil_h), r1 = END_TAP(top, dil_h, height, r);
                     int s0 = FIRST_TAP(left, dil_w), s1 = END_TAP(left, dil_w, width, s);
-                    a += (size_t)image * x_n + (top + r0 * dil_h) * x_h + (left + s0 * dil_w) * x_w;
+                    a += (size_t)image * x_n + (front + t0 * dil_d) * x_d +
+                         (top + r0 * dil_h) * x_h + (left + s0 * dil_w) * x_w;
+                    a_plane = dil_d * x_d;
                     a_row = dil_h * x_h;
                     a_run = dil_w * x_w;
                     b_run = channels * NT_NR;
                     b_row = s * b_run;
-                    b_start = r0 * b_row + s0 * b_run;
+                    b_plane = r * b_row;
+                    b_start = t0 * b_plane + r0 * b_row + s0 * b_run;
+                    planes = t1 - t0;
                     rows = s1 > s0 ? r1 - r0 : 0;
                     runs = merged ? 1 : s1 - s0;
                     length = merged ? (s1 - s0) * channels : channels;
                 }
                 if (mode != 2) {
-                    int n = image, v = oy, u = ox;
+                    int n = image, z = oz, v = oy, u = ox;
                     for (int i = 0; i < NT_MR; i++) {
-                        place[i] = y_start + n * y_n + v * y_h + u * y_w;
+                        place[i] = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
                         if (!direct && i < count)
-                            NT_NAME(gather)(a + (size_t)n * x_n, x_end, v * stride_h - pad_h,
-                                u * stride_w - pad_w, height, width, r, s, dil_h, dil_w, x_h, x_w,
-                                channels, merged, a_packed + i * packed_step);
+                            NT_NAME(gather)(a + (size_t)n * x_n, x_end, z * stride_d - pad_d,
+                                v * stride_h - pad_h, u * stride_w - pad_w, depth, height, width, t,
+                                r, s, dil_d, dil_h, dil_w, x_d, x_h, x_w, channels, merged,
+                                a_packed + i * packed_step);
                         if (!direct && i >= count)
-                            NT_NAME(zero)(a_packed + i * packed_step, r * s * channels);
+                            NT_NAME(zero)(a_packed + i * packed_step, t * r * s * channels);
                         bool wraps = ++u == out_w;
                         u = wraps ? 0 : u;
                         v += wraps;
-                        n += v == out_h;
-                        v = v == out_h ? 0 : v;
+                        wraps = v == out_h;
+                        v = wraps ? 0 : v;
+                        z += wraps;
+                        wraps = z == out_d;
+                        z = wraps ? 0 : z;
+                        n += wraps;
                     }
                 }
                 if (!direct) {
                     a = a_packed;
                     step = packed_step;
                     rows = runs = 1;
-                    length = r * s * channels;
+                    length = t * r * s * channels;
                 }
                 for (int p = k0; p < k1; p += NT_NR) {
                     NT_V acc[NT_MR][NT_NV];
@@ -166,10 +182,11 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                         NT_TILE_LOAD(acc, tile);
                     }
                     __global const float *b = b_packed + (size_t)(p - k0) * packed + b_start;
-                    for (int i = 0; i < rows; i++)
-                        for (int j = 0; j < runs; j++)
-                            NT_TILE_ROWS(acc, a + i * a_row + j * a_run, step,
-                                b + i * b_row + j * b_run, NT_NR, length);
+                    for (int h = 0; h < planes; h++)
+                        for (int i = 0; i < rows; i++)
+                            for (int j = 0; j < runs; j++)
+                                NT_TILE_ROWS(acc, a + h * a_plane + i * a_row + j * a_run, step,
+                                    b + h * b_plane + i * b_row + j * b_run, NT_NR, length);
                     NT_TILE_STORE(acc, tile);
                     NT_NAME(write_tile)(tile, y, y_offset, place, first, count, p, k, group,
                         last NT_EPILOGUE_PASS);
@@ -181,14 +198,16 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
 
 NT_KERNEL_SINGLE(conv_tile)
 (__global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
-    int y_offset, __global float *scratch, int images, int height, int width, int c, int groups,
-    int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h, int pad_w,
-    int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_start, int y_n, int y_h, int y_w,
-    int w_start, int w_g, int w_k, int w_c, int w_r, int w_s, int block_c, int panels, int tiles,
+    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
+    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
+    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
+    int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
+    int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
     int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
 {
     NT_NAME(conv_blocks)(get_global_id(0), get_global_size(0), x, x_offset, w, w_offset, y,
-        y_offset, scratch, images, height, width, c, groups, k, out_h, out_w, r, s, stride_h,
-        stride_w, pad_h, pad_w, dil_h, dil_w, x_n, x_h, x_w, y_start, y_n, y_h, y_w, w_start, w_g,
-        w_k, w_c, w_r, w_s, block_c, panels, tiles, mode, blocks, slot NT_EPILOGUE_PASS);
+        y_offset, scratch, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
+        s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
+        x_w, y_start, y_n, y_d, y_h, y_w, w_start, w_g, w_k, w_c, w_t, w_r, w_s, block_c, panels,
+        tiles, mode, blocks, slot NT_EPILOGUE_PASS);
 }

@@ -24,18 +24,19 @@ NT_DEFINE_GATHER
 
 NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
     __global const float *x, int x_offset, __global const float *dy, int dy_offset,
-    __global float *partial, __global float *scratch, int images, int height, int width, int c,
-    int groups, int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h,
-    int pad_w, int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_n, int y_h, int y_w,
+    __global float *partial, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
+    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
+    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
+    int x_w, int y_n, int y_d, int y_h, int y_w,
     int dense, int block_c, int panels, int run, int splits, int blocks, int slot)
 {
-    int all = images * out_h * out_w, taps = r * s;
+    int all = images * out_d * out_h * out_w, taps = t * r * s;
     int step = (taps * block_c + 15) / 16 * 16 + 16;
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR), deep = (c + block_c - 1) / block_c;
     __global float *b_packed = scratch + (size_t)item * slot;
     __global float *a_packed = b_packed + (size_t)panels * run * NT_NR;
-    __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (height - 1) * x_h +
-                                  (width - 1) * x_w + groups * c;
+    __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (depth - 1) * x_d +
+                                  (height - 1) * x_h + (width - 1) * x_w + groups * c;
     __global const float *dy_end = dy + dy_offset + (size_t)(all - 1) * y_w + groups * k;
     NT_V tile[NT_MR * NT_NV];
     int place[NT_MR];
@@ -51,13 +52,16 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
         __global float *out = partial + (size_t)(split * groups + group) * taps * c * k;
         for (int p0 = first; p0 == first || p0 < last; p0 += run) {
             int pixels = min(run, last - p0);
-            int n = p0 / (out_h * out_w), v = p0 / out_w % out_h, u = p0 % out_w;
+            int u = p0 % out_w, v = p0 / out_w % out_h;
+            int z = p0 / out_w / out_h % out_d, n = p0 / out_w / out_h / out_d;
             __global const float *b = dy + dy_offset + group * k;
             for (int i = 0; i < pixels; i++) {
                 NT_NAME(gather)(x + x_offset + group * c + c0 + (size_t)n * x_n, x_end,
-                    v * stride_h - pad_h, u * stride_w - pad_w, height, width, r, s, dil_h, dil_w,
-                    x_h, x_w, channels, merged, a_packed + i * step);
-                __global const float *from = b + (size_t)n * y_n + v * y_h + u * y_w;
+                    z * stride_d - pad_d, v * stride_h - pad_h, u * stride_w - pad_w, depth, height,
+                    width, t, r, s, dil_d, dil_h, dil_w, x_d, x_h, x_w, channels, merged,
+                    a_packed + i * step);
+                __global const float *from =
+                    b + (size_t)n * y_n + z * y_d + v * y_h + u * y_w;
                 for (int p = k0; p < k1; p += NT_NR)
                     if (PACKED(p))
                         for (int j = 0; j < NT_NV; j++)
@@ -66,8 +70,12 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
                 bool wraps = ++u == out_w;
                 u = wraps ? 0 : u;
                 v += wraps;
-                n += v == out_h;
-                v = v == out_h ? 0 : v;
+                wraps = v == out_h;
+                v = wraps ? 0 : v;
+                z += wraps;
+                wraps = z == out_d;
+                z = wraps ? 0 : z;
+                n += wraps;
             }
             for (int m = 0; m < rows; m += NT_MR) {
                 int count = min(NT_MR, rows - m);
@@ -103,13 +111,14 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
 
 NT_KERNEL_SINGLE(conv_weight_tile)
 (__global const float *x, int x_offset, __global const float *dy, int dy_offset,
-    __global float *partial, __global float *scratch, int images, int height, int width, int c,
-    int groups, int k, int out_h, int out_w, int r, int s, int stride_h, int stride_w, int pad_h,
-    int pad_w, int dil_h, int dil_w, int x_n, int x_h, int x_w, int y_n, int y_h, int y_w,
+    __global float *partial, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
+    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
+    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
+    int x_w, int y_n, int y_d, int y_h, int y_w,
     int dense, int block_c, int panels, int run, int splits, int blocks, int slot)
 {
     NT_NAME(conv_weight_blocks)(get_global_id(0), get_global_size(0), x, x_offset, dy, dy_offset,
-        partial, scratch, images, height, width, c, groups, k, out_h, out_w, r, s, stride_h,
-        stride_w, pad_h, pad_w, dil_h, dil_w, x_n, x_h, x_w, y_n, y_h, y_w, dense, block_c, panels,
-        run, splits, blocks, slot);
+        partial, scratch, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
+        s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
+        x_w, y_n, y_d, y_h, y_w, dense, block_c, panels, run, splits, blocks, slot);
 }

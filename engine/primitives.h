@@ -70,12 +70,14 @@ NT_API bool nt_epilogue_fits(const struct nt_tensor *out, int inputs, const stru
 NT_API enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a,
     const struct nt_tensor *b, const struct nt_tensor *c, const struct nt_epilogue *epilogue);
 
-/* Two-dimensional convolution (cross-correlation, as networks define it).
- * x: N,C,H,W and y: N,K,OH,OW channels-last; w: K,C/groups,R,S row-major.
+/* Convolution (cross-correlation, as networks define it) in one to three dimensions.
+ * x: N,C,D,H,W and y: N,K,OD,OH,OW channels-last; w: K,C/groups,T,R,S row-major; without D, or D
+ * and H, for ranks 4 and 3. Along each dimension
  * OH = (H + pad_before + pad_after - dilation (R-1) - 1) / stride + 1, rounded down.
- * Index 0 is the height, 1 the width. Zeros: stride, dilation and groups mean 1. */
+ * Index i of the attributes is dimension 2 + i of x. Negative padding leaves out what is at the
+ * border of x. Zeros: stride, dilation and groups mean 1. */
 struct nt_conv {
-    int64_t stride[2], dilation[2], pad_before[2], pad_after[2], groups;
+    int64_t stride[3], dilation[3], pad_before[3], pad_after[3], groups;
 };
 NT_API enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     const struct nt_tensor *x, const struct nt_tensor *w, const struct nt_tensor *y,

@@ -9,23 +9,21 @@ const char *const nt_conv_forward_variants[] = {"tile", "group", NULL};
 const char *const nt_conv_backward_data_variants[] = {"tile", "group", NULL};
 const char *const nt_conv_backward_weight_variants[] = {"tile", "group", NULL};
 
-static const char *const axis[2] = {"height", "width"};
+static const char *const axis[3] = {"depth", "height", "width"};
+
+/* ---- checks ---- */
 
 static enum nt_status check_attributes(
-    struct nt_context *ctx, const char *primitive, const struct nt_conv *conv)
+    struct nt_context *ctx, const char *primitive, const struct nt_conv *conv, int dims)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < dims; i++) {
         if (conv->stride[i] < 0)
             return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: stride %lld along the %s: must be at least 1",
-                primitive, (long long)conv->stride[i], axis[i]);
+                primitive, (long long)conv->stride[i], axis[3 - dims + i]);
         if (conv->dilation[i] < 0)
             return nt_fail(ctx, NT_ERR_ARGUMENT,
                 "%s: dilation %lld along the %s: must be at least 1", primitive,
-                (long long)conv->dilation[i], axis[i]);
-        if (conv->pad_before[i] < 0 || conv->pad_after[i] < 0)
-            return nt_fail(ctx, NT_ERR_ARGUMENT,
-                "%s: padding %lld,%lld along the %s: must not be negative", primitive,
-                (long long)conv->pad_before[i], (long long)conv->pad_after[i], axis[i]);
+                (long long)conv->dilation[i], axis[3 - dims + i]);
     }
     if (conv->groups < 0)
         return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: %lld groups: must be at least 1", primitive,
@@ -38,22 +36,78 @@ static enum nt_status bad_shapes(struct nt_context *ctx, const char *primitive,
 {
     char x[96], w[96], y[96];
     return nt_fail(ctx, NT_ERR_SHAPE, "%s: x %s, w %s, y %s, %lld groups: %s", primitive,
-        nt_shape_text(&p->x->shape, x, sizeof x), nt_shape_text(&p->w->shape, w, sizeof w),
-        nt_shape_text(&p->y->shape, y, sizeof y), (long long)p->groups, rule);
+        nt_shape_text(&p->x.shape, x, sizeof x), nt_shape_text(&p->w.shape, w, sizeof w),
+        nt_shape_text(&p->y.shape, y, sizeof y), (long long)p->groups, rule);
 }
 
 static enum nt_status check_layout(
     struct nt_context *ctx, const char *primitive, const struct nt_conv_problem *p)
 {
-    if (p->x->dtype != NT_F32 || p->w->dtype != NT_F32 || p->y->dtype != NT_F32)
+    if (p->x.dtype != NT_F32 || p->w.dtype != NT_F32 || p->y.dtype != NT_F32)
         return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: x %s, w %s, y %s: must be float32", primitive,
-            nt_dtype_name(p->x->dtype), nt_dtype_name(p->w->dtype), nt_dtype_name(p->y->dtype));
-    if ((p->x->stride[1] != 1 && p->x->shape.dim[1] > 1) ||
-        (p->y->stride[1] != 1 && p->y->shape.dim[1] > 1))
+            nt_dtype_name(p->x.dtype), nt_dtype_name(p->w.dtype), nt_dtype_name(p->y.dtype));
+    if ((p->x.stride[1] != 1 && p->x.shape.dim[1] > 1) ||
+        (p->y.stride[1] != 1 && p->y.shape.dim[1] > 1))
         return bad_shapes(ctx, primitive, p, "x and y must be channels-last");
-    if (!nt_tensor_is(p->w, NT_ROW_MAJOR))
+    if (!nt_tensor_is(&p->w, NT_ROW_MAJOR))
         return bad_shapes(ctx, primitive, p, "w must be row-major");
     return NT_OK;
+}
+
+static enum nt_status check_channels(
+    struct nt_context *ctx, const char *primitive, const struct nt_conv_problem *p)
+{
+    const struct nt_shape *x = &p->x.shape, *w = &p->w.shape, *y = &p->y.shape;
+    if (x->rank < 3 || x->rank > 5 || w->rank != x->rank || y->rank != x->rank)
+        return bad_shapes(ctx, primitive, p, "all must have the same rank, 3 to 5");
+    if (x->dim[1] != w->dim[1] * p->groups)
+        return bad_shapes(ctx, primitive, p, "w must be K x C/groups x R x S for x N x C x H x W");
+    if (w->dim[0] % p->groups)
+        return bad_shapes(ctx, primitive, p, "the groups must divide K, the first of w");
+    if (y->dim[0] != x->dim[0] || y->dim[1] != w->dim[0])
+        return bad_shapes(ctx, primitive, p, "y must be N x K x OH x OW");
+    return NT_OK;
+}
+
+/* Sets and checks the extents of dimension i of `dims`. */
+static enum nt_status take_extents(struct nt_context *ctx, const char *primitive,
+    const struct nt_conv *conv, int i, int dims, struct nt_conv_problem *p)
+{
+    int j = 3 - dims + i;
+    p->in[j] = p->x.shape.dim[2 + i];
+    p->out[j] = p->y.shape.dim[2 + i];
+    p->taps[j] = p->w.shape.dim[2 + i];
+    p->stride[j] = conv->stride[i] ? conv->stride[i] : 1;
+    p->dilation[j] = conv->dilation[i] ? conv->dilation[i] : 1;
+    p->pad[j] = conv->pad_before[i];
+    int64_t room = p->in[j] + p->pad[j] + conv->pad_after[i] - p->dilation[j] * (p->taps[j] - 1) - 1;
+    int64_t extent = room < 0 ? 0 : room / p->stride[j] + 1;
+    if (p->taps[j] < 1)
+        return bad_shapes(ctx, primitive, p, "w must have at least one tap");
+    if (extent != p->out[j])
+        return nt_fail(ctx, NT_ERR_SHAPE,
+            "%s: y has %s %lld: must be (%lld + %lld + %lld - %lld x (%lld - 1) - 1) / %lld + "
+            "1 = %lld",
+            primitive, axis[j], (long long)p->out[j], (long long)p->in[j], (long long)p->pad[j],
+            (long long)conv->pad_after[i], (long long)p->dilation[j], (long long)p->taps[j],
+            (long long)p->stride[j], (long long)extent);
+    return NT_OK;
+}
+
+/* The tensor of rank 5: dimensions that `rank` has more come first, then those that 5 has more
+ * come after the channels. All have extent 1. */
+static struct nt_tensor widen(const struct nt_tensor *tensor, int rank)
+{
+    struct nt_tensor wide = *tensor;
+    int lead = rank - tensor->shape.rank;
+    wide.shape = (struct nt_shape){5, {1, 1, 1, 1, 1}};
+    memset(wide.stride, 0, sizeof wide.stride);
+    for (int i = lead; i < rank; i++) {
+        int to = i < 2 ? i : i + 5 - rank;
+        wide.shape.dim[to] = tensor->shape.dim[i - lead];
+        wide.stride[to] = tensor->stride[i - lead];
+    }
+    return wide;
 }
 
 enum nt_status nt_conv_check(struct nt_tape *tape, const char *primitive,
@@ -61,51 +115,110 @@ enum nt_status nt_conv_check(struct nt_tape *tape, const char *primitive,
     const struct nt_tensor *y, struct nt_conv_problem *out)
 {
     struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
-    struct nt_conv_problem p = {.x = x, .w = w, .y = y, .groups = conv->groups ? conv->groups : 1};
-    enum nt_status status = check_attributes(ctx, primitive, conv);
+    struct nt_conv_problem p = {.x = *x,
+        .w = *w,
+        .y = *y,
+        .groups = conv->groups ? conv->groups : 1,
+        .in = {1, 1, 1},
+        .out = {1, 1, 1},
+        .taps = {1, 1, 1},
+        .stride = {1, 1, 1},
+        .dilation = {1, 1, 1}};
+    int rank = x->shape.rank, dims = rank - 2;
+    enum nt_status status = check_channels(ctx, primitive, &p);
+    if (status == NT_OK)
+        status = check_attributes(ctx, primitive, conv, dims);
+    for (int i = 0; status == NT_OK && i < dims; i++)
+        status = take_extents(ctx, primitive, conv, i, dims, &p);
+    if (status == NT_OK)
+        status = check_layout(ctx, primitive, &p);
     if (status != NT_OK)
         return status;
-    if (x->shape.rank != 4 || w->shape.rank != 4 || y->shape.rank != 4)
-        return bad_shapes(ctx, primitive, &p, "all must have rank 4");
-    if (x->shape.dim[1] != w->shape.dim[1] * p.groups)
-        return bad_shapes(ctx, primitive, &p, "w must be K x C/groups x R x S for x N x C x H x W");
-    if (w->shape.dim[0] % p.groups)
-        return bad_shapes(ctx, primitive, &p, "the groups must divide K, the first of w");
-    if (y->shape.dim[0] != x->shape.dim[0] || y->shape.dim[1] != w->shape.dim[0])
-        return bad_shapes(ctx, primitive, &p, "y must be N x K x OH x OW");
     p.images = x->shape.dim[0];
     p.c = w->shape.dim[1];
     p.k = w->shape.dim[0] / p.groups;
-    for (int i = 0; i < 2; i++) {
-        p.in[i] = x->shape.dim[2 + i];
-        p.out[i] = y->shape.dim[2 + i];
-        p.taps[i] = w->shape.dim[2 + i];
-        p.stride[i] = conv->stride[i] ? conv->stride[i] : 1;
-        p.dilation[i] = conv->dilation[i] ? conv->dilation[i] : 1;
-        p.pad[i] = conv->pad_before[i];
-        int64_t room =
-            p.in[i] + p.pad[i] + conv->pad_after[i] - p.dilation[i] * (p.taps[i] - 1) - 1;
-        int64_t extent = room < 0 ? 0 : room / p.stride[i] + 1;
-        if (p.taps[i] < 1)
-            return bad_shapes(ctx, primitive, &p, "w must have at least one tap");
-        if (extent != p.out[i])
-            return nt_fail(ctx, NT_ERR_SHAPE,
-                "%s: y has %s %lld: must be (%lld + %lld + %lld - %lld x (%lld - 1) - 1) / %lld + "
-                "1 = %lld",
-                primitive, axis[i], (long long)p.out[i], (long long)p.in[i], (long long)p.pad[i],
-                (long long)conv->pad_after[i], (long long)p.dilation[i], (long long)p.taps[i],
-                (long long)p.stride[i], (long long)extent);
-    }
-    status = check_layout(ctx, primitive, &p);
-    if (status == NT_OK)
-        *out = p;
-    return status;
+    p.filter = nt_conv_product(p.taps);
+    p.pixels = nt_conv_product(p.out);
+    p.x = widen(x, rank);
+    p.w = widen(w, rank);
+    p.y = widen(y, rank);
+    *out = p;
+    return NT_OK;
+}
+
+/* The epilogue with operands of rank 5, in storage of the caller's; checked. */
+static enum nt_status widen_epilogue(struct nt_tape *tape, const char *primitive,
+    const struct nt_epilogue *epilogue, int rank, const struct nt_tensor *out,
+    struct nt_tensor in[4], struct nt_epilogue *wide)
+{
+    *wide = (struct nt_epilogue){0};
+    if (!epilogue || !epilogue->expr)
+        return NT_OK;
+    *wide = *epilogue;
+    wide->in = in;
+    for (int i = 0; i < epilogue->inputs && i < 4; i++)
+        in[i] = epilogue->in[i].shape.rank > rank ? epilogue->in[i] : widen(&epilogue->in[i], rank);
+    return nt_epilogue_check(tape, primitive, out, wide);
+}
+
+/* ---- passes ---- */
+
+int64_t nt_conv_product(const int64_t extent[3])
+{
+    return extent[0] * extent[1] * extent[2];
+}
+
+void nt_conv_ints(struct nt_launch *launch, const int64_t values[3])
+{
+    for (int i = 0; i < 3; i++)
+        nt_launch_int(launch, values[i]);
+}
+
+void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass)
+{
+    nt_launch_int(launch, pass->images);
+    nt_conv_ints(launch, pass->in);
+    nt_launch_int(launch, pass->c);
+    nt_launch_int(launch, pass->groups);
+    nt_launch_int(launch, pass->k);
+    nt_conv_ints(launch, pass->out);
+    nt_conv_ints(launch, pass->taps);
+    nt_conv_ints(launch, pass->stride);
+    nt_conv_ints(launch, pass->pad);
+    nt_conv_ints(launch, pass->dilation);
+    nt_launch_int(launch, pass->x_n);
+    nt_conv_ints(launch, pass->x_step);
+    nt_launch_int(launch, pass->y_start);
+    nt_launch_int(launch, pass->y_n);
+    nt_conv_ints(launch, pass->y_step);
+    nt_launch_int(launch, pass->w_start);
+    nt_launch_int(launch, pass->w_g);
+    nt_launch_int(launch, pass->w_k);
+    nt_launch_int(launch, pass->w_c);
+    nt_conv_ints(launch, pass->w_step);
+}
+
+void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem *p)
+{
+    nt_launch_int(launch, p->images);
+    nt_conv_ints(launch, p->in);
+    nt_launch_int(launch, p->c);
+    nt_launch_int(launch, p->groups);
+    nt_launch_int(launch, p->k);
+    nt_conv_ints(launch, p->out);
+    nt_conv_ints(launch, p->taps);
+    nt_conv_ints(launch, p->stride);
+    nt_conv_ints(launch, p->pad);
+    nt_conv_ints(launch, p->dilation);
+    nt_launch_int(launch, p->x.stride[0]);
+    nt_conv_ints(launch, p->x.stride + 2);
+    nt_launch_int(launch, p->y.stride[0]);
+    nt_conv_ints(launch, p->y.stride + 2);
 }
 
 static double work(const struct nt_conv_problem *p)
 {
-    return 2.0 * (double)(p->images * p->groups * p->k * p->c) *
-           (double)(p->out[0] * p->out[1] * p->taps[0] * p->taps[1]);
+    return 2.0 * (double)(p->images * p->groups * p->k * p->c) * (double)(p->pixels * p->filter);
 }
 
 static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass)
@@ -119,37 +232,37 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     const struct nt_epilogue *epilogue)
 {
     struct nt_conv_problem p;
-    struct nt_conv_pass pass = {.x = x, .w = w, .y = y, .epilogue = epilogue};
+    struct nt_tensor in[4];
+    struct nt_epilogue wide;
+    struct nt_conv_pass pass = {.x = &p.x, .w = &p.w, .y = &p.y, .epilogue = &wide};
     enum nt_status status = nt_conv_check(tape, "conv_forward", conv, x, w, y, &p);
     if (status == NT_OK)
-        status = nt_epilogue_check(tape, "conv_forward", y, epilogue);
+        status = widen_epilogue(tape, "conv_forward", epilogue, x->shape.rank, &p.y, in, &wide);
     if (status == NT_OK)
         status = nt_choose(
             tape, "conv_forward", nt_conv_forward_variants, NULL, &pass.variant, &pass.reason);
     if (status != NT_OK || nt_shape_count(&y->shape) == 0)
         return status;
-    int64_t filter = p.taps[0] * p.taps[1];
     pass.images = p.images;
     pass.groups = p.groups;
     pass.c = p.c;
     pass.k = p.k;
-    pass.x_n = x->stride[0];
-    pass.y_n = y->stride[0];
-    for (int i = 0; i < 2; i++) {
+    pass.x_n = p.x.stride[0];
+    pass.y_n = p.y.stride[0];
+    for (int i = 0; i < 3; i++) {
         pass.in[i] = p.in[i];
         pass.out[i] = p.out[i];
         pass.taps[i] = p.taps[i];
         pass.stride[i] = p.stride[i];
         pass.dilation[i] = p.dilation[i];
         pass.pad[i] = p.pad[i];
-        pass.x_step[i] = x->stride[2 + i];
-        pass.y_step[i] = y->stride[2 + i];
+        pass.x_step[i] = p.x.stride[2 + i];
+        pass.y_step[i] = p.y.stride[2 + i];
+        pass.w_step[i] = i == 2 ? 1 : i == 1 ? p.taps[2] : p.taps[1] * p.taps[2];
     }
-    pass.w_c = filter;
-    pass.w_k = p.c * filter;
+    pass.w_c = p.filter;
+    pass.w_k = p.c * p.filter;
     pass.w_g = p.k * pass.w_k;
-    pass.w_step[0] = p.taps[1];
-    pass.w_step[1] = 1;
     pass.flops = work(&p);
     return launch(tape, &pass);
 }
@@ -168,7 +281,8 @@ static int64_t common_divisor(int64_t a, int64_t b)
 static void set_phase(
     const struct nt_conv_problem *p, int i, int64_t phase, struct nt_conv_pass *pass)
 {
-    int64_t stride = p->stride[i], dilation = p->dilation[i], w_step = i ? 1 : p->taps[1];
+    int64_t stride = p->stride[i], dilation = p->dilation[i];
+    int64_t w_step = i == 2 ? 1 : i == 1 ? p->taps[2] : p->taps[1] * p->taps[2];
     int64_t divisor = common_divisor(stride, dilation), every = stride / divisor, tap = 0;
     while (tap < every && (phase + p->pad[i] - tap * dilation) % stride)
         tap++;
@@ -183,9 +297,14 @@ static void set_phase(
         any ? (taps - 1) * pass->dilation[i] - (phase + p->pad[i] - tap * dilation) / stride : 0;
     pass->w_step[i] = -every * w_step;
     pass->w_start += any ? (tap + (taps - 1) * every) * w_step : 0;
-    pass->x_step[i] = p->y->stride[2 + i];
-    pass->y_step[i] = stride * p->x->stride[2 + i];
-    pass->y_start += phase * p->x->stride[2 + i];
+    pass->x_step[i] = p->y.stride[2 + i];
+    pass->y_step[i] = stride * p->x.stride[2 + i];
+    pass->y_start += phase * p->x.stride[2 + i];
+}
+
+static int64_t phases(const struct nt_conv_problem *p, int i)
+{
+    return p->stride[i] < p->in[i] ? p->stride[i] : p->in[i];
 }
 
 enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv *conv,
@@ -193,37 +312,40 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
     const struct nt_epilogue *epilogue)
 {
     struct nt_conv_problem p;
-    const char *variant, *reason;
-    enum nt_status status = nt_conv_check(tape, "conv_backward_data", conv, dx, w, dy, &p);
+    struct nt_tensor in[4];
+    struct nt_epilogue wide;
+    const char *variant, *reason, *name = "conv_backward_data";
+    enum nt_status status = nt_conv_check(tape, name, conv, dx, w, dy, &p);
     if (status == NT_OK)
-        status = nt_epilogue_check(tape, "conv_backward_data", dx, epilogue);
+        status = widen_epilogue(tape, name, epilogue, dx->shape.rank, &p.x, in, &wide);
     if (status == NT_OK)
-        status = nt_choose(
-            tape, "conv_backward_data", nt_conv_backward_data_variants, NULL, &variant, &reason);
-    int64_t filter = p.taps[0] * p.taps[1];
-    for (int64_t v = 0; status == NT_OK && v < p.stride[0] && v < p.in[0]; v++)
-        for (int64_t u = 0; status == NT_OK && u < p.stride[1] && u < p.in[1]; u++) {
-            struct nt_conv_pass pass = {.variant = variant,
-                .reason = reason,
-                .x = dy,
-                .w = w,
-                .y = dx,
-                .epilogue = epilogue,
-                .images = p.images,
-                .groups = p.groups,
-                .c = p.k,
-                .k = p.c,
-                .x_n = dy->stride[0],
-                .y_n = dx->stride[0],
-                .w_c = p.c * filter,
-                .w_k = filter,
-                .w_g = p.k * p.c * filter};
-            set_phase(&p, 0, v, &pass);
-            set_phase(&p, 1, u, &pass);
-            pass.flops = work(&p) * (double)(pass.taps[0] * pass.taps[1]) / (double)filter;
-            if (p.images > 0 && p.c > 0)
-                status = launch(tape, &pass);
-        }
+        status = nt_choose(tape, name, nt_conv_backward_data_variants, NULL, &variant, &reason);
+    if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
+        return status;
+    int64_t high = phases(&p, 1), wide_phases = phases(&p, 2);
+    int64_t count = phases(&p, 0) * high * wide_phases;
+    for (int64_t i = 0; status == NT_OK && i < count; i++) {
+        struct nt_conv_pass pass = {.variant = variant,
+            .reason = reason,
+            .x = &p.y,
+            .w = &p.w,
+            .y = &p.x,
+            .epilogue = &wide,
+            .images = p.images,
+            .groups = p.groups,
+            .c = p.k,
+            .k = p.c,
+            .x_n = p.y.stride[0],
+            .y_n = p.x.stride[0],
+            .w_c = p.c * p.filter,
+            .w_k = p.filter,
+            .w_g = p.k * p.c * p.filter};
+        set_phase(&p, 0, i / wide_phases / high, &pass);
+        set_phase(&p, 1, i / wide_phases % high, &pass);
+        set_phase(&p, 2, i % wide_phases, &pass);
+        pass.flops = work(&p) * (double)nt_conv_product(pass.taps) / (double)p.filter;
+        status = launch(tape, &pass);
+    }
     return status;
 }
 

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Convolutions as their variants receive them. Private to engine/op/.
+ * Convolutions as their variants receive them: always of three dimensions, the leading ones with
+ * extent 1 where there are fewer. Private to engine/op/.
  *
- * A pass computes, for every image, group g, output pixel (oy, ox) and output channel k < k,
+ * A pass computes, for every image, group g, output pixel (oz, oy, ox) and output channel k < k,
  *
- *   y[y_start + n y_n + oy y_h + ox y_w + g k + k] = sum over r, s, c of
- *       x[n x_n + (oy stride_h - pad_h + r dil_h) x_h + (ox stride_w - pad_w + s dil_w) x_w
- *         + g c + c] * w[w_start + g w_g + k w_k + c w_c + r w_r + s w_s]
+ *   y[y_start + n y_n + oz y_d + oy y_h + ox y_w + g k + k] = sum over t, r, s, c of
+ *       x[n x_n + (oz stride_d - pad_d + t dil_d) x_d + (oy stride_h - pad_h + r dil_h) x_h
+ *         + (ox stride_w - pad_w + s dil_w) x_w + g c + c]
+ *       * w[w_start + g w_g + k w_k + c w_c + t w_t + r w_r + s w_s]
  *
- * with zeros outside x. The forward pass is one pass. The backward pass by data is stride_h x
- * stride_w of them, one for each phase of the stride: the pixels of dx that are congruent
- * receive from the same taps, and gathering is a convolution of dy of stride 1 with these taps
- * in reverse order. A phase may have no taps (r or s is 0): it gets zeros.
+ * with zeros outside x. The forward pass is one pass. The backward pass by data is stride_d x
+ * stride_h x stride_w of them, one for each phase of the stride: the pixels of dx that are
+ * congruent receive from the same taps, and gathering is a convolution of dy of stride 1 with
+ * these taps in reverse order. A phase may have no taps (t, r or s is 0): it gets zeros.
  */
 #ifndef NT_ENGINE_OP_CONV_H
 #define NT_ENGINE_OP_CONV_H
@@ -19,13 +21,14 @@
 #include "engine/launch.h"
 #include "engine/primitives.h"
 
-/* Checked operands; every field is per dimension 0 (height) and 1 (width) where it has two. */
+/* Checked operands, widened to rank 5; fields with three numbers are depth, height, width. */
 struct nt_conv_problem {
-    const struct nt_tensor *x, *w, *y; /* dx, w, dy or x, dw, dy in the backward passes */
+    struct nt_tensor x, w, y; /* dx, w, dy or x, dw, dy in the backward passes */
     int64_t images, groups;
     int64_t c, k; /* channels of a group, in and out */
-    int64_t in[2], out[2], taps[2];
-    int64_t stride[2], dilation[2], pad[2]; /* pad: before */
+    int64_t in[3], out[3], taps[3];
+    int64_t stride[3], dilation[3], pad[3]; /* pad: before */
+    int64_t filter, pixels;                 /* products of taps and of out */
 };
 
 struct nt_conv_pass {
@@ -33,16 +36,25 @@ struct nt_conv_pass {
     const struct nt_tensor *x, *w, *y;
     const struct nt_epilogue *epilogue;
     int64_t images, groups, c, k;
-    int64_t in[2], out[2], taps[2], stride[2], dilation[2], pad[2];
-    int64_t x_n, x_step[2];
-    int64_t y_start, y_n, y_step[2];
-    int64_t w_start, w_g, w_k, w_c, w_step[2];
+    int64_t in[3], out[3], taps[3], stride[3], dilation[3], pad[3];
+    int64_t x_n, x_step[3];
+    int64_t y_start, y_n, y_step[3];
+    int64_t w_start, w_g, w_k, w_c, w_step[3];
     double flops; /* of this pass */
 };
 
 enum nt_status nt_conv_check(struct nt_tape *tape, const char *primitive,
     const struct nt_conv *conv, const struct nt_tensor *x, const struct nt_tensor *w,
     const struct nt_tensor *y, struct nt_conv_problem *out);
+
+int64_t nt_conv_product(const int64_t extent[3]);
+
+/* Three integer arguments: depth, height, width. */
+void nt_conv_ints(struct nt_launch *launch, const int64_t values[3]);
+/* The arguments of a pass's kernel after its buffers, from images to w_s. */
+void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass);
+/* The same of a weight gradient's, from images to y_w. */
+void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem *problem);
 
 enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass);
 enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass);

@@ -27,12 +27,12 @@ static double filled(int64_t count, int64_t rows)
  * are nearer to each other in memory. */
 static enum mode choose_mode(const struct nt_conv_pass *pass, const struct nt_tile *tile)
 {
-    int64_t step = pass->stride[1] * pass->x_step[1];
-    bool taps = pass->taps[0] * pass->taps[1] > 1;
+    int64_t step = pass->stride[2] * pass->x_step[2];
+    bool taps = nt_conv_product(pass->taps) > 1;
     double images = pass->images < tile->rows || nt_tile_conflicts(pass->x_n)
                         ? 0
                         : filled(pass->images, tile->rows);
-    double sequence = nt_tile_conflicts(step) ? 0 : filled(pass->out[1], tile->rows);
+    double sequence = nt_tile_conflicts(step) ? 0 : filled(pass->out[2], tile->rows);
     if (images > 0 && images >= sequence * (taps ? 0.9 : 1))
         return MODE_IMAGES;
     return sequence > 0 ? MODE_SEQUENCE : MODE_COPY;
@@ -42,8 +42,8 @@ static struct blocking block(
     const struct nt_device *dev, const struct nt_tile *tile, const struct nt_conv_pass *pass)
 {
     int64_t nr = nt_tile_columns(tile), all_panels = nt_divide_up(pass->k, nr);
-    int64_t pieces = nt_tile_pieces(dev), taps = pass->taps[0] * pass->taps[1];
-    int64_t pixels = pass->out[0] * pass->out[1];
+    int64_t pieces = nt_tile_pieces(dev), taps = nt_conv_product(pass->taps);
+    int64_t pixels = nt_conv_product(pass->out);
     struct blocking b = {.mode = choose_mode(pass, tile), .channels = pass->c};
     if (taps * pass->c > MANY_STEPS && !nt_epilogue_reads(pass->epilogue, pass->y)) {
         int64_t most = taps > BLOCK_STEPS / 16 ? 16 : BLOCK_STEPS / taps / 16 * 16;
@@ -76,7 +76,7 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
     const struct nt_device *dev = nt_tape_device(tape);
     struct nt_tile tile = nt_tile_choose(dev, pass->k);
     struct blocking b = block(dev, &tile, pass);
-    int64_t steps = pass->taps[0] * pass->taps[1] * b.channels;
+    int64_t steps = nt_conv_product(pass->taps) * b.channels;
     int64_t rows = tile.rows * (nt_divide_up(steps, tile.width) * tile.width + 16) + tile.width;
     int64_t slot = nt_divide_up(b.panels * steps * nt_tile_columns(&tile) + rows, 16) * 16;
     int32_t scratch = nt_tape_buffer(
@@ -89,12 +89,8 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    const int64_t args[] = {pass->images, pass->in[0], pass->in[1], pass->c, pass->groups, pass->k,
-        pass->out[0], pass->out[1], pass->taps[0], pass->taps[1], pass->stride[0], pass->stride[1],
-        pass->pad[0], pass->pad[1], pass->dilation[0], pass->dilation[1], pass->x_n,
-        pass->x_step[0], pass->x_step[1], pass->y_start, pass->y_n, pass->y_step[0],
-        pass->y_step[1], pass->w_start, pass->w_g, pass->w_k, pass->w_c, pass->w_step[0],
-        pass->w_step[1], b.channels, b.panels, b.tiles, b.mode, b.blocks, slot};
+    nt_conv_pass_args(&l, pass);
+    const int64_t args[] = {b.channels, b.panels, b.tiles, b.mode, b.blocks, slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     nt_epilogue_args(&l, pass->epilogue);

@@ -8,10 +8,10 @@
 
 enum operand { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_BAD };
 
-/* The dimension along which the kernels count channels: C of N,C,H,W, columns of a matrix. */
+/* The dimension along which the kernels count channels: C of N,C,D,H,W, columns of a matrix. */
 static int channel_dimension(const struct nt_tensor *out)
 {
-    return out->shape.rank == 4 ? 1 : out->shape.rank - 1;
+    return out->shape.rank == 5 ? 1 : out->shape.rank - 1;
 }
 
 static enum operand operand_kind(const struct nt_tensor *out, const struct nt_tensor *in)
