@@ -80,7 +80,8 @@ static enum nt_status take_extents(struct nt_context *ctx, const char *primitive
     p->stride[j] = conv->stride[i] ? conv->stride[i] : 1;
     p->dilation[j] = conv->dilation[i] ? conv->dilation[i] : 1;
     p->pad[j] = conv->pad_before[i];
-    int64_t room = p->in[j] + p->pad[j] + conv->pad_after[i] - p->dilation[j] * (p->taps[j] - 1) - 1;
+    int64_t room =
+        p->in[j] + p->pad[j] + conv->pad_after[i] - p->dilation[j] * (p->taps[j] - 1) - 1;
     int64_t extent = room < 0 ? 0 : room / p->stride[j] + 1;
     if (p->taps[j] < 1)
         return bad_shapes(ctx, primitive, p, "w must have at least one tap");

@@ -30,8 +30,7 @@ enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pa
 static int64_t choose_splits(const struct nt_device *dev, const struct nt_conv_problem *p)
 {
     int64_t span = nt_group_span(dev), pixels = p->images * p->pixels;
-    int64_t groups =
-        nt_divide_up(p->filter * p->c, span) * nt_divide_up(p->k, span) * p->groups;
+    int64_t groups = nt_divide_up(p->filter * p->c, span) * nt_divide_up(p->k, span) * p->groups;
     int64_t wanted =
         nt_divide_up(GROUPS_PER_UNIT * (int64_t)nt_device_get_info(dev)->compute_units, groups);
     int64_t most = nt_divide_up(pixels, LEAST_PIXELS);

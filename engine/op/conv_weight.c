@@ -92,8 +92,7 @@ enum nt_status nt_conv_weight_tile(
     nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
     nt_conv_problem_args(&l, p);
-    const int64_t args[] = {
-        dense, b.channels, b.panels, b.run, b.splits, b.blocks, b.slot};
+    const int64_t args[] = {dense, b.channels, b.panels, b.run, b.splits, b.blocks, b.slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)b.items}, NULL);
