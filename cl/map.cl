@@ -9,6 +9,7 @@
  *   NT_OUTER                   number of outer dimensions
  *   NT_INPUTS(X), NT_OUTPUTS(X)  X(number, kind, type) for each operand, see strided.clh
  *   NT_EXPRESSION              statements that compute out0, ... from in0, ...
+ *   NT_RANDOM                  when they need random numbers
  *
  * map_tile: a work-group of one work-item does a block of rows (second grid dimension) and a
  * chunk of their elements (first). map_group: a work-item does one vector; needs whole, aligned
@@ -16,6 +17,7 @@
  * loaded before it is stored.
  */
 #include "prelude.clh"
+#include "random.clh"
 #include "strided.clh"
 
 #define T NT_VECTOR(float, NT_VEC)
@@ -23,6 +25,9 @@
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_OUTER)(k, a)
 #define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
 #define NT_INT const int
+#ifdef NT_RANDOM
+NT_DEFINE_UNIFORM
+#endif
 
 #ifdef NT_TILE
 NT_OUTLINE void NT_NAME(map_block)(const int begin, const int end, const int first, const int last

@@ -3,6 +3,8 @@
 
 #include "engine/expr_terms.h"
 
+#include "engine/random.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

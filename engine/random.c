@@ -2,6 +2,7 @@
 #include "engine/random.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 void nt_philox(uint64_t key, uint64_t lo, uint64_t hi, uint32_t out[4])
 {
@@ -22,6 +23,14 @@ void nt_philox(uint64_t key, uint64_t lo, uint64_t hi, uint32_t out[4])
     out[1] = c1;
     out[2] = c2;
     out[3] = c3;
+}
+
+double nt_uniform(double counter, double key)
+{
+    uint32_t words[4];
+    bool sound = counter >= 0 && counter < 0x1p32 && key >= 0 && key < 0x1p53;
+    nt_philox(sound ? (uint64_t)key : 0, sound ? (uint64_t)counter : 0, 0, words);
+    return (double)(words[0] >> 8) * 0x1p-24;
 }
 
 uint32_t nt_random_u32(struct nt_random *random)

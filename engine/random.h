@@ -16,6 +16,10 @@ extern "C" {
 /* out[0..3] for a 64-bit key (the seed) and a 128-bit counter (lo, hi). */
 NT_API void nt_philox(uint64_t key, uint64_t lo, uint64_t hi, uint32_t out[4]);
 
+/* A number in [0, 1) of 24 bits that belongs to a counter (below 2^32) and a key (below 2^53): what
+ * the function uniform of expressions computes on a device. */
+NT_API double nt_uniform(double counter, double key);
+
 /* A stream: key and high counter half name it, position counts 32-bit numbers. */
 struct nt_random {
     uint64_t key, stream, position;

@@ -95,6 +95,13 @@ struct nt_tensor nt_tensor_make(
     return t;
 }
 
+struct nt_tensor nt_tensor_index(const struct nt_shape *shape, int64_t first)
+{
+    struct nt_tensor t = nt_tensor_make(NT_BUFFER_INDEX, NT_I32, shape, NT_ROW_MAJOR);
+    t.offset = first;
+    return t;
+}
+
 struct nt_tensor nt_tensor_broadcast(const struct nt_tensor *tensor, const struct nt_shape *shape)
 {
     struct nt_tensor t = *tensor;

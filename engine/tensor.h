@@ -59,6 +59,11 @@ struct nt_tensor {
 NT_API struct nt_tensor nt_tensor_make(
     int32_t buffer, enum nt_dtype dtype, const struct nt_shape *shape, enum nt_layout layout);
 
+/* Not in memory: element i (row-major) is the number first + i. An input of nt_map alone, for the
+ * function uniform(index, key). */
+#define NT_BUFFER_INDEX (-2)
+NT_API struct nt_tensor nt_tensor_index(const struct nt_shape *shape, int64_t first);
+
 /* The view repeated to a larger shape (NumPy rule); the caller checked that it fits. */
 NT_API struct nt_tensor nt_tensor_broadcast(
     const struct nt_tensor *tensor, const struct nt_shape *shape);

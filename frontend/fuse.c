@@ -94,6 +94,16 @@ static bool keeps_shape(
     return false;
 }
 
+/* Random numbers are made in elementwise nodes alone, and not again for every element that they are
+ * broadcast to. */
+static bool is_random(const struct nt_graph *graph, const struct nt_node *node)
+{
+    for (int i = 0; i < node->inputs; i++)
+        if (graph->value[node->input[i]].kind == NT_VALUE_INDEX)
+            return true;
+    return false;
+}
+
 /* Merges what can be merged into the node: constants, and elementwise producers that only this
  * node reads. */
 static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
@@ -114,6 +124,8 @@ static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
                          (!is_reduction(node) || keeps_shape(graph, from, shape)) &&
                          (nt_shape_equal(&value->shape, shape) ||
                              nt_expr_cost(from->expr, from->term) <= MAX_REPEATED_COST);
+        if (mergeable && is_random(graph, from))
+            mergeable = !is_reduction(node) && nt_shape_equal(&value->shape, shape);
         /* A node must keep at least one input that gives its shape. */
         if (value->kind == NT_VALUE_CONSTANT && node->inputs > 1 && !is_reduction(node)) {
             terms[i] = nt_expr_constant(expr, value->constant);

@@ -27,7 +27,8 @@ enum nt_status nt_graph_create(
         .arena = arena,
         .where = "",
         .scope = "",
-        .loss = -1};
+        .loss = -1,
+        .key = -1};
     *out = graph;
     return NT_OK;
 }
@@ -94,6 +95,7 @@ static int new_value(struct nt_graph *graph, struct nt_value value)
         nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
         return -1;
     }
+    value.update = -1;
     graph->value[graph->value_count] = value;
     return graph->value_count++;
 }
@@ -102,8 +104,7 @@ int nt_graph_find(const struct nt_graph *graph, const char *name)
 {
     for (int i = 0; i < graph->value_count; i++) {
         enum nt_value_kind kind = graph->value[i].kind;
-        if (kind != NT_VALUE_RESULT && kind != NT_VALUE_CONSTANT &&
-            strcmp(graph->value[i].name, name) == 0)
+        if (kind <= NT_VALUE_CARRIED && strcmp(graph->value[i].name, name) == 0)
             return i;
     }
     return -1;
@@ -181,6 +182,54 @@ enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum
         return NT_ERR_MEMORY;
     *value = v;
     return NT_OK;
+}
+
+enum nt_status nt_graph_carried(struct nt_graph *graph, const char *name,
+    const struct nt_shape *item_shape, struct nt_init init, int *value)
+{
+    struct nt_shape shape = {.rank = item_shape->rank + 1, .dim = {graph->batch}};
+    if (item_shape->rank > 4)
+        return nt_graph_fail(
+            graph, NT_ERR_SHAPE, "state '%s': rank %d: must be at most 4", name, item_shape->rank);
+    if (init.kind != NT_INIT_CONSTANT)
+        return nt_graph_fail(
+            graph, NT_ERR_ARGUMENT, "state '%s': must start from a constant", name);
+    memcpy(shape.dim + 1, item_shape->dim, (size_t)item_shape->rank * sizeof *shape.dim);
+    return nt_graph_parameter(graph, name, NT_VALUE_CARRIED, &shape, init, value);
+}
+
+enum nt_status nt_graph_update(struct nt_graph *graph, int state, int value)
+{
+    char a[128], b[128];
+    struct nt_value *to = &graph->value[state];
+    const struct nt_value *from = &graph->value[value];
+    if (to->kind != NT_VALUE_STATE && to->kind != NT_VALUE_CARRIED)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "update: %s%s%s: must be a state",
+            *to->name ? "'" : "", *to->name ? to->name : "a result", *to->name ? "'" : "");
+    if (!nt_shape_equal(&to->shape, &from->shape) || from->dtype != NT_F32)
+        return nt_graph_fail(graph, NT_ERR_SHAPE,
+            "update: state '%s' of shape %s: cannot become %s %s", to->name,
+            nt_shape_text(&to->shape, a, sizeof a), nt_dtype_name(from->dtype),
+            nt_shape_text(&from->shape, b, sizeof b));
+    to->update = value;
+    return NT_OK;
+}
+
+int nt_graph_uniform(struct nt_graph *graph, const struct nt_shape *shape)
+{
+    if (graph->key < 0)
+        graph->key = new_value(graph,
+            (struct nt_value){.name = "", .kind = NT_VALUE_KEY, .dtype = NT_I64, .node = -1});
+    int index = new_value(graph, (struct nt_value){.name = "",
+                                     .kind = NT_VALUE_INDEX,
+                                     .dtype = NT_I32,
+                                     .shape = *shape,
+                                     .node = -1,
+                                     .constant = (double)graph->random_count});
+    if (graph->key < 0 || index < 0)
+        return -1;
+    graph->random_count = (graph->random_count + nt_shape_count(shape)) & INT32_MAX;
+    return nt_graph_formula(graph, "uniform(a, b)", 2, (int[]){index, graph->key});
 }
 
 int nt_graph_constant(struct nt_graph *graph, double constant, const struct nt_shape *shape)

@@ -19,7 +19,10 @@ enum nt_value_kind {
     NT_VALUE_INPUT,     /* filled by the host for each run: pictures, targets */
     NT_VALUE_PARAMETER, /* trained; lives in the weights */
     NT_VALUE_STATE,     /* in the weights, not trained (running statistics) */
+    NT_VALUE_CARRIED,   /* state per item of the batch (hidden states): the session's own */
     NT_VALUE_CONSTANT,  /* every element is `constant` */
+    NT_VALUE_INDEX,     /* int32 without memory: the element's row-major number + `constant` */
+    NT_VALUE_KEY,       /* int64: names this run's random numbers; set by the session */
     NT_VALUE_RESULT     /* output of a node */
 };
 
@@ -43,6 +46,7 @@ struct nt_value {
     struct nt_shape shape;
     enum nt_layout layout; /* set by nt_assign_layouts */
     int node;              /* producer, -1 */
+    int update;            /* states: the value that they have after a run, -1: they stay */
     double constant;
     struct nt_init init;
 };
@@ -107,7 +111,9 @@ struct nt_graph {
     const char *where; /* given to nodes added now; set by the definition's reader */
     const char *scope; /* "layer1.0." put before the names of new nodes; "" */
 
-    int loss; /* the scalar to minimise, -1: none */
+    int loss;             /* the scalar to minimise, -1: none */
+    int key;              /* the NT_VALUE_KEY, -1: nothing is random */
+    int64_t random_count; /* elements with random numbers so far, modulo 2^31 */
     int output_count;
     struct nt_graph_output {
         const char *name;
@@ -140,6 +146,22 @@ enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum
     const struct nt_shape *shape, struct nt_init init, int *value);
 
 int nt_graph_constant(struct nt_graph *graph, double constant, const struct nt_shape *shape);
+
+/* A state per item of the batch, which is put before item_shape. It lives in the session, starts
+ * there from init (a constant) and is in no file. */
+enum nt_status nt_graph_carried(struct nt_graph *graph, const char *name,
+    const struct nt_shape *item_shape, struct nt_init init, int *value);
+
+/* After each run of a session the state (NT_VALUE_STATE or _CARRIED) becomes the value of that
+ * run; the run itself reads the old state. Shapes must be equal. Replaces an earlier update of the
+ * same state. Sessions for gradient checks leave states alone. */
+enum nt_status nt_graph_update(struct nt_graph *graph, int state, int value);
+
+/* Uniform random numbers in [0, 1), other ones in every training step and for every call, as a
+ * value that elementwise nodes fuse with: nothing is stored, gradients make them anew. Element i
+ * (row-major) is nt_uniform(n + i, key), n being the count of all elements before modulo 2^31.
+ * Returns the value, -1 after a failure. */
+int nt_graph_uniform(struct nt_graph *graph, const struct nt_shape *shape);
 
 /* Marks a value as a named output / the loss. */
 enum nt_status nt_graph_output(struct nt_graph *graph, const char *name, int value);

@@ -9,8 +9,10 @@
 struct nt_tensor nt_lower_tensor(struct nt_lowering *lowering, int value)
 {
     struct nt_tensor *tensor = &lowering->tensor[value];
+    const struct nt_value *v = &lowering->graph->value[value];
+    if (v->kind == NT_VALUE_INDEX)
+        return nt_tensor_index(&v->shape, (int64_t)v->constant);
     if (tensor->buffer < 0) {
-        const struct nt_value *v = &lowering->graph->value[value];
         size_t bytes = (size_t)nt_shape_count(&v->shape) * nt_dtype_size(v->dtype);
         int32_t buffer = nt_tape_buffer(lowering->tape, NT_BUFFER_TRANSIENT, bytes, v->name);
         *tensor = nt_tensor_make(buffer, v->dtype, &v->shape, v->layout);

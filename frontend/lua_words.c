@@ -317,6 +317,49 @@ static int parameter(lua_State *L)
     return 1;
 }
 
+/* state(name, shape, {init = number, per_item = true}) */
+static int state(lua_State *L)
+{
+    static const char *const options[] = {"init", "per_item", NULL};
+    struct nt_init init = {NT_INIT_CONSTANT, 0};
+    int value;
+    lua_settop(L, 3);
+    const char *name = nt_lua_name_at(L, 1, "state");
+    struct nt_shape shape = shape_at(L, 2, "state", name);
+    check_options(L, 3, "state", options);
+    int type = get_option(L, 3, "init");
+    if (type != LUA_TNIL) {
+        init.a = lua_tonumber(L, -1);
+        if (type != LUA_TNUMBER || !isfinite((float)init.a))
+            return nt_lua_fail(
+                L, "state '%s': init %s: must be a number", name, nt_lua_text_at(L, -1));
+    }
+    type = get_option(L, 3, "per_item");
+    if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+        return nt_lua_fail(
+            L, "state '%s': per_item %s: must be true or false", name, nt_lua_text_at(L, -1));
+    bool per_item = lua_toboolean(L, -1);
+    struct nt_graph *graph = graph_here(L);
+    const char *full = lua_pushfstring(L, "%s%s", graph->scope, name);
+    check(L, per_item ? nt_graph_carried(graph, full, &shape, init, &value)
+                      : nt_graph_parameter(graph, full, NT_VALUE_STATE, &shape, init, &value));
+    nt_lua_value_push(L, value);
+    return 1;
+}
+
+/* update(state, value): what the state is after the run. */
+static int update(lua_State *L)
+{
+    int to = nt_lua_value_at(L, 1), from = nt_lua_value_at(L, 2);
+    if (to < 0 || from < 0)
+        return nt_lua_fail(L, "update: %s: must be a value", nt_lua_text_at(L, to < 0 ? 1 : 2));
+    struct nt_graph *graph = graph_here(L);
+    if (graph->value[to].update >= 0)
+        return nt_lua_fail(L, "update: state '%s': is updated already", graph->value[to].name);
+    check(L, nt_graph_update(graph, to, from));
+    return 0;
+}
+
 static int constant(lua_State *L)
 {
     struct nt_shape shape = {0};
@@ -355,7 +398,8 @@ static int scope(lua_State *L)
 void nt_lua_words_open(lua_State *L)
 {
     static const luaL_Reg words[] = {{"constant", constant}, {"input", input}, {"loss", loss},
-        {"output", output}, {"parameter", parameter}, {"scope", scope}, {"target", target}};
+        {"output", output}, {"parameter", parameter}, {"scope", scope}, {"state", state},
+        {"target", target}, {"update", update}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         lua_pushcfunction(L, words[i].func);
         lua_setglobal(L, words[i].name);

@@ -4,12 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/random.h"
 #include "frontend/graph.h"
 #include "frontend/op.h"
 #include "frontend/optimizer.h"
+#include "frontend/update.h"
 
 #define MAX_INPUTS 16
-#define IGNORED_TARGET -1 /* padding items of the last batch of an evaluation */
+#define RANDOM_STREAM 0x6b657973 /* of the random numbers that name a run's */
+#define IGNORED_TARGET -1        /* padding items of the last batch of an evaluation */
 
 struct nt_session {
     struct nt_context *ctx;
@@ -20,12 +23,17 @@ struct nt_session {
     struct nt_plan_info plan;
     enum nt_optimizer optimizer;
     bool training, gradients;
-    int inputs, input[MAX_INPUTS];         /* graph values */
-    int32_t input_buffer[MAX_INPUTS];      /* their tape buffers */
-    int32_t output_buffer[MAX_INPUTS];     /* row-major copies of graph->output */
-    int32_t input_gradient[MAX_INPUTS];    /* row-major, -1: none */
-    int32_t loss, metrics, numbers, grads; /* tape buffers, -1: none */
-    const int *grad;                       /* gradient values by value */
+    int inputs, input[MAX_INPUTS];              /* graph values */
+    int32_t input_buffer[MAX_INPUTS];           /* their tape buffers */
+    int32_t output_buffer[MAX_INPUTS];          /* row-major copies of graph->output */
+    int32_t input_gradient[MAX_INPUTS];         /* row-major, -1: none */
+    int32_t loss, metrics, numbers, grads, key; /* tape buffers, -1: none */
+    int carried;                                /* states that live here */
+    struct carried {
+        int value;
+        int32_t buffer;
+    } * carry;
+    const int *grad; /* gradient values by value */
 };
 
 static size_t value_bytes(const struct nt_value *value)
@@ -72,6 +80,12 @@ static enum nt_status rewrite(struct nt_session *session)
         bool input = session->gradients && graph->value[v].kind == NT_VALUE_INPUT;
         if ((trained || input) && session->grad[v] >= 0)
             roots[roots_count++] = session->grad[v];
+    }
+    for (int v = 0; v < before; v++) {
+        if (session->gradients) /* the next run must find the same states */
+            graph->value[v].update = -1;
+        if (graph->value[v].update >= 0)
+            roots[roots_count++] = graph->value[v].update;
     }
     if (status == NT_OK)
         status = nt_fuse(graph, roots_count, roots);
@@ -142,6 +156,30 @@ static enum nt_status bind_weights(struct build *build)
                 nt_tape_buffer(session->tape, NT_BUFFER_KEPT, value_bytes(value), value->name);
         }
         nt_lower_bind(&build->lowering, v, &tensor);
+    }
+    return NT_OK;
+}
+
+/* States per item and the key of random numbers. */
+static enum nt_status bind_own(struct build *build)
+{
+    struct nt_session *session = build->session;
+    const struct nt_graph *graph = session->graph;
+    session->carry = calloc((size_t)graph->value_count + 1, sizeof *session->carry);
+    if (!session->carry)
+        return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+    for (int v = 0; v < graph->value_count; v++) {
+        const struct nt_value *value = &graph->value[v];
+        if (value->kind != NT_VALUE_CARRIED && value->kind != NT_VALUE_KEY)
+            continue;
+        int32_t buffer = nt_tape_buffer(session->tape, NT_BUFFER_KEPT, value_bytes(value),
+            *value->name ? value->name : "random key");
+        struct nt_tensor tensor = nt_tensor_make(buffer, value->dtype, &value->shape, NT_ROW_MAJOR);
+        nt_lower_bind(&build->lowering, v, &tensor);
+        if (value->kind == NT_VALUE_KEY)
+            session->key = buffer;
+        else
+            session->carry[session->carried++] = (struct carried){v, buffer};
     }
     return NT_OK;
 }
@@ -350,6 +388,7 @@ static enum nt_status lower_all(struct nt_session *session)
 {
     struct nt_graph *graph = session->graph;
     struct build build = {.session = session};
+    struct nt_updates updates = {0};
     build.lowering = (struct nt_lowering){graph, session->tape,
         malloc(((size_t)graph->value_count + 1) * sizeof *build.lowering.tensor)};
     build.place = malloc(((size_t)graph->value_count + 2 * MAX_INPUTS + 1) * sizeof *build.place);
@@ -361,18 +400,25 @@ static enum nt_status lower_all(struct nt_session *session)
     if (status == NT_OK)
         status = bind_weights(&build);
     if (status == NT_OK)
+        status = bind_own(&build);
+    if (status == NT_OK)
         bind_ports(&build);
     if (status == NT_OK && session->grad)
         status = bind_gradients(&build);
     if (status == NT_OK)
+        status = nt_updates_bind(&build.lowering, &updates);
+    if (status == NT_OK)
         status = nt_lower(&build.lowering);
     if (status == NT_OK)
         status = copy_places(&build);
-    if (status == NT_OK && session->training && !session->gradients)
-        status = append_update(&build);
     if (status == NT_OK)
         status = append_metrics(&build);
+    if (status == NT_OK)
+        status = nt_updates_append(&build.lowering, &updates);
+    if (status == NT_OK && session->training && !session->gradients)
+        status = append_update(&build);
     nt_tape_label(session->tape, NULL);
+    nt_updates_release(&updates);
     free(build.lowering.tensor);
     free(build.place);
     return status;
@@ -399,6 +445,8 @@ static enum nt_status build_session(struct nt_session *session, struct nt_device
         status = nt_tape_plan(session->tape, &session->plan);
     if (status == NT_OK && !params->dry)
         status = nt_tape_build(session->tape);
+    if (status == NT_OK && !params->dry)
+        status = nt_session_reset(session);
     return status;
 }
 
@@ -421,7 +469,8 @@ enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
         .loss = -1,
         .metrics = -1,
         .numbers = -1,
-        .grads = -1};
+        .grads = -1,
+        .key = -1};
     for (int i = 0; i < MAX_INPUTS; i++)
         session->input_gradient[i] = -1;
     enum nt_status status = build_session(session, dev, model, params);
@@ -440,6 +489,7 @@ void nt_session_destroy(struct nt_session *session)
     nt_feed_destroy(session->feed);
     nt_tape_destroy(session->tape);
     nt_graph_destroy(session->graph);
+    free(session->carry);
     free(session);
 }
 
@@ -516,6 +566,34 @@ enum nt_status nt_session_submit(struct nt_session *session)
     return nt_feed_submit(session->feed);
 }
 
+enum nt_status nt_session_reset(struct nt_session *session)
+{
+    enum nt_status status = NT_OK;
+    for (int i = 0; status == NT_OK && i < session->carried; i++) {
+        const struct nt_value *value = &session->graph->value[session->carry[i].value];
+        size_t bytes = value_bytes(value);
+        float *data = malloc(bytes);
+        if (!data)
+            return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+        for (size_t j = 0; j < bytes / sizeof *data; j++)
+            data[j] = (float)value->init.a;
+        status = nt_tape_write(session->tape, session->carry[i].buffer, 0, data, bytes);
+        free(data);
+    }
+    return status;
+}
+
+/* The numbers of a step are named by the seed and the step; runs that are no steps, and those of
+ * gradient checks, all have the same. 52 bits: nt_uniform takes the key as a double. */
+static enum nt_status write_key(struct nt_session *session, const struct nt_step_params *step)
+{
+    bool fixed = session->gradients || !step;
+    uint32_t words[4];
+    nt_philox(fixed ? 0 : step->seed, fixed ? 0 : (uint64_t)step->step, RANDOM_STREAM, words);
+    uint64_t key = (uint64_t)(words[1] & 0xfffffu) << 32 | words[0];
+    return nt_tape_write_small(session->tape, session->key, 0, &key, sizeof key);
+}
+
 enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_params *step)
 {
     float numbers[NT_OPTIMIZER_NUMBERS];
@@ -528,6 +606,8 @@ enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_p
             status =
                 nt_tape_write_small(session->tape, session->numbers, 0, numbers, sizeof numbers);
     }
+    if (status == NT_OK && session->key >= 0)
+        status = write_key(session, step);
     return status == NT_OK ? nt_tape_run(session->tape) : status;
 }
 

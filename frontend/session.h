@@ -31,7 +31,8 @@ struct nt_step_params {
     double weight_decay;
     double beta1, beta2; /* Adam; 0 means 0.9 and 0.999 */
     double epsilon;      /* Adam; 0 means 1e-8 */
-    int64_t step;        /* counts from 1: Adam's bias correction */
+    int64_t step;        /* counts from 1: Adam's bias correction, random numbers */
+    uint64_t seed;       /* of dropout and the like: seed and step name their numbers */
 };
 
 struct nt_session_params {
@@ -81,6 +82,10 @@ NT_API enum nt_status nt_session_submit(struct nt_session *session);
 /* Enqueues one run: forward, and in training gradients and update (step is needed then).
  * Does not wait. */
 NT_API enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_params *step);
+
+/* Sets the states that the session carries from run to run (hidden states) to what they start
+ * from, as creating the session does. Waits. States among the weights are left alone. */
+NT_API enum nt_status nt_session_reset(struct nt_session *session);
 
 /* Waits and returns what the runs since the last call summed up, when the model has a loss:
  * loss summed over items, items whose first output's largest class is the target, items. */

@@ -271,6 +271,7 @@ static enum nt_status run_step(struct nt_trainer *t, struct nt_loader *loader)
         .beta2 = p->beta2,
         .epsilon = p->epsilon,
         .step = t->state.step + 1,
+        .seed = p->seed,
     };
     status = nt_session_run(t->session, &step);
     if (status == NT_OK) {

@@ -17,6 +17,16 @@ struct operands {
     bool used[NT_MAP_INPUTS];
 };
 
+static bool is_index(const struct nt_tensor *tensor)
+{
+    return tensor->buffer == NT_BUFFER_INDEX;
+}
+
+static bool is_key(const struct nt_tensor *tensor)
+{
+    return tensor->dtype == NT_I64 && nt_shape_count(&tensor->shape) == 1;
+}
+
 static enum nt_status check_shapes(struct nt_context *ctx, const struct operands *o)
 {
     char text[128], other[128];
@@ -24,6 +34,8 @@ static enum nt_status check_shapes(struct nt_context *ctx, const struct operands
     nt_shape_text(shape, text, sizeof text);
     bool empty = nt_shape_count(shape) == 0;
     for (int i = 0; i < o->outputs; i++) {
+        if (is_index(&o->out[i]))
+            return nt_fail(ctx, NT_ERR_ARGUMENT, "map: output %d is an index: has no memory", i);
         if (!nt_shape_equal(&o->out[i].shape, shape))
             return nt_fail(ctx, NT_ERR_SHAPE, "map: output %d is %s, output 0 is %s: must be equal",
                 i, nt_shape_text(&o->out[i].shape, other, sizeof other), text);
@@ -54,8 +66,9 @@ static enum nt_status check(
             ctx, NT_ERR_ARGUMENT, "map: %d inputs: must be at most %d", o->inputs, NT_MAP_INPUTS);
     for (int i = 0; i < o->outputs + o->inputs; i++) {
         bool output = i < o->outputs;
-        enum nt_dtype dtype = output ? o->out[i].dtype : o->in[i - o->outputs].dtype;
-        if (!nt_loop_type(dtype))
+        const struct nt_tensor *tensor = output ? &o->out[i] : &o->in[i - o->outputs];
+        enum nt_dtype dtype = tensor->dtype;
+        if (!nt_loop_type(dtype) && (output || !is_key(tensor)))
             return nt_fail(ctx, NT_ERR_UNSUPPORTED,
                 "map: %s %d is %s: must be float32, int32, uint8 or bool",
                 output ? "output" : "input", output ? i : i - o->outputs, nt_dtype_name(dtype));
@@ -66,6 +79,13 @@ static enum nt_status check(
     return check_shapes(ctx, o);
 }
 
+static const char *kind_of(const struct nt_tensor *tensor, int64_t inner, bool output)
+{
+    if (is_index(tensor))
+        return "I";
+    return is_key(tensor) ? "K" : nt_loop_kind(inner, output);
+}
+
 /* "X(0, D, f32) X(2, S, u8)" for the operands of one side. */
 static void define_list(struct nt_launch *launch, const char *name, int count,
     const struct nt_tensor *tensors, const bool *used, const int64_t *inner, bool output)
@@ -73,9 +93,11 @@ static void define_list(struct nt_launch *launch, const char *name, int count,
     struct nt_text text = {0};
     nt_text_string(&text, "");
     for (int i = 0, k = 0; i < count; i++)
-        if (!used || used[i])
-            nt_text_format(&text, "X(%d, %s, %s) ", i, nt_loop_kind(inner[k++], output),
-                nt_loop_type(tensors[i].dtype));
+        if (!used || used[i]) {
+            const char *kind = kind_of(&tensors[i], inner[k++], output);
+            const char *type = is_key(&tensors[i]) ? "i64" : nt_loop_type(tensors[i].dtype);
+            nt_text_format(&text, "X(%d, %s, %s) ", i, kind, type);
+        }
     nt_launch_define(launch, name, "%s", text.data ? text.data : "");
     if (text.failed && launch->status == NT_OK)
         launch->status = NT_ERR_MEMORY;
@@ -85,9 +107,13 @@ static void define_list(struct nt_launch *launch, const char *name, int count,
 static void add_operand(struct nt_launch *launch, const struct nt_tensor *tensor,
     enum nt_access access, const struct nt_loop *outer, int operand, int64_t inner)
 {
-    nt_launch_tensor(launch, tensor, access);
+    char kind = *kind_of(tensor, inner, access == NT_ACCESS_WRITE);
+    if (kind == 'I')
+        nt_launch_int(launch, tensor->offset);
+    else
+        nt_launch_tensor(launch, tensor, access);
     nt_loop_strides(launch, outer, operand);
-    if (!strcmp(nt_loop_kind(inner, access == NT_ACCESS_WRITE), "G"))
+    if (kind == 'G' || kind == 'I')
         nt_launch_int(launch, inner);
 }
 
@@ -100,6 +126,10 @@ static int aligned_vector(
         if (i >= o->outputs && !o->used[i - o->outputs])
             continue;
         const struct nt_tensor *t = i < o->outputs ? &o->out[i] : &o->in[i - o->outputs];
+        if (is_index(t) || is_key(t)) {
+            k++;
+            continue;
+        }
         bool gathers = inner[k] != 1 && (inner[k] != 0 || i < o->outputs);
         fits = fits && !gathers;
         for (int d = 0; d < outer->rank; d++)
@@ -112,7 +142,7 @@ static int aligned_vector(
 
 static double bytes_of(const struct nt_tensor *tensor)
 {
-    double bytes = (double)nt_dtype_size(tensor->dtype);
+    double bytes = is_index(tensor) ? 0 : (double)nt_dtype_size(tensor->dtype);
     for (int i = 0; i < tensor->shape.rank; i++)
         bytes *= tensor->stride[i] ? (double)tensor->shape.dim[i] : 1;
     return bytes;
@@ -132,7 +162,7 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
 
     struct nt_loop loop = nt_loop_make(&out[0].shape);
     struct nt_launch l;
-    bool tile = !strcmp(variant, "tile");
+    bool tile = !strcmp(variant, "tile"), random = false;
     nt_launch_init(&l, tape, "map", tile ? "map_tile" : "map_group", variant, reason);
     for (int i = 0; i < outputs; i++) {
         nt_loop_add(&loop, &out[i]);
@@ -143,6 +173,7 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
         if (o.used[i]) {
             nt_loop_add(&loop, &in[i]);
             l.bytes += bytes_of(&in[i]);
+            random |= is_key(&in[i]);
         }
     l.flops *= (double)nt_loop_count(&loop);
     nt_loop_collapse(&loop, 0);
@@ -157,6 +188,8 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
     nt_launch_define(&l, "NT_VEC", "%d", vector);
     if (n % vector)
         nt_launch_define(&l, "NT_PARTS", "1");
+    if (random)
+        nt_launch_define(&l, "NT_RANDOM", "1");
     nt_launch_define(&l, "NT_OUTER", "%d", loop.rank);
     define_list(&l, "NT_OUTPUTS(X)", outputs, out, NULL, inner, true);
     define_list(&l, "NT_INPUTS(X)", inputs, in, o.used, inner + outputs, false);

@@ -330,7 +330,7 @@ static enum nt_status check_inputs(
             ctx, NT_ERR_ARGUMENT, "reduce: %d inputs: must be 1 to %d", r->inputs, NT_MAP_INPUTS);
     *shape = r->in[0].shape;
     for (int i = 0; i < r->inputs; i++) {
-        if (!nt_loop_type(r->in[i].dtype))
+        if (!nt_loop_type(r->in[i].dtype) || r->in[i].buffer == NT_BUFFER_INDEX)
             return nt_fail(ctx, NT_ERR_UNSUPPORTED,
                 "reduce: input %d is %s: must be float32, int32, uint8 or bool", i,
                 nt_dtype_name(r->in[i].dtype));

@@ -305,6 +305,55 @@ START_TEST(special_values_are_kept)
 }
 END_TEST
 
+/* Index operands of any shape that broadcasts, results of any layout, a key: the host's numbers. */
+START_TEST(random_numbers_are_the_hosts)
+{
+    enum { TRIALS = 12 };
+    struct nt_shape shape[TRIALS], part[TRIALS], two = {1, {2}};
+    for (int v = 0; v < variant_count; v++) {
+        int64_t first[TRIALS];
+        uint64_t key = (uint64_t)test_int(0, 0xfffff) << 32 | (uint64_t)test_int(0, INT32_MAX);
+        open_tape(variants[v]);
+        int term = parse("select(uniform(x0, x1) < 0.5, x2, uniform(x0, x1))");
+        int words = add_tensor(NT_I32, &two, TEST_DENSE_ROWS);
+        memcpy(tensors[words].before, &key, sizeof key);
+        int out[TRIALS], x[TRIALS];
+        for (int i = 0; i < TRIALS; i++) {
+            shape[i] = test_shape(i % 6, i % 6 < 3 ? 67 : 19);
+            part[i] = test_int(0, 1) ? shape[i] : test_broadcast_shape(&shape[i]);
+            first[i] = test_int(0, 1) ? INT32_MAX : test_int(0, 1000);
+            enum test_lying lying = (enum test_lying)test_int(0, 2);
+            out[i] = add_tensor(NT_F32, &shape[i], lying);
+            x[i] = add_tensor(NT_F32, &shape[i], lying);
+            test_tensor_poison(&tensors[out[i]]);
+            struct nt_tensor in[3] = {nt_tensor_index(&part[i], first[i]),
+                {.buffer = tensors[words].tensor.buffer, .dtype = NT_I64}, tensors[x[i]].tensor};
+            test_ok(nt_map(tape, expr, 1, &term, &tensors[out[i]].tensor, 3, in));
+        }
+        test_tape_run(tape, tensor_count, tensors);
+        for (int i = 0; i < TRIALS; i++) {
+            int64_t index[NT_MAX_RANK] = {0};
+            do {
+                int64_t at = 0;
+                for (int d = 0; d < part[i].rank; d++) {
+                    int from = shape[i].rank - part[i].rank + d;
+                    at = at * part[i].dim[d] + (part[i].dim[d] == 1 ? 0 : index[from]);
+                }
+                uint32_t block[4];
+                nt_philox(key, (uint32_t)(at + first[i]), 0, block);
+                float u = (float)(block[0] >> 8) * 0x1p-24f;
+                float want =
+                    u < 0.5f ? (float)test_tensor_before(&tensors[x[i]], &shape[i], index) : u;
+                float got = (float)test_tensor_after(&tensors[out[i]], &shape[i], index);
+                ck_assert_msg(
+                    got == want, "%s: case %d: got %g, want %g", variants[v], i, got, want);
+            } while (test_next(&shape[i], index));
+        }
+        run_and_check(variants[v]);
+    }
+}
+END_TEST
+
 START_TEST(wrong_arguments_are_refused)
 {
     struct nt_shape shape = {2, {3, 4}}, other = {2, {3, 5}};
@@ -350,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, optimizers_update_in_place);
     tcase_add_test(tcase, transposed_operands_are_gathered);
     tcase_add_test(tcase, special_values_are_kept);
+    tcase_add_test(tcase, random_numbers_are_the_hosts);
     tcase_add_test(tcase, wrong_arguments_are_refused);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
