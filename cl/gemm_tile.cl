@@ -69,18 +69,22 @@ static void NT_NAME(pack_rows)(
 /* The registers' way to memory: rows first .. rows-1 of a tile. */
 #define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
 static void NT_NAME(write_tile)(const NT_V *tile, __global float *c, int c_offset, int row,
-    int c_step, int first, int rows, int column, int n, int last NT_EPILOGUE_PARAMS)
+    int c_step, int first, int rows, int column, int n, int add, int last NT_EPILOGUE_PARAMS)
 {
-    for (int i = first; i < rows; i++)
-        for (int j = 0; j < NT_NV; j++) {
-            int channel = column + j * NT_VW, left = n - channel, at = row + i * c_step + channel;
-            if (left <= 0)
-                break;
+    for (int j = 0; j < NT_NV; j++) {
+        int channel = column + j * NT_VW, left = n - channel;
+        if (left <= 0)
+            break;
+        for (int i = first; i < rows; i++) {
+            int at = row + i * c_step + channel;
             NT_V value = tile[i * NT_NV + j];
+            if (add)
+                value += NT_READ_PART(c + c_offset + at, left);
             if (last)
                 NT_EPILOGUE_APPLY(value, at, channel);
             NT_WRITE_PART(value, c + c_offset + at, left);
         }
+    }
 }
 
 NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items,
@@ -118,16 +122,10 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items,
                 for (int p = n0; p < n1; p += NT_NR) {
                     int at = batch * c_batch + start * c_step;
                     NT_V acc[NT_MR][NT_NV];
-                    if (k0 == 0) {
-                        NT_TILE_ZERO(acc);
-                    } else {
-                        for (int i = first; i < count; i++)
-                            for (int j = 0; j < NT_NV; j++)
-                                tile[i * NT_NV + j] = NT_READ_PART(
-                                    c + c_offset + at + i * c_step + p + j * NT_VW,
-                                    n - p - j * NT_VW);
-                        NT_TILE_LOAD(acc, tile);
-                    }
+                    NT_TILE_ZERO(acc);
+                    for (int i = first; i < count; i++)
+                        for (int j = 0; j < NT_NR; j += 16)
+                            NT_PREFETCH(c + c_offset + at + i * c_step + p + j);
                     __global const float *panel = b_packed + (size_t)(p - n0) * depth;
 #if NT_COLUMNS
                     NT_TILE_COLUMNS(acc, from, step, panel, NT_NR, steps);
@@ -136,7 +134,7 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items,
 #endif
                     NT_TILE_STORE(acc, tile);
                     NT_NAME(write_tile)(tile, c, c_offset, at, c_step, first, count, p, n,
-                        last NT_EPILOGUE_PASS);
+                        k0 > 0, last NT_EPILOGUE_PASS);
                 }
             }
         }
