@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Two-dimensional pooling over channels-last tensors: stride 1 from channel to channel, any
- * other strides (x_n, x_h, x_w; elements). index holds h*W+w of each maximum, -1 where a window
- * covers nothing.
+ * Pooling over channels-last tensors of one to three spatial dimensions (D, H, W; those that a
+ * tensor lacks are 1): stride 1 from channel to channel, any other strides (x_n, x_d, x_h, x_w;
+ * elements). index holds (d*H+h)*W+w of each maximum, -1 where a window covers nothing.
  *
  * Work-items: _tile: one per work-group, takes `chunk` pixels of the result in order, NT_VEC
  * channels at a time; the last vector of a pixel is moved back to end at C, so NT_VEC <= C.
- * _group: one per element; grid W*C, H, N of the result, NT_VEC is 1. No local memory.
+ * _group: one per element; grid W*C, H, N*D of the result, NT_VEC is 1. No local memory.
  *
  * NT_MAX: 1 maximum, 0 average. NT_VEC: 1, 4, 8 or 16. NT_TILE: 1 _tile, 0 _group.
+ * NT_DEPTH: 0 when D is 1 and so is every window's depth. NT_ADAPTIVE: 1 when window o of O over
+ * I elements is [o I / O, (o + 1) I / O), rounded outwards; the rest of the window is then unused.
  * NT_KH, NT_KW: 0, or the size of the windows when all of them lie inside x.
  * NT_CELLS: 1 when besides no two windows touch one pixel, nor leave one out between them: the
  * gradient then goes cell by cell, a cell being the pixels of one window.
@@ -24,6 +26,12 @@
 #endif
 #ifndef NT_TILE
 #define NT_TILE 0
+#endif
+#ifndef NT_DEPTH
+#define NT_DEPTH 0
+#endif
+#ifndef NT_ADAPTIVE
+#define NT_ADAPTIVE 0
 #endif
 #ifndef NT_KH
 #define NT_KH 0
@@ -43,79 +51,137 @@
 #define STORE(v, p) NT_VECTOR(vstore, NT_VEC)(v, 0, p)
 #endif
 
+/* Along one dimension of extent `in` with `out` windows: where window o starts, its taps
+ * [FIRST_TAP, END_TAP), the taps an average counts, and the windows that reach an element. */
+#if NT_ADAPTIVE
+#define START(o, s, p, in, out) ((o) * (in) / (out))
+#define FIRST_TAP(start, k, d) 0
+#define END_TAP(start, o, k, d, in, out) (pool_divide_up(((o) + 1) * (in), out) - (start))
+#define COUNT(start, o, k, d, in, out, edge) END_TAP(start, o, k, d, in, out)
+#define FIRST_WINDOW(at, k, d, s, p, in, out) ((at) * (out) / (in))
+#define END_WINDOW(at, s, p, in, out) pool_divide_up(((at) + 1) * (out), in)
+#else
+#define START(o, s, p, in, out) ((o) * (s) - (p))
+#define FIRST_TAP(start, k, d) pool_first_tap(start, k, d)
+#define END_TAP(start, o, k, d, in, out) pool_end_tap(start, k, d, in)
+#define COUNT(start, o, k, d, in, out, edge) pool_count(start, k, d, in, edge)
+#define FIRST_WINDOW(at, k, d, s, p, in, out) pool_first_window((at) + (p), k, d, s)
+#define END_WINDOW(at, s, p, in, out) pool_end_window((at) + (p), s, out)
+#endif
+
+#if NT_DEPTH
+#define START_D(o) START(o, sd, pd, D, OD)
+#define TAPS_D const int front = FIRST_TAP(d0, kd, dd), back = END_TAP(d0, od, kd, dd, D, OD)
+#define COUNT_D(start, o) COUNT(start, o, kd, dd, D, OD, edge_d)
+#define WINDOWS_D                                                                                  \
+    const int front = FIRST_WINDOW(d, kd, dd, sd, pd, D, OD), back = END_WINDOW(d, sd, pd, D, OD)
+#else
+#define START_D(o) 0
+#define TAPS_D const int front = 0, back = 1
+#define COUNT_D(start, o) 1
+#define WINDOWS_D const int front = 0, back = 1
+#endif
 #if NT_KH
 #define TAPS_H const int top = 0, bottom = NT_KH
 #define TAPS_W const int left = 0, right = NT_KW
 #else
-#define TAPS_H const int top = pool_first_tap(h0, kh, dh), bottom = pool_end_tap(h0, kh, dh, H)
-#define TAPS_W const int left = pool_first_tap(w0, kw, dw), right = pool_end_tap(w0, kw, dw, W)
+#define TAPS_H const int top = FIRST_TAP(h0, kh, dh), bottom = END_TAP(h0, oh, kh, dh, H, OH)
+#define TAPS_W const int left = FIRST_TAP(w0, kw, dw), right = END_TAP(w0, ow, kw, dw, W, OW)
 #endif
+#define START_H(o) START(o, sh, ph, H, OH)
+#define START_W(o) START(o, sw, pw, W, OW)
+#define COUNT_H(start, o) COUNT(start, o, kh, dh, H, OH, edge_h)
+#define COUNT_W(start, o) COUNT(start, o, kw, dw, W, OW, edge_w)
 
-/* The shapes and the window, in the order of the host's list. edge: see pool_count. */
+/* Division by D or OD, which often is 1. */
+#define OVER_DEPTH(at, depth) (NT_DEPTH ? (at) / (depth) : (at))
+
+/* The shapes and the window, in the order of the host's list. edge: see pool_count. fixed: 0, or 1
+ * over what every sum is divided by. */
 #define WINDOW                                                                                     \
-    int N, int H, int W, int C, int OH, int OW, int kh, int kw, int sh, int sw, int dh, int dw,    \
-        int ph, int pw, int edge_h, int edge_w, int chunk
+    int N, int C, int D, int H, int W, int OD, int OH, int OW, int kd, int kh, int kw, int sd,     \
+        int sh, int sw, int dd, int dh, int dw, int pd, int ph, int pw, int edge_d, int edge_h,    \
+        int edge_w, float fixed, int chunk
 #define WINDOW_ARGUMENTS                                                                           \
-    N, H, W, C, OH, OW, kh, kw, sh, sw, dh, dw, ph, pw, edge_h, edge_w, chunk
-#define STRIDES_ARGUMENTS y_n, y_h, y_w, i_n, i_h, i_w, x_n, x_h, x_w
-#define STRIDES int y_n, int y_h, int y_w, int i_n, int i_h, int i_w, int x_n, int x_h, int x_w
+    N, C, D, H, W, OD, OH, OW, kd, kh, kw, sd, sh, sw, dd, dh, dw, pd, ph, pw, edge_d, edge_h,     \
+        edge_w, fixed, chunk
+#define STRIDES                                                                                    \
+    int y_n, int y_d, int y_h, int y_w, int i_n, int i_d, int i_h, int i_w, int x_n, int x_d,      \
+        int x_h, int x_w
+#define STRIDES_ARGUMENTS y_n, y_d, y_h, y_w, i_n, i_d, i_h, i_w, x_n, x_d, x_h, x_w
 
-/* 1 over the number of taps the average of window (oh, ow) divides by. */
-static inline float NT_NAME(share)(int count_h, int count_w)
+/* What the sum of a window of so many taps is multiplied by. */
+static inline float NT_NAME(share)(int count_d, int count_h, int count_w, float fixed)
 {
-    return count_h > 0 && count_w > 0 ? 1.0f / ((float)count_h * (float)count_w) : 0.0f;
+    if (fixed > 0)
+        return fixed;
+    return count_d > 0 && count_h > 0 && count_w > 0
+               ? 1.0f / ((float)count_d * (float)count_h * (float)count_w)
+               : 0.0f;
 }
 
-/* NT_VEC channels of one window, of its taps [top, bottom) by [left, right). x and position (of
- * the index) are those of tap 0, 0, which may lie outside; steps lead from tap to tap. */
-static inline VF NT_NAME(window)(__global const float *x, int step_h, int step_w, int position,
-    int line, int column, int top, int bottom, int left, int right, float share, VI *index)
+/* NT_VEC channels of one window, of its taps [front, back) by [top, bottom) by [left, right). x and
+ * position (of the index) are those of tap 0, 0, 0, which may lie outside; steps lead from tap to
+ * tap. */
+static inline VF NT_NAME(window)(__global const float *x, int step_d, int step_h, int step_w,
+    int position, int plane, int line, int column, int front, int back, int top, int bottom,
+    int left, int right, float share, VI *index)
 {
 #if NT_MAX
     VF best = -INFINITY;
-    VI where = top < bottom && left < right ? position + top * line + left * column : -1;
-    for (int i = top; i < bottom; i++) {
-        for (int j = left; j < right; j++) {
-            const VF v = LOAD(x + i * step_h + j * step_w);
-            const VI take = !(v <= best) & (best == best);
-            best = select(best, v, take);
-            where = select(where, (VI)(position + i * line + j * column), take);
+    VI where = front < back && top < bottom && left < right
+                   ? position + front * plane + top * line + left * column
+                   : -1;
+    for (int t = front; t < back; t++) {
+        for (int i = top; i < bottom; i++) {
+            for (int j = left; j < right; j++) {
+                const VF v = LOAD(x + t * step_d + i * step_h + j * step_w);
+                const VI take = !(v <= best) & (best == best);
+                best = select(best, v, take);
+                where = select(where, (VI)(position + t * plane + i * line + j * column), take);
+            }
         }
     }
     *index = where;
     return best;
 #else
     VF sum = 0;
-    for (int i = top; i < bottom; i++) {
-        VF row = 0;
-        for (int j = left; j < right; j++)
-            row += LOAD(x + i * step_h + j * step_w);
-        sum += row;
+    for (int t = front; t < back; t++) {
+        for (int i = top; i < bottom; i++) {
+            VF row = 0;
+            for (int j = left; j < right; j++)
+                row += LOAD(x + t * step_d + i * step_h + j * step_w);
+            sum += row;
+        }
     }
     return sum * share;
 #endif
 }
 
-/* NT_VEC channels of dx at pixel (h, w), from the windows [top, bottom) by [left, right). */
-static inline VF NT_NAME(gather)(__global const float *dy, int y_h, int y_w,
-    __global const int *index, int i_h, int i_w, int h, int w, int H, int W, int top, int bottom,
-    int left, int right, int kh, int kw, int sh, int sw, int dh, int dw, int ph, int pw, int edge_h,
-    int edge_w)
+/* NT_VEC channels of dx at pixel (d, h, w), from the windows [front, back) by [top, bottom) by
+ * [left, right). */
+static inline VF NT_NAME(gather)(__global const float *dy, __global const int *index, int d, int h,
+    int w, int front, int back, int top, int bottom, int left, int right, STRIDES, WINDOW)
 {
     VF sum = 0;
-    for (int i = top; i < bottom; i++) {
-        for (int j = left; j < right; j++) {
-            const VF d = LOAD(dy + i * y_h + j * y_w);
+    for (int t = front; t < back; t++) {
+        for (int i = top; i < bottom; i++) {
+            for (int j = left; j < right; j++) {
+                const VF g = LOAD(dy + t * y_d + i * y_h + j * y_w);
 #if NT_MAX
-            const VI here = LOAD(index + i * i_h + j * i_w) == h * W + w;
-            sum += select((VF)0, d, here);
+                const VI here =
+                    LOAD(index + t * i_d + i * i_h + j * i_w) == (d * H + h) * W + w;
+                sum += select((VF)0, g, here);
 #else
-            const int h0 = i * sh - ph, w0 = j * sw - pw;
-            if ((dh > 1 && (h - h0) % dh) || (dw > 1 && (w - w0) % dw))
-                continue;
-            sum += d * NT_NAME(share)(
-                           pool_count(h0, kh, dh, H, edge_h), pool_count(w0, kw, dw, W, edge_w));
+                const int d0 = START_D(t), h0 = START_H(i), w0 = START_W(j);
+#if !NT_ADAPTIVE
+                if ((dd > 1 && (d - d0) % dd) || (dh > 1 && (h - h0) % dh) ||
+                    (dw > 1 && (w - w0) % dw))
+                    continue;
 #endif
+                sum += g * NT_NAME(share)(COUNT_D(d0, t), COUNT_H(h0, i), COUNT_W(w0, j), fixed);
+#endif
+            }
         }
     }
     return sum;
@@ -126,26 +192,29 @@ static inline VF NT_NAME(gather)(__global const float *dy, int y_h, int y_w,
 NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global float *y,
     __global int *index, STRIDES, WINDOW, int has_index)
 {
-    const int stop = min(pixel + chunk, N * OH * OW);
+    const int stop = min(pixel + chunk, N * OD * OH * OW);
     while (pixel < stop) {
-        const int row = pixel / OW, n = row / OH, oh = row - n * OH, first = pixel - row * OW;
-        const int last = min(OW, first + stop - pixel);
-        const int h0 = oh * sh - ph;
+        const int row = pixel / OW, slice = row / OH, oh = row - slice * OH;
+        const int n = OVER_DEPTH(slice, OD), od = slice - n * OD;
+        const int first = pixel - row * OW, last = min(OW, first + stop - pixel);
+        const int d0 = START_D(od), h0 = START_H(oh);
+        TAPS_D;
         TAPS_H;
         for (int ow = first; ow < last; ow++) {
-            const int w0 = ow * sw - pw;
+            const int w0 = START_W(ow);
             TAPS_W;
-            const float share = NT_MAX ? 0.0f
-                                       : NT_NAME(share)(pool_count(h0, kh, dh, H, edge_h),
-                                             pool_count(w0, kw, dw, W, edge_w));
-            __global const float *from = x + n * x_n + h0 * x_h + w0 * x_w;
-            __global float *to = y + n * y_n + oh * y_h + ow * y_w;
-            __global int *to_index = index + n * i_n + oh * i_h + ow * i_w;
+            const float share =
+                NT_MAX ? 0.0f
+                       : NT_NAME(share)(COUNT_D(d0, od), COUNT_H(h0, oh), COUNT_W(w0, ow), fixed);
+            __global const float *from = x + n * x_n + d0 * x_d + h0 * x_h + w0 * x_w;
+            __global float *to = y + n * y_n + od * y_d + oh * y_h + ow * y_w;
+            __global int *to_index = index + n * i_n + od * i_d + oh * i_h + ow * i_w;
             for (int k = 0; k < C; k += NT_VEC) {
                 const int c = min(k, C - NT_VEC);
                 VI where = 0;
-                const VF value = NT_NAME(window)(from + c, dh * x_h, dw * x_w, h0 * W + w0, dh * W,
-                    dw, top, bottom, left, right, share, &where);
+                const VF value = NT_NAME(window)(from + c, dd * x_d, dh * x_h, dw * x_w,
+                    (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom, left,
+                    right, share, &where);
                 STORE(value, to + c);
                 if (has_index)
                     STORE(where, to_index + c);
@@ -187,7 +256,7 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
 #if NT_MAX
                     where = LOAD(index + n * i_n + oh * i_h + ow * i_w + c);
 #else
-                    d *= 1.0f / (NT_KH * NT_KW);
+                    d *= NT_NAME(share)(1, NT_KH, NT_KW, fixed);
 #endif
                 }
                 for (int i = 0; i < NT_KH; i++)
@@ -210,15 +279,22 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
 NT_OUTLINE void NT_NAME(backward)(int pixel, __global const float *dy, __global const int *index,
     __global float *dx, STRIDES, WINDOW)
 {
-    const int stop = min(pixel + chunk, N * H * W);
+    const int stop = min(pixel + chunk, N * D * H * W);
     while (pixel < stop) {
-        const int row = pixel / W, n = row / H, h = row - n * H, first = pixel - row * W;
-        const int last = min(W, first + stop - pixel);
-        const int top = pool_first_window(h + ph, kh, dh, sh);
-        const int bottom = pool_end_window(h + ph, sh, OH);
-        int left = pool_first_window(first + pw, kw, dw, sw), end = (first + pw) / sw + 1;
+        const int row = pixel / W, slice = row / H, h = row - slice * H;
+        const int n = OVER_DEPTH(slice, D), d = slice - n * D;
+        const int first = pixel - row * W, last = min(W, first + stop - pixel);
+        WINDOWS_D;
+        const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH), bottom = END_WINDOW(h, sh, ph, H, OH);
+#if !NT_ADAPTIVE
+        int left = FIRST_WINDOW(first, kw, dw, sw, pw, W, OW), end = (first + pw) / sw + 1;
         int next_begin = left * sw + (kw - 1) * dw + 1, next_end = end * sw;
+#endif
         for (int w = first; w < last; w++) {
+#if NT_ADAPTIVE
+            const int left = FIRST_WINDOW(w, kw, dw, sw, pw, W, OW);
+            const int right = END_WINDOW(w, sw, pw, W, OW);
+#else
             if (w + pw == next_begin) {
                 left++;
                 next_begin += sw;
@@ -228,12 +304,12 @@ NT_OUTLINE void NT_NAME(backward)(int pixel, __global const float *dy, __global 
                 next_end += sw;
             }
             const int right = min(end, OW);
-            __global float *to = dx + n * x_n + h * x_h + w * x_w;
+#endif
+            __global float *to = dx + n * x_n + d * x_d + h * x_h + w * x_w;
             for (int k = 0; k < C; k += NT_VEC) {
                 const int c = min(k, C - NT_VEC);
-                STORE(NT_NAME(gather)(dy + n * y_n + c, y_h, y_w, index + n * i_n + c, i_h, i_w, h,
-                          w, H, W, top, bottom, left, right, kh, kw, sh, sw, dh, dw, ph, pw, edge_h,
-                          edge_w),
+                STORE(NT_NAME(gather)(dy + n * y_n + c, index + n * i_n + c, d, h, w, front, back,
+                          top, bottom, left, right, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS),
                     to + c);
             }
         }
@@ -260,22 +336,25 @@ NT_KERNEL(pool_forward_group)
     const int item = (int)get_global_id(0), ow = item / C, c = item - ow * C;
     if (ow >= OW)
         return;
-    const int w0 = ow * sw - pw;
+    const int w0 = START_W(ow);
     TAPS_W;
-    for (int n = (int)get_global_id(2); n < N; n += (int)get_global_size(2)) {
+    for (int slice = (int)get_global_id(2); slice < N * OD; slice += (int)get_global_size(2)) {
+        const int n = OVER_DEPTH(slice, OD), od = slice - n * OD, d0 = START_D(od);
+        TAPS_D;
         for (int oh = (int)get_global_id(1); oh < OH; oh += (int)get_global_size(1)) {
-            const int h0 = oh * sh - ph;
+            const int h0 = START_H(oh);
             TAPS_H;
-            const float share = NT_MAX ? 0.0f
-                                       : NT_NAME(share)(pool_count(h0, kh, dh, H, edge_h),
-                                             pool_count(w0, kw, dw, W, edge_w));
+            const float share =
+                NT_MAX ? 0.0f
+                       : NT_NAME(share)(COUNT_D(d0, od), COUNT_H(h0, oh), COUNT_W(w0, ow), fixed);
             int where = 0;
-            const float value =
-                NT_NAME(window)(x + x_offset + n * x_n + h0 * x_h + w0 * x_w + c, dh * x_h,
-                    dw * x_w, h0 * W + w0, dh * W, dw, top, bottom, left, right, share, &where);
-            y[y_offset + n * y_n + oh * y_h + ow * y_w + c] = value;
+            const float value = NT_NAME(window)(
+                x + x_offset + n * x_n + d0 * x_d + h0 * x_h + w0 * x_w + c, dd * x_d, dh * x_h,
+                dw * x_w, (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom,
+                left, right, share, &where);
+            y[y_offset + n * y_n + od * y_d + oh * y_h + ow * y_w + c] = value;
             if (has_index)
-                index[index_offset + n * i_n + oh * i_h + ow * i_w + c] = where;
+                index[index_offset + n * i_n + od * i_d + oh * i_h + ow * i_w + c] = where;
         }
     }
 }
@@ -287,16 +366,17 @@ NT_KERNEL(pool_backward_group)
     const int item = (int)get_global_id(0), w = item / C, c = item - w * C;
     if (w >= W)
         return;
-    const int left = pool_first_window(w + pw, kw, dw, sw);
-    const int right = pool_end_window(w + pw, sw, OW);
-    for (int n = (int)get_global_id(2); n < N; n += (int)get_global_size(2)) {
+    const int left = FIRST_WINDOW(w, kw, dw, sw, pw, W, OW), right = END_WINDOW(w, sw, pw, W, OW);
+    for (int slice = (int)get_global_id(2); slice < N * D; slice += (int)get_global_size(2)) {
+        const int n = OVER_DEPTH(slice, D), d = slice - n * D;
+        WINDOWS_D;
         for (int h = (int)get_global_id(1); h < H; h += (int)get_global_size(1)) {
-            const int top = pool_first_window(h + ph, kh, dh, sh);
-            const int bottom = pool_end_window(h + ph, sh, OH);
-            dx[dx_offset + n * x_n + h * x_h + w * x_w + c] =
-                NT_NAME(gather)(dy + dy_offset + n * y_n + c, y_h, y_w,
-                    index + index_offset + n * i_n + c, i_h, i_w, h, w, H, W, top, bottom, left,
-                    right, kh, kw, sh, sw, dh, dw, ph, pw, edge_h, edge_w);
+            const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH);
+            const int bottom = END_WINDOW(h, sh, ph, H, OH);
+            dx[dx_offset + n * x_n + d * x_d + h * x_h + w * x_w + c] =
+                NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, d,
+                    h, w, front, back, top, bottom, left, right, STRIDES_ARGUMENTS,
+                    WINDOW_ARGUMENTS);
         }
     }
 }

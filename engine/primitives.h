@@ -93,18 +93,22 @@ NT_API enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct
 
 enum nt_pooling { NT_POOL_MAX, NT_POOL_AVERAGE };
 
-/* Two-dimensional pooling, channels-last; x and y may be slices of channels. Positions outside
- * x never win a maximum (NaN does) and count in an average only with count_include_pad, as far
- * as the padding reaches. y's extents are the number of windows rounded down or up; rounded up,
- * the last window reaches past the padding. A window that covers nothing of x gives the maximum
- * -infinity with index -1, and the average 0. Zeros: stride and dilation mean 1. */
+/* Pooling over one to three spatial dimensions (rank 3 to 5: N,C,D,H,W, N,C,H,W or N,C,W),
+ * channels-last; x and y may be slices of channels. Index i of the attributes is dimension 2 + i.
+ * Positions outside x never win a maximum (NaN does) and count in an average only with
+ * count_include_pad, as far as the padding reaches. y's extents are the number of windows rounded
+ * down or up; rounded up, the last window reaches past the padding. A window that covers nothing of
+ * x gives the maximum -infinity with index -1, and the average 0. Zeros: stride and dilation mean
+ * 1. adaptive: window o of O over an extent I is [o I / O, (o + 1) I / O), rounded outwards, and
+ * the rest of the struct is unused. divisor: 0, or what the sum of every window is divided by. */
 struct nt_pool {
     enum nt_pooling pooling;
-    int64_t kernel[2], stride[2], dilation[2], pad_before[2], pad_after[2];
-    bool count_include_pad;
+    int64_t kernel[3], stride[3], dilation[3], pad_before[3], pad_after[3];
+    bool count_include_pad, adaptive;
+    int64_t divisor;
 };
-/* index: int32, shaped as y, receives h*W+w of each maximum (first one on ties, first NaN); NULL
- * when it is not needed and for averages. */
+/* index: int32, shaped as y, receives (d*H+h)*W+w of each maximum (first one on ties, first NaN);
+ * NULL when it is not needed and for averages. */
 NT_API enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
     const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index);
 /* dx in gather form; index as the forward wrote it (maximum only). */

@@ -10,32 +10,49 @@ const char *const nt_pool_variants[] = {"tile", "group", NULL};
 /* Work-groups of the second and third grid dimension: what every GPU allows. */
 #define MAX_GROUPS 65535
 
-static int64_t at_least_1(int64_t value)
-{
-    return value == 0 ? 1 : value;
-}
+/* x and y (or dx and dy) and index with three spatial dimensions, the leading ones of extent 1
+ * where a tensor has fewer, and the window along them. */
+struct problem {
+    struct nt_pool pool; /* stride and dilation at least 1 */
+    struct nt_tensor x, y, index;
+    bool indexed;
+};
 
 /* y's extent along a dimension lies between the window count rounded down and rounded up. */
 static bool fits(const struct nt_pool *pool, int i, int64_t in, int64_t out)
 {
-    int64_t stride = at_least_1(pool->stride[i]), dilation = at_least_1(pool->dilation[i]);
+    if (pool->adaptive)
+        return out >= 1 && in * out <= INT32_MAX - in;
+    int64_t stride = pool->stride[i];
     int64_t room = in + pool->pad_before[i] + pool->pad_after[i];
-    int64_t slack = room - dilation * (pool->kernel[i] - 1) - 1;
+    int64_t slack = room - pool->dilation[i] * (pool->kernel[i] - 1) - 1;
     int64_t down = slack < 0 ? 0 : slack / stride + 1;
     int64_t up = slack <= -stride ? 0 : (slack + stride - 1) / stride + 1;
     return out >= down && out <= up;
 }
 
-static enum nt_status check_window(
-    struct nt_context *ctx, const char *name, const struct nt_pool *pool)
+/* "2x3" */
+static const char *window_text(const struct nt_pool *pool, int dims, char *text, size_t size)
 {
+    struct nt_shape shape = {.rank = dims};
+    memcpy(shape.dim, pool->kernel, sizeof *shape.dim * (size_t)dims);
+    return pool->adaptive ? "adaptive" : nt_shape_text(&shape, text, size);
+}
+
+static enum nt_status check_window(
+    struct nt_context *ctx, const char *name, const struct nt_pool *pool, int dims)
+{
+    char text[128];
     if (pool->pooling != NT_POOL_MAX && pool->pooling != NT_POOL_AVERAGE)
         return nt_fail(
             ctx, NT_ERR_ARGUMENT, "%s: pooling %d: there is none", name, (int)pool->pooling);
-    for (int i = 0; i < 2; i++) {
+    if (pool->divisor < 0)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: divisor %lld: must not be negative", name,
+            (long long)pool->divisor);
+    for (int i = 0; i < dims && !pool->adaptive; i++) {
         if (pool->kernel[i] < 1)
-            return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: kernel %lldx%lld: must be at least 1", name,
-                (long long)pool->kernel[0], (long long)pool->kernel[1]);
+            return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: kernel %s: must be at least 1", name,
+                window_text(pool, dims, text, sizeof text));
         if (pool->stride[i] < 0 || pool->dilation[i] < 0 || pool->pad_before[i] < 0 ||
             pool->pad_after[i] < 0)
             return nt_fail(ctx, NT_ERR_ARGUMENT,
@@ -52,111 +69,190 @@ static enum nt_status check_tensor(struct nt_context *ctx, const char *name, con
     if (t->dtype != dtype)
         return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: %s of %s: must be %s", name, what,
             nt_dtype_name(t->dtype), nt_dtype_name(dtype));
-    if (t->shape.rank != 4)
-        return nt_fail(ctx, NT_ERR_SHAPE, "%s: %s of shape %s: must have rank 4", name, what,
+    if (t->shape.rank < 3 || t->shape.rank > 5)
+        return nt_fail(ctx, NT_ERR_SHAPE, "%s: %s of shape %s: must have rank 3 to 5", name, what,
             nt_shape_text(&t->shape, text, sizeof text));
     if (t->shape.dim[1] > 1 && t->stride[1] != 1)
         return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: %s: must lie channels-last", name, what);
     return NT_OK;
 }
 
-static enum nt_status check(struct nt_tape *tape, const char *name, const struct nt_pool *pool,
+static enum nt_status check_tensors(struct nt_context *ctx, const char *name,
     const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index)
 {
-    struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
-    const int64_t *in = x->shape.dim, *out = y->shape.dim;
-    char x_text[128], y_text[128];
-    enum nt_status status = check_window(ctx, name, pool);
-    if (status == NT_OK)
-        status = check_tensor(ctx, name, "x", x, NT_F32);
+    char text[128], y_text[128];
+    enum nt_status status = check_tensor(ctx, name, "x", x, NT_F32);
     if (status == NT_OK)
         status = check_tensor(ctx, name, "y", y, NT_F32);
     if (status == NT_OK && index)
         status = check_tensor(ctx, name, "index", index, NT_I32);
+    if (status == NT_OK && index && !nt_shape_equal(&index->shape, &y->shape))
+        status = nt_fail(ctx, NT_ERR_SHAPE, "%s: index of shape %s: must be %s", name,
+            nt_shape_text(&index->shape, text, sizeof text),
+            nt_shape_text(&y->shape, y_text, sizeof y_text));
+    return status;
+}
+
+static struct nt_tensor with_depth(const struct nt_tensor *t)
+{
+    struct nt_tensor full = *t;
+    int lack = 5 - t->shape.rank;
+    full.shape.rank = 5;
+    for (int i = 4; i >= 2; i--) {
+        full.shape.dim[i] = i - lack >= 2 ? t->shape.dim[i - lack] : 1;
+        full.stride[i] = i - lack >= 2 ? t->stride[i - lack] : 0;
+    }
+    return full;
+}
+
+/* Adaptive windows that are all alike are ordinary ones. */
+static bool is_regular(const struct nt_tensor *x, const struct nt_tensor *y)
+{
+    for (int i = 2; i < x->shape.rank; i++)
+        if (x->shape.dim[i] % y->shape.dim[i])
+            return false;
+    return true;
+}
+
+static struct nt_pool window_with_depth(
+    const struct nt_pool *pool, const struct nt_tensor *x, const struct nt_tensor *y)
+{
+    struct nt_pool full = *pool;
+    int lack = 5 - x->shape.rank;
+    full.adaptive = pool->adaptive && !is_regular(x, y);
+    for (int i = 2; i >= 0; i--) {
+        int from = i - lack;
+        full.kernel[i] = full.stride[i] = full.dilation[i] = 1;
+        full.pad_before[i] = full.pad_after[i] = 0;
+        if (from >= 0 && pool->adaptive) {
+            full.kernel[i] = full.stride[i] = x->shape.dim[2 + from] / y->shape.dim[2 + from];
+        } else if (from >= 0) {
+            full.kernel[i] = pool->kernel[from];
+            full.stride[i] = pool->stride[from] ? pool->stride[from] : 1;
+            full.dilation[i] = pool->dilation[from] ? pool->dilation[from] : 1;
+            full.pad_before[i] = pool->pad_before[from];
+            full.pad_after[i] = pool->pad_after[from];
+        }
+    }
+    return full;
+}
+
+static enum nt_status check(struct nt_tape *tape, const char *name, const struct nt_pool *pool,
+    const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index,
+    struct problem *problem)
+{
+    struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
+    int dims = x->shape.rank - 2;
+    char x_text[128], y_text[128], window[128];
+    enum nt_status status = check_tensors(ctx, name, x, y, index);
+    if (status == NT_OK)
+        status = check_window(ctx, name, pool, dims);
     if (status != NT_OK)
         return status;
-    nt_shape_text(&x->shape, x_text, sizeof x_text);
-    nt_shape_text(&y->shape, y_text, sizeof y_text);
-    if (in[0] != out[0] || in[1] != out[1] || !fits(pool, 0, in[2], out[2]) ||
-        !fits(pool, 1, in[3], out[3]))
+    bool fit = x->shape.rank == y->shape.rank && x->shape.dim[0] == y->shape.dim[0] &&
+               x->shape.dim[1] == y->shape.dim[1];
+    for (int i = 0; fit && pool->adaptive && i < dims; i++)
+        fit = y->shape.dim[2 + i] > 0;
+    if (fit)
+        *problem = (struct problem){.pool = window_with_depth(pool, x, y),
+            .x = with_depth(x),
+            .y = with_depth(y),
+            .index = with_depth(index ? index : y),
+            .indexed = index != NULL};
+    for (int i = 0; fit && i < 3; i++)
+        fit = fits(&problem->pool, i, problem->x.shape.dim[2 + i], problem->y.shape.dim[2 + i]);
+    if (!fit)
         return nt_fail(ctx, NT_ERR_SHAPE,
-            "%s: %s to %s by a %lldx%lld window: must keep N and C and have the window's count",
-            name, x_text, y_text, (long long)pool->kernel[0], (long long)pool->kernel[1]);
-    if (index && !nt_shape_equal(&index->shape, &y->shape))
-        return nt_fail(ctx, NT_ERR_SHAPE, "%s: index of shape %s: must be %s", name,
-            nt_shape_text(&index->shape, x_text, sizeof x_text), y_text);
+            "%s: %s to %s by a %s window: must keep N and C and have the window's count", name,
+            nt_shape_text(&x->shape, x_text, sizeof x_text),
+            nt_shape_text(&y->shape, y_text, sizeof y_text),
+            window_text(pool, dims, window, sizeof window));
     return NT_OK;
 }
 
 static void add_strides(struct nt_launch *launch, const struct nt_tensor *t)
 {
     nt_launch_int(launch, t->stride[0]);
-    nt_launch_int(launch, t->stride[2]);
-    nt_launch_int(launch, t->stride[3]);
+    for (int i = 2; i < 5; i++)
+        nt_launch_int(launch, t->stride[i]);
 }
 
-static void add_window(struct nt_launch *launch, const struct nt_pool *pool,
-    const struct nt_tensor *x, const struct nt_tensor *y)
+static void add_triple(struct nt_launch *launch, const int64_t *values)
 {
-    const int64_t *dim = x->shape.dim;
-    const int64_t shape[] = {dim[0], dim[2], dim[3], dim[1], y->shape.dim[2], y->shape.dim[3]};
-    for (int i = 0; i < 6; i++)
-        nt_launch_int(launch, shape[i]);
-    for (int i = 0; i < 2; i++)
-        nt_launch_int(launch, pool->kernel[i]);
-    for (int i = 0; i < 2; i++)
-        nt_launch_int(launch, at_least_1(pool->stride[i]));
-    for (int i = 0; i < 2; i++)
-        nt_launch_int(launch, at_least_1(pool->dilation[i]));
-    for (int i = 0; i < 2; i++)
-        nt_launch_int(launch, pool->pad_before[i]);
-    for (int i = 0; i < 2; i++)
-        nt_launch_int(launch, pool->count_include_pad ? dim[2 + i] + pool->pad_after[i] : 0);
+    for (int i = 0; i < 3; i++)
+        nt_launch_int(launch, values[i]);
+}
+
+static void add_window(struct nt_launch *launch, const struct problem *p)
+{
+    const struct nt_pool *pool = &p->pool;
+    const int64_t *dim = p->x.shape.dim;
+    int64_t edge[3];
+    for (int i = 0; i < 3; i++)
+        edge[i] = pool->count_include_pad ? dim[2 + i] + pool->pad_after[i] : 0;
+    nt_launch_int(launch, dim[0]);
+    nt_launch_int(launch, dim[1]);
+    add_triple(launch, dim + 2);
+    add_triple(launch, p->y.shape.dim + 2);
+    add_triple(launch, pool->kernel);
+    add_triple(launch, pool->stride);
+    add_triple(launch, pool->dilation);
+    add_triple(launch, pool->pad_before);
+    add_triple(launch, edge);
+    nt_launch_float(launch, pool->divisor ? 1.0f / (float)pool->divisor : 0);
 }
 
 /* Whether every window lies inside x. */
-static bool all_inside(
-    const struct nt_pool *pool, const struct nt_tensor *x, const struct nt_tensor *y)
+static bool all_inside(const struct problem *p)
 {
-    for (int i = 0; i < 2; i++) {
-        int64_t last = (y->shape.dim[2 + i] - 1) * at_least_1(pool->stride[i]);
-        int64_t span = at_least_1(pool->dilation[i]) * (pool->kernel[i] - 1) + 1;
-        if (pool->pad_before[i] || pool->pad_after[i] || last + span > x->shape.dim[2 + i])
+    const struct nt_pool *pool = &p->pool;
+    for (int i = 0; i < 3; i++) {
+        int64_t last = (p->y.shape.dim[2 + i] - 1) * pool->stride[i];
+        int64_t span = pool->dilation[i] * (pool->kernel[i] - 1) + 1;
+        if (pool->pad_before[i] || pool->pad_after[i] || last + span > p->x.shape.dim[2 + i])
             return false;
     }
-    return true;
+    return !pool->adaptive;
 }
 
-static bool is_cells(const struct nt_pool *pool)
+static bool has_depth(const struct problem *p)
 {
-    for (int i = 0; i < 2; i++)
-        if (pool->kernel[i] != at_least_1(pool->stride[i]) || at_least_1(pool->dilation[i]) != 1)
+    return p->x.shape.dim[2] > 1 || p->y.shape.dim[2] > 1 || p->pool.kernel[0] > 1 ||
+           p->pool.pad_before[0] > 0;
+}
+
+static bool is_cells(const struct problem *p)
+{
+    for (int i = 0; i < 3; i++)
+        if (p->pool.kernel[i] != p->pool.stride[i] || p->pool.dilation[i] != 1)
             return false;
-    return true;
+    return !has_depth(p);
 }
 
 /* Windows up to this many taps are unrolled where none is clipped. */
 #define MAX_UNROLLED 9
 
 /* The defines; whether the gradient goes by cells. *width: channels at once. */
-static bool add_defines(struct nt_launch *launch, const struct nt_pool *pool,
-    const struct nt_tensor *x, const struct nt_tensor *y, bool tile, int *width)
+static bool add_defines(struct nt_launch *launch, const struct problem *p, bool tile, int *width)
 {
     unsigned native = nt_device_get_info(nt_tape_device(launch->tape))->vector_width;
-    int64_t channels = x->shape.dim[1];
-    bool unrolled = pool->kernel[0] * pool->kernel[1] <= MAX_UNROLLED && all_inside(pool, x, y);
-    bool cells = tile && unrolled && is_cells(pool);
+    const int64_t *kernel = p->pool.kernel;
+    int64_t channels = p->x.shape.dim[1];
+    bool unrolled = kernel[1] * kernel[2] <= MAX_UNROLLED && all_inside(p);
+    bool cells = tile && unrolled && is_cells(p);
     *width = native >= 16 ? 16 : native >= 8 ? 8 : 4;
     /* Two widths at most, so that few kernels serve all layers of a network. */
     if (!tile || channels < 4)
         *width = 1;
     else if (channels < 2 * *width)
         *width = 4;
-    nt_launch_define(launch, "NT_MAX", "%d", pool->pooling == NT_POOL_MAX);
+    nt_launch_define(launch, "NT_MAX", "%d", p->pool.pooling == NT_POOL_MAX);
     nt_launch_define(launch, "NT_VEC", "%d", *width);
     nt_launch_define(launch, "NT_TILE", "%d", tile);
-    nt_launch_define(launch, "NT_KH", "%d", unrolled ? (int)pool->kernel[0] : 0);
-    nt_launch_define(launch, "NT_KW", "%d", unrolled ? (int)pool->kernel[1] : 0);
+    nt_launch_define(launch, "NT_DEPTH", "%d", has_depth(p));
+    nt_launch_define(launch, "NT_ADAPTIVE", "%d", p->pool.adaptive);
+    nt_launch_define(launch, "NT_KH", "%d", unrolled ? (int)kernel[1] : 0);
+    nt_launch_define(launch, "NT_KW", "%d", unrolled ? (int)kernel[2] : 0);
     nt_launch_define(launch, "NT_CELLS", "%d", cells);
     return cells;
 }
@@ -165,39 +261,39 @@ static bool add_defines(struct nt_launch *launch, const struct nt_pool *pool,
 static void add_grid(struct nt_launch *launch, const struct nt_pool *pool,
     const struct nt_tensor *result, bool tile, bool cells, int width)
 {
-    const int64_t *dim = result->shape.dim;
+    const int64_t *dim = result->shape.dim, *kernel = pool->kernel;
     if (tile) {
-        int64_t taps = pool->kernel[0] * pool->kernel[1];
-        int64_t rows = cells ? (dim[2] + pool->kernel[0] - 1) / pool->kernel[0] : dim[2];
-        int64_t columns = cells ? (dim[3] + pool->kernel[1] - 1) / pool->kernel[1] : dim[3];
-        int64_t items = dim[0] * rows * columns;
+        int64_t taps = kernel[0] * kernel[1] * kernel[2];
+        int64_t rows = cells ? (dim[3] + kernel[1] - 1) / kernel[1] : dim[3];
+        int64_t columns = cells ? (dim[4] + kernel[2] - 1) / kernel[2] : dim[4];
+        int64_t items = dim[0] * dim[2] * rows * columns;
         int64_t chunk =
             nt_chunk(launch->tape, items, (taps + 2) * ((dim[1] + width - 1) / width) * 4);
         nt_launch_int(launch, chunk);
         nt_launch_grid(launch, 1, (size_t[]){(size_t)((items + chunk - 1) / chunk)}, NULL);
         return;
     }
-    int64_t rows = dim[2] < MAX_GROUPS ? dim[2] : MAX_GROUPS;
-    int64_t images = dim[0] < MAX_GROUPS ? dim[0] : MAX_GROUPS;
+    int64_t rows = dim[3] < MAX_GROUPS ? dim[3] : MAX_GROUPS;
+    int64_t slices = dim[0] * dim[2] < MAX_GROUPS ? dim[0] * dim[2] : MAX_GROUPS;
     size_t most = nt_device_get_info(nt_tape_device(launch->tape))->max_work_group;
     nt_launch_int(launch, 0);
-    nt_launch_grid(launch, 3, (size_t[]){(size_t)(dim[3] * dim[1]), (size_t)rows, (size_t)images},
+    nt_launch_grid(launch, 3, (size_t[]){(size_t)(dim[4] * dim[1]), (size_t)rows, (size_t)slices},
         (size_t[]){most < 64 ? 1 : 64, 1, 1});
 }
 
-static double traffic(
-    const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index)
+static double traffic(const struct problem *p)
 {
-    return 4.0 * ((double)nt_shape_count(&x->shape) +
-                     (index ? 2.0 : 1.0) * (double)nt_shape_count(&y->shape));
+    return 4.0 * ((double)nt_shape_count(&p->x.shape) +
+                     (p->indexed ? 2.0 : 1.0) * (double)nt_shape_count(&p->y.shape));
 }
 
 enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
     const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index)
 {
     const char *variant, *reason;
-    const struct nt_tensor *wanted = pool->pooling == NT_POOL_MAX ? index : NULL;
-    enum nt_status status = check(tape, "pool", pool, x, y, wanted);
+    struct problem p;
+    enum nt_status status =
+        check(tape, "pool", pool, x, y, pool->pooling == NT_POOL_MAX ? index : NULL, &p);
     if (status == NT_OK)
         status = nt_choose(tape, "pool", nt_pool_variants, NULL, &variant, &reason);
     if (status != NT_OK)
@@ -207,18 +303,18 @@ enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
     bool tile = strcmp(variant, "tile") == 0;
     nt_launch_init(
         &l, tape, "pool", tile ? "pool_forward_tile" : "pool_forward_group", variant, reason);
-    nt_launch_tensor(&l, x, NT_ACCESS_READ);
-    nt_launch_tensor(&l, y, NT_ACCESS_WRITE);
+    nt_launch_tensor(&l, &p.x, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p.y, NT_ACCESS_WRITE);
     /* y stands in for an index that is not wanted: the kernel leaves it alone. */
-    nt_launch_tensor(&l, wanted ? wanted : y, NT_ACCESS_WRITE);
-    add_strides(&l, y);
-    add_strides(&l, wanted ? wanted : y);
-    add_strides(&l, x);
-    add_window(&l, pool, x, y);
-    add_defines(&l, pool, x, y, tile, &width);
-    add_grid(&l, pool, y, tile, false, width);
-    nt_launch_int(&l, wanted != NULL);
-    l.bytes = traffic(x, y, wanted);
+    nt_launch_tensor(&l, &p.index, NT_ACCESS_WRITE);
+    add_strides(&l, &p.y);
+    add_strides(&l, &p.index);
+    add_strides(&l, &p.x);
+    add_window(&l, &p);
+    add_defines(&l, &p, tile, &width);
+    add_grid(&l, &p.pool, &p.y, tile, false, width);
+    nt_launch_int(&l, p.indexed);
+    l.bytes = traffic(&p);
     return nt_launch_append(&l);
 }
 
@@ -226,8 +322,9 @@ enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool
     const struct nt_tensor *dy, const struct nt_tensor *index, const struct nt_tensor *dx)
 {
     const char *variant, *reason, *name = "pool_backward";
-    const struct nt_tensor *used = pool->pooling == NT_POOL_MAX ? index : NULL;
-    enum nt_status status = check(tape, name, pool, dx, dy, used);
+    struct problem p;
+    enum nt_status status =
+        check(tape, name, pool, dx, dy, pool->pooling == NT_POOL_MAX ? index : NULL, &p);
     if (status == NT_OK && pool->pooling == NT_POOL_MAX && !index)
         status = nt_fail(nt_device_context(nt_tape_device(tape)), NT_ERR_ARGUMENT,
             "%s: no index: the gradient of a maximum needs it", name);
@@ -240,15 +337,15 @@ enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool
     bool tile = strcmp(variant, "tile") == 0;
     nt_launch_init(
         &l, tape, "pool", tile ? "pool_backward_tile" : "pool_backward_group", variant, reason);
-    nt_launch_tensor(&l, dy, NT_ACCESS_READ);
-    nt_launch_tensor(&l, used ? used : dy, NT_ACCESS_READ);
-    nt_launch_tensor(&l, dx, NT_ACCESS_WRITE);
-    add_strides(&l, dy);
-    add_strides(&l, used ? used : dy);
-    add_strides(&l, dx);
-    add_window(&l, pool, dx, dy);
-    bool cells = add_defines(&l, pool, dx, dy, tile, &width);
-    add_grid(&l, pool, dx, tile, cells, width);
-    l.bytes = traffic(dx, dy, used);
+    nt_launch_tensor(&l, &p.y, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p.index, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p.x, NT_ACCESS_WRITE);
+    add_strides(&l, &p.y);
+    add_strides(&l, &p.index);
+    add_strides(&l, &p.x);
+    add_window(&l, &p);
+    bool cells = add_defines(&l, &p, tile, &width);
+    add_grid(&l, &p.pool, &p.x, tile, cells, width);
+    l.bytes = traffic(&p);
     return nt_launch_append(&l);
 }

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* A channels-last tensor that may be some channels of a larger one. */
+/* A channels-last tensor N,C,D,H,W that may be some channels of a larger one. */
 struct image {
     struct nt_tensor view;
     void *data;
@@ -11,93 +11,146 @@ struct image {
 };
 
 static struct image image_make(
-    enum nt_dtype dtype, int64_t n, int64_t c, int64_t h, int64_t w, bool slice)
+    enum nt_dtype dtype, int64_t n, int64_t c, const int extent[3], bool slice)
 {
     int64_t before = slice ? test_int(0, 5) : 0, all = before + c + (slice ? test_int(0, 5) : 0);
-    struct image m = {.view = {.dtype = dtype, .offset = before, .shape = {4, {n, c, h, w}}},
-        .elements = (size_t)(n * h * w * all)};
-    m.view.stride[0] = h * w * all;
-    m.view.stride[1] = 1;
-    m.view.stride[2] = w * all;
-    m.view.stride[3] = all;
+    int64_t d = extent[0], h = extent[1], w = extent[2];
+    struct image m = {.view = {.dtype = dtype, .offset = before, .shape = {5, {n, c, d, h, w}}},
+        .elements = (size_t)(n * d * h * w * all)};
+    const int64_t stride[] = {d * h * w * all, 1, h * w * all, w * all, all};
+    memcpy(m.view.stride, stride, sizeof stride);
     m.data = malloc(4 * m.elements + 4);
     return m;
 }
 
-static size_t at(const struct image *m, int64_t n, int64_t c, int64_t h, int64_t w)
+/* The view with the last `dims` spatial dimensions alone; the others have extent 1. */
+static struct nt_tensor seen(struct nt_tensor view, int dims)
 {
-    const int64_t *s = m->view.stride;
-    return (size_t)(m->view.offset + n * s[0] + c * s[1] + h * s[2] + w * s[3]);
-}
-
-static float *value(const struct image *m, int64_t n, int64_t c, int64_t h, int64_t w)
-{
-    return (float *)m->data + at(m, n, c, h, w);
+    for (int i = 0; i < dims; i++) {
+        view.shape.dim[2 + i] = view.shape.dim[5 - dims + i];
+        view.stride[2 + i] = view.stride[5 - dims + i];
+    }
+    view.shape.rank = 2 + dims;
+    return view;
 }
 
 struct shape {
     struct nt_pool pool;
-    int n, c, in[2], out[2];
+    int n, c, in[3], out[3];
+    int dims; /* those that the primitive is shown, the last ones */
 };
+
+/* The window as the primitive is told of it. */
+static struct nt_pool told(const struct shape *s)
+{
+    struct nt_pool p = s->pool;
+    for (int i = 0; i < s->dims; i++) {
+        int from = 3 - s->dims + i;
+        p.kernel[i] = p.kernel[from];
+        p.stride[i] = p.stride[from];
+        p.dilation[i] = p.dilation[from];
+        p.pad_before[i] = p.pad_before[from];
+        p.pad_after[i] = p.pad_after[from];
+    }
+    return p;
+}
+
+/* Whether tap t of the window at `at` lies inside x, its offset in pixels, and whether an average
+ * counts it. */
+static bool tap(const struct shape *s, const int at[3], const int t[3], int *offset, bool *counts)
+{
+    const struct nt_pool *p = &s->pool;
+    bool inside = true;
+    *counts = true;
+    *offset = 0;
+    for (int i = 0; i < 3; i++) {
+        int64_t k = at[i] * p->stride[i] - p->pad_before[i] + t[i] * p->dilation[i];
+        if (p->adaptive)
+            k = at[i] * s->in[i] / s->out[i] + t[i];
+        inside &= k >= 0 && k < s->in[i];
+        *counts &= k < s->in[i] + p->pad_after[i];
+        *offset = *offset * s->in[i] + (int)k;
+    }
+    *counts = inside || (p->count_include_pad && *counts && !p->adaptive);
+    return inside;
+}
+
+static int taps(const struct shape *s, int i, int at)
+{
+    if (!s->pool.adaptive)
+        return (int)s->pool.kernel[i];
+    return (int)ceil((at + 1.0) * s->in[i] / s->out[i]) - at * s->in[i] / s->out[i];
+}
 
 /* One window in double precision. With dx, adds d to the elements that the result depends on.
  * *index: of the maximum. */
-static double window(const struct shape *s, const double *x, double *dx, double d, const int at[2],
+static double window(const struct shape *s, const double *x, double *dx, double d, const int at[3],
     int step, int *index)
 {
-    const struct nt_pool *p = &s->pool;
-    double best = -INFINITY, sum = 0;
-    int count = 0;
+    double best = -INFINITY, sum = 0, divisor = 0;
+    int end[3], t[3], k;
+    bool counts;
     *index = -1;
-    for (int i = 0; i < p->kernel[0]; i++)
-        for (int j = 0; j < p->kernel[1]; j++) {
-            int64_t h = at[0] * p->stride[0] - p->pad_before[0] + i * p->dilation[0];
-            int64_t w = at[1] * p->stride[1] - p->pad_before[1] + j * p->dilation[1];
-            bool inside = h >= 0 && h < s->in[0] && w >= 0 && w < s->in[1];
-            count += inside || (p->count_include_pad && h < s->in[0] + p->pad_after[0] &&
-                                   w < s->in[1] + p->pad_after[1]);
-            if (!inside)
-                continue;
-            double v = x[(h * s->in[1] + w) * step];
-            sum += v;
-            if (*index < 0 || (!isnan(best) && (isnan(v) || v > best))) {
-                best = v;
-                *index = (int)(h * s->in[1] + w);
+    for (int i = 0; i < 3; i++)
+        end[i] = taps(s, i, at[i]);
+    for (t[0] = 0; t[0] < end[0]; t[0]++)
+        for (t[1] = 0; t[1] < end[1]; t[1]++)
+            for (t[2] = 0; t[2] < end[2]; t[2]++) {
+                bool inside = tap(s, at, t, &k, &counts);
+                divisor += counts;
+                if (!inside)
+                    continue;
+                double v = x[k * step];
+                sum += v;
+                if (*index < 0 || (!isnan(best) && (isnan(v) || v > best))) {
+                    best = v;
+                    *index = k;
+                }
             }
-        }
-    if (dx && p->pooling == NT_POOL_MAX && *index >= 0)
-        dx[*index * step] += d;
-    if (dx && p->pooling == NT_POOL_AVERAGE)
-        for (int i = 0; i < p->kernel[0]; i++)
-            for (int j = 0; j < p->kernel[1]; j++) {
-                int64_t h = at[0] * p->stride[0] - p->pad_before[0] + i * p->dilation[0];
-                int64_t w = at[1] * p->stride[1] - p->pad_before[1] + j * p->dilation[1];
-                if (h >= 0 && h < s->in[0] && w >= 0 && w < s->in[1])
-                    dx[(h * s->in[1] + w) * step] += d / count;
-            }
-    return p->pooling == NT_POOL_MAX ? best : count ? sum / count : 0;
+    if (s->pool.divisor)
+        divisor = (double)s->pool.divisor;
+    if (s->pool.pooling == NT_POOL_MAX) {
+        if (dx && *index >= 0)
+            dx[*index * step] += d;
+        return best;
+    }
+    for (t[0] = 0; dx && t[0] < end[0]; t[0]++)
+        for (t[1] = 0; t[1] < end[1]; t[1]++)
+            for (t[2] = 0; t[2] < end[2]; t[2]++)
+                if (tap(s, at, t, &k, &counts))
+                    dx[k * step] += d / divisor;
+    return divisor > 0 ? sum / divisor : 0;
 }
 
-/* All windows, dense N,H,W,C arrays. dy, dx and index may be NULL. Returns sum(dy * y). */
+/* Steps through the windows of all images and channels; false after the last one. */
+static bool next(const struct shape *s, int at[5])
+{
+    const int end[] = {s->n, s->out[0], s->out[1], s->out[2], s->c};
+    for (int i = 4; i >= 0; i--) {
+        if (++at[i] < end[i])
+            return true;
+        at[i] = 0;
+    }
+    return false;
+}
+
+/* All windows, dense N,D,H,W,C arrays. dy, dx and index may be NULL. Returns sum(dy * y). */
 static double naive(
     const struct shape *s, const double *x, double *y, int *index, const double *dy, double *dx)
 {
     double sum = 0;
-    int area = s->in[0] * s->in[1], where;
-    for (int n = 0; n < s->n; n++)
-        for (int h = 0; h < s->out[0]; h++)
-            for (int w = 0; w < s->out[1]; w++)
-                for (int c = 0; c < s->c; c++) {
-                    int k = ((n * s->out[0] + h) * s->out[1] + w) * s->c + c;
-                    int first = n * area * s->c + c;
-                    double v = window(s, x + first, dx ? dx + first : NULL, dy ? dy[k] : 0,
-                        (int[]){h, w}, s->c, &where);
-                    if (y)
-                        y[k] = v;
-                    if (index)
-                        index[k] = where;
-                    sum += dy ? dy[k] * v : 0;
-                }
+    int area = s->in[0] * s->in[1] * s->in[2], where, at[5] = {0}, k = 0;
+    do {
+        int first = at[0] * area * s->c + at[4];
+        double v =
+            window(s, x + first, dx ? dx + first : NULL, dy ? dy[k] : 0, at + 1, s->c, &where);
+        if (y)
+            y[k] = v;
+        if (index)
+            index[k] = where;
+        sum += dy ? dy[k] * v : 0;
+        k++;
+    } while (next(s, at));
     return sum;
 }
 
@@ -109,39 +162,58 @@ static int extent(const struct nt_pool *p, int i, int in, bool up)
     return slack < 0 ? 0 : (slack + (up ? stride - 1 : 0)) / stride + 1;
 }
 
+static bool random_window(struct shape *s)
+{
+    int limit = trial_small() ? 6 : s->dims == 3 ? 9 : 17;
+    for (int i = 0; i < 3; i++) {
+        bool there = i >= 3 - s->dims;
+        s->in[i] = there ? test_int(1, limit) : 1;
+        s->pool.kernel[i] = there ? test_int(1, 4) : 1;
+        s->pool.stride[i] = there ? test_int(1, 3) : 1;
+        s->pool.dilation[i] = !there || test_int(0, 2) ? 1 : test_int(2, 3);
+        s->pool.pad_before[i] = there ? test_int(0, 2) : 0;
+        s->pool.pad_after[i] = there ? test_int(0, 2) : 0;
+        s->out[i] = extent(&s->pool, i, s->in[i], test_int(0, 1));
+        if (s->pool.adaptive)
+            s->out[i] = there ? test_int(1, 7) : 1;
+    }
+    return s->out[0] > 0 && s->out[1] > 0 && s->out[2] > 0;
+}
+
 static struct shape random_shape(void)
 {
     static const int channels[] = {1, 3, 4, 6, 16, 17, 33, 64};
-    struct shape s = {0};
-    bool small = trial_small();
-    do {
-        s.pool.pooling = test_int(0, 1) ? NT_POOL_MAX : NT_POOL_AVERAGE;
-        s.pool.count_include_pad = test_int(0, 1);
-        s.n = test_int(0, 2) ? 1 : test_int(2, 5);
-        s.c = channels[test_int(0, small ? 5 : 7)];
-        for (int i = 0; i < 2; i++) {
-            s.in[i] = test_int(1, small ? 6 : 17);
-            s.pool.kernel[i] = test_int(1, 4);
-            s.pool.stride[i] = test_int(1, 3);
-            s.pool.dilation[i] = test_int(0, 2) ? 1 : test_int(2, 3);
-            s.pool.pad_before[i] = test_int(0, 2);
-            s.pool.pad_after[i] = test_int(0, 2);
-            s.out[i] = extent(&s.pool, i, s.in[i], test_int(0, 1));
-        }
-    } while (s.out[0] < 1 || s.out[1] < 1);
+    struct shape s = {.n = test_int(0, 2) ? 1 : test_int(2, 5),
+        .c = channels[test_int(0, trial_small() ? 5 : 7)],
+        .dims = test_int(0, 1) ? 2 : test_int(1, 3)};
+    s.pool.pooling = test_int(0, 1) ? NT_POOL_MAX : NT_POOL_AVERAGE;
+    s.pool.count_include_pad = test_int(0, 1);
+    s.pool.adaptive = test_int(0, 3) == 0;
+    s.pool.divisor = test_int(0, 3) ? 0 : test_int(1, 9);
+    while (!random_window(&s))
+        ;
     return s;
+}
+
+/* Where element k in the order N,D,H,W,C lies. */
+static size_t place(const struct image *m, size_t k)
+{
+    static const int order[] = {1, 4, 3, 2, 0};
+    int64_t at = m->view.offset, rest = (int64_t)k;
+    for (int i = 0; i < 5; i++) {
+        int64_t size = m->view.shape.dim[order[i]];
+        at += rest % size * m->view.stride[order[i]];
+        rest /= size;
+    }
+    return (size_t)at;
 }
 
 static double *dense(const struct image *m)
 {
-    const int64_t *d = m->view.shape.dim;
-    double *out = malloc(sizeof *out * (size_t)nt_shape_count(&m->view.shape));
-    size_t k = 0;
-    for (int64_t n = 0; n < d[0]; n++)
-        for (int64_t h = 0; h < d[2]; h++)
-            for (int64_t w = 0; w < d[3]; w++)
-                for (int64_t c = 0; c < d[1]; c++)
-                    out[k++] = *value(m, n, c, h, w);
+    size_t count = (size_t)nt_shape_count(&m->view.shape);
+    double *out = malloc(sizeof *out * count);
+    for (size_t k = 0; k < count; k++)
+        out[k] = ((const float *)m->data)[place(m, k)];
     return out;
 }
 
@@ -164,11 +236,11 @@ static struct pass pass_make(const struct shape *s)
 {
     bool slice = test_int(0, 1);
     struct pass p;
-    p.x = image_make(NT_F32, s->n, s->c, s->in[0], s->in[1], slice);
-    p.dx = image_make(NT_F32, s->n, s->c, s->in[0], s->in[1], slice);
-    p.y = image_make(NT_F32, s->n, s->c, s->out[0], s->out[1], slice);
-    p.dy = image_make(NT_F32, s->n, s->c, s->out[0], s->out[1], slice);
-    p.index = image_make(NT_I32, s->n, s->c, s->out[0], s->out[1], slice);
+    p.x = image_make(NT_F32, s->n, s->c, s->in, slice);
+    p.dx = image_make(NT_F32, s->n, s->c, s->in, slice);
+    p.y = image_make(NT_F32, s->n, s->c, s->out, slice);
+    p.dy = image_make(NT_F32, s->n, s->c, s->out, slice);
+    p.index = image_make(NT_I32, s->n, s->c, s->out, slice);
     test_fill(p.x.data, p.x.elements);
     test_fill(p.dy.data, p.dy.elements);
     return p;
@@ -183,42 +255,38 @@ static void pass_run(const char *forced, const struct shape *s, struct pass *p, 
 {
     bool indexed = s->pool.pooling == NT_POOL_MAX && (backward || test_int(0, 1));
     struct nt_tensor index = {0}, *used = indexed ? &index : NULL;
+    struct nt_pool pool = told(s);
     struct trial t;
     trial_open(&t, forced);
-    struct nt_tensor x = trial_in(&t, p->x.view, p->x.data, p->x.elements);
-    struct nt_tensor y = trial_out(&t, p->y.view, p->y.data, p->y.elements);
+    struct nt_tensor x = trial_in(&t, seen(p->x.view, s->dims), p->x.data, p->x.elements);
+    struct nt_tensor y = trial_out(&t, seen(p->y.view, s->dims), p->y.data, p->y.elements);
     if (indexed)
-        index = trial_out(&t, p->index.view, p->index.data, p->index.elements);
-    test_ok(nt_pool_forward(t.tape, &s->pool, &x, &y, used));
+        index = trial_out(&t, seen(p->index.view, s->dims), p->index.data, p->index.elements);
+    test_ok(nt_pool_forward(t.tape, &pool, &x, &y, used));
     if (backward) {
-        struct nt_tensor dy = trial_in(&t, p->dy.view, p->dy.data, p->dy.elements);
-        struct nt_tensor dx = trial_out(&t, p->dx.view, p->dx.data, p->dx.elements);
-        test_ok(nt_pool_backward(t.tape, &s->pool, &dy, used, &dx));
+        struct nt_tensor dy = trial_in(&t, seen(p->dy.view, s->dims), p->dy.data, p->dy.elements);
+        struct nt_tensor dx = trial_out(&t, seen(p->dx.view, s->dims), p->dx.data, p->dx.elements);
+        test_ok(nt_pool_backward(t.tape, &pool, &dy, used, &dx));
     }
     trial_run(&t);
 }
 
 static void compare_forward(const struct shape *s, const struct pass *p, bool indexed)
 {
-    size_t count = (size_t)nt_shape_count(&p->y.view.shape), k = 0;
+    size_t count = (size_t)nt_shape_count(&p->y.view.shape);
     double *x = dense(&p->x), *want = malloc(sizeof *want * count);
     int *index = malloc(sizeof *index * count);
     naive(s, x, want, index, NULL, NULL);
-    for (int n = 0; n < s->n; n++)
-        for (int h = 0; h < s->out[0]; h++)
-            for (int w = 0; w < s->out[1]; w++)
-                for (int c = 0; c < s->c; c++, k++) {
-                    float got = *value(&p->y, n, c, h, w);
-                    bool same = isnan(want[k]) ? isnan(got)
-                                : isinf(want[k]) || s->pool.pooling == NT_POOL_MAX
-                                    ? got == want[k]
-                                    : fabs(got - want[k]) <= 1e-6;
-                    ck_assert_msg(
-                        same, "y[%d,%d,%d,%d]: got %g, want %g", n, c, h, w, (double)got, want[k]);
-                    if (indexed)
-                        ck_assert_int_eq(
-                            ((int32_t *)p->index.data)[at(&p->index, n, c, h, w)], index[k]);
-                }
+    for (size_t k = 0; k < count; k++) {
+        float got = ((const float *)p->y.data)[place(&p->y, k)];
+        bool exact = isinf(want[k]) || s->pool.pooling == NT_POOL_MAX;
+        bool same = isnan(want[k]) ? isnan(got)
+                    : exact        ? got == want[k]
+                                   : fabs(got - want[k]) <= 1e-6 * fmax(1, fabs(want[k]));
+        ck_assert_msg(same, "y[%zu]: got %g, want %g", k, (double)got, want[k]);
+        if (indexed)
+            ck_assert_int_eq(((int32_t *)p->index.data)[place(&p->index, k)], index[k]);
+    }
     free(x), free(want), free(index);
 }
 
@@ -244,7 +312,7 @@ static void compare_backward(const struct shape *s, const struct pass *p)
 
 static void check_random(const char *forced)
 {
-    for (int round = 0; round < (trial_small() ? 10 : 60); round++) {
+    for (int round = 0; round < (trial_small() ? 8 : 24); round++) {
         struct shape s = random_shape();
         struct pass p = pass_make(&s);
         pass_run(forced, &s, &p, true);
@@ -258,7 +326,7 @@ static void check_random(const char *forced)
 static void check_ties(const char *forced)
 {
     static const float values[] = {0, 1, -1, 1, NAN, INFINITY, -INFINITY, -INFINITY};
-    for (int round = 0; round < (trial_small() ? 5 : 20); round++) {
+    for (int round = 0; round < (trial_small() ? 4 : 8); round++) {
         struct shape s = random_shape();
         s.pool.pooling = NT_POOL_MAX;
         struct pass p = pass_make(&s);
@@ -286,15 +354,22 @@ static void check_without_index(const char *forced)
 static void check_networks(const char *forced)
 {
     int n = trial_small() ? 1 : 8;
+#define WINDOW(pooling, kernel, stride, pad, include)                                              \
+    {                                                                                              \
+        pooling, {1, kernel, kernel}, {1, stride, stride}, {1, 1, 1}, {0, pad, pad},               \
+            {0, pad, pad}, include                                                                 \
+    }
     struct shape shapes[] = {
-        {{NT_POOL_MAX, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 6, {28, 28}, {14, 14}},
-        {{NT_POOL_MAX, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 16, {10, 10}, {5, 5}},
-        {{NT_POOL_MAX, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 3, {9, 7}, {4, 3}},
-        {{NT_POOL_MAX, {3, 2}, {3, 2}, {1, 1}, {0, 0}, {0, 0}, false}, 1, 1, {11, 5}, {3, 2}},
-        {{NT_POOL_AVERAGE, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, true}, n, 17, {5, 8}, {2, 4}},
-        {{NT_POOL_MAX, {3, 3}, {2, 2}, {1, 1}, {0, 0}, {0, 0}, false}, n, 20, {9, 9}, {4, 4}},
-        {{NT_POOL_MAX, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}, false}, n, 32, {16, 16}, {8, 8}},
-        {{NT_POOL_AVERAGE, {7, 7}, {1, 1}, {1, 1}, {0, 0}, {0, 0}, false}, n, 64, {7, 7}, {1, 1}},
+        {WINDOW(NT_POOL_MAX, 2, 2, 0, false), n, 6, {1, 28, 28}, {1, 14, 14}, 2},
+        {WINDOW(NT_POOL_MAX, 2, 2, 0, false), n, 16, {1, 10, 10}, {1, 5, 5}, 2},
+        {WINDOW(NT_POOL_MAX, 2, 2, 0, false), n, 3, {1, 9, 7}, {1, 4, 3}, 2},
+        {WINDOW(NT_POOL_MAX, 3, 3, 0, false), 1, 1, {1, 11, 5}, {1, 3, 1}, 2},
+        {WINDOW(NT_POOL_AVERAGE, 2, 2, 0, true), n, 17, {1, 5, 8}, {1, 2, 4}, 2},
+        {WINDOW(NT_POOL_MAX, 3, 2, 0, false), n, 20, {1, 9, 9}, {1, 4, 4}, 2},
+        {WINDOW(NT_POOL_MAX, 3, 2, 1, false), n, 32, {1, 16, 16}, {1, 8, 8}, 2},
+        {WINDOW(NT_POOL_AVERAGE, 7, 1, 0, false), n, 64, {1, 7, 7}, {1, 1, 1}, 2},
+        {{.pooling = NT_POOL_AVERAGE, .adaptive = true}, n, 64, {1, 13, 13}, {1, 6, 6}, 2},
+        {{NT_POOL_MAX, {2, 2, 2}, {2, 2, 2}, {1, 1, 1}}, n, 17, {4, 8, 8}, {2, 4, 4}, 3},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct pass p = pass_make(&shapes[i]);
@@ -332,12 +407,12 @@ END_TEST
 START_TEST(wrong_operands_are_refused)
 {
     struct nt_pool pool = {.kernel = {2, 2}, .stride = {2, 2}};
-    struct image x = image_make(NT_F32, 1, 3, 8, 8, false);
-    struct image y = image_make(NT_F32, 1, 3, 4, 5, false);
+    struct image x = image_make(NT_F32, 1, 3, (int[]){1, 8, 8}, false);
+    struct image y = image_make(NT_F32, 1, 3, (int[]){1, 4, 5}, false);
     struct trial t;
     trial_open(&t, NULL);
-    struct nt_tensor xt = trial_in(&t, x.view, x.data, x.elements);
-    struct nt_tensor yt = trial_in(&t, y.view, y.data, y.elements);
+    struct nt_tensor xt = trial_in(&t, seen(x.view, 2), x.data, x.elements);
+    struct nt_tensor yt = trial_in(&t, seen(y.view, 2), y.data, y.elements);
     test_fails(nt_pool_forward(t.tape, &pool, &xt, &yt, NULL), NT_ERR_SHAPE,
         "pool: 1x3x8x8 to 1x3x4x5 by a 2x2 window");
     yt.shape.dim[3] = 4;
@@ -345,6 +420,12 @@ START_TEST(wrong_operands_are_refused)
     pool.kernel[1] = 0;
     test_fails(nt_pool_forward(t.tape, &pool, &xt, &yt, NULL), NT_ERR_ARGUMENT, "kernel 2x0");
     pool.kernel[1] = 2;
+    pool.divisor = -1;
+    test_fails(nt_pool_forward(t.tape, &pool, &xt, &yt, NULL), NT_ERR_ARGUMENT, "divisor -1");
+    pool.divisor = 0;
+    xt.shape.rank = yt.shape.rank = 2;
+    test_fails(nt_pool_forward(t.tape, &pool, &xt, &yt, NULL), NT_ERR_SHAPE, "rank 3 to 5");
+    xt.shape.rank = yt.shape.rank = 4;
     xt.stride[1] = 64;
     xt.stride[3] = 1;
     test_fails(nt_pool_forward(t.tape, &pool, &xt, &yt, NULL), NT_ERR_UNSUPPORTED, "channels-last");
