@@ -23,13 +23,17 @@ static const struct nt_dataset_kind *const kinds[] = {
     &nt_dataset_cifar10,
     &nt_dataset_images,
     &nt_dataset_npy,
+    &nt_dataset_segmentation,
+    &nt_dataset_text,
+    &nt_dataset_series,
+    &nt_dataset_toy,
 };
 #define KIND_COUNT ((int)(sizeof kinds / sizeof *kinds))
 
 static enum nt_status fail_unknown(struct nt_context *ctx, const char *spec, const char *name)
 {
     const char *names[sizeof kinds / sizeof *kinds];
-    char known[256] = "";
+    char known[512] = "";
     for (int i = 0; i < KIND_COUNT; i++) {
         size_t n = strlen(known);
         names[i] = kinds[i]->name;
@@ -99,29 +103,59 @@ static enum nt_status choose(struct nt_context *ctx, struct nt_dataset *dataset,
     return NT_OK;
 }
 
+static struct nt_dataset_parts find_parts(const struct nt_dataset_kind *kind, const char *argument)
+{
+    return kind->parts ? kind->parts(argument) : (struct nt_dataset_parts){.test = true};
+}
+
+struct nt_dataset_parts nt_dataset_no_parts(const char *argument)
+{
+    return (struct nt_dataset_parts){0};
+}
+
+struct nt_dataset_parts nt_dataset_find_parts(const char *spec)
+{
+    size_t length = strcspn(spec, ":");
+    for (int i = 0; i < KIND_COUNT; i++)
+        if (strlen(kinds[i]->name) == length && !strncmp(kinds[i]->name, spec, length))
+            return find_parts(kinds[i], spec[length] ? spec + length + 1 : "");
+    return (struct nt_dataset_parts){0};
+}
+
+void nt_dataset_divide(
+    const struct nt_dataset *dataset, int64_t length, int64_t *first, int64_t *end)
+{
+    const struct nt_dataset_params *params = &dataset->params;
+    int64_t border = length - llround(params->validation_share * (double)length);
+    bool held_out = params->split != NT_SPLIT_TRAIN && params->validation_share > 0;
+    *first = held_out ? border : 0;
+    *end = params->split == NT_SPLIT_TRAIN ? border : length;
+}
+
 static enum nt_status open_split(
     struct nt_context *ctx, struct nt_dataset *dataset, const char *argument)
 {
     const struct nt_dataset_params *params = &dataset->params;
     bool shares = params->validation_share > 0;
-    enum nt_part part = params->split == NT_SPLIT_TEST                    ? NT_PART_TEST
-                        : params->split == NT_SPLIT_VALIDATION && !shares ? NT_PART_VALIDATION
-                                                                          : NT_PART_TRAIN;
-    if (part == NT_PART_VALIDATION && dataset->kind != &nt_dataset_images)
-        return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: has no validation part: give a validation share",
-            dataset->kind->name);
+    struct nt_dataset_parts parts = find_parts(dataset->kind, argument);
+    bool tests = params->split == NT_SPLIT_TEST && parts.test;
+    bool validates = params->split == NT_SPLIT_VALIDATION && !shares;
+    enum nt_part part = tests ? NT_PART_TEST : validates ? NT_PART_VALIDATION : NT_PART_TRAIN;
+    if (validates && !parts.validation)
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "%s%s%s: has no validation part: give a validation share", dataset->kind->name,
+            argument ? ":" : "", argument ? argument : "");
     enum nt_status status = dataset->kind->open(ctx, dataset, part, argument);
     if (status != NT_OK)
         return status;
     if (dataset->info.count > UINT32_MAX)
         return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: %lld items: at most %u", dataset->kind->name,
             (long long)dataset->info.count, UINT32_MAX);
-    if (part == NT_PART_VALIDATION && !dataset->has_parts)
-        return nt_fail(ctx, NT_ERR_ARGUMENT,
-            "images:%s: has no train and val folders: give a validation share", argument);
-    if (!shares || (params->split == NT_SPLIT_TEST && dataset->has_parts))
-        return NT_OK;
-    return choose(ctx, dataset, params->split != NT_SPLIT_TRAIN);
+    if (shares && !tests && !dataset->kind->divides)
+        status = choose(ctx, dataset, params->split != NT_SPLIT_TRAIN);
+    if (status == NT_OK && dataset->kind->settle)
+        status = dataset->kind->settle(ctx, dataset);
+    return status;
 }
 
 enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
@@ -146,6 +180,7 @@ enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
         dataset->info.deviation[c] = 1;
     status = open_split(ctx, dataset, argument);
     dataset->params.data_dir = NULL;
+    dataset->params.class_names = NULL;
     if (status != NT_OK) {
         nt_dataset_close(dataset);
         return status;
@@ -174,7 +209,7 @@ static int64_t chosen(const struct nt_dataset *dataset, int64_t index)
 }
 
 enum nt_status nt_dataset_item(struct nt_context *ctx, const struct nt_dataset *dataset,
-    int64_t index, struct nt_random *random, enum nt_layout layout, float *x, void *y)
+    int64_t index, struct nt_random *random, enum nt_layout layout, void *x, void *y)
 {
     if (index < 0 || index >= dataset->info.count)
         return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: item %lld: must be 0 to %lld",
@@ -250,6 +285,14 @@ enum nt_status nt_dataset_refuse_size(struct nt_context *ctx, const struct nt_da
         return nt_fail(ctx, NT_ERR_ARGUMENT,
             "%s: image size and channels cannot be chosen: only for images:DIR",
             dataset->kind->name);
+    return NT_OK;
+}
+
+enum nt_status nt_dataset_refuse_augment(struct nt_context *ctx, const struct nt_dataset *dataset)
+{
+    if (dataset->params.augment & (NT_AUGMENT_CROP | NT_AUGMENT_FLIP))
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "%s: its items are not cropped or flipped", dataset->kind->name);
     return NT_OK;
 }
 

@@ -8,12 +8,26 @@
  *   cifar10:DIR           CIFAR-10 binary batches: data_batch_*.bin or train*.bin, test*.bin
  *   images:DIR            one folder of JPEG and PNG pictures per class; in DIR/train, DIR/val and
  *                         DIR/test if there is a DIR/train
- *   npy:X.npy,Y.npy       X of any shape, items first; Y integers (classes) or floats (targets)
+ *   npy:X.npy,Y.npy       X of any shape, items first; Y integers (a class for each item, or for
+ * each place of it) or floats (targets) segmentation:DIR      pictures and masks of the same names
+ * in DIR/train/image and DIR/train/label (or images, labels, masks), or in DIR/image and DIR/label;
+ *                         DIR/val and DIR/test likewise, where they have masks. Gray values of a
+ *                         mask are classes, 255: does not count; a mask of other grays than these
+ *                         is black and white, parted at 128. An item is a window of the model's
+ *                         input size; evaluation cuts each picture into such windows
+ *   text:FILE             UTF-8: items are consecutive windows of characters, as tokens, and the
+ *                         target of each place is the character that follows. Held out is the end
+ *   series:FILE.csv       a time series: the last numeric column, or series:FILE.csv,COLUMN. Items
+ *                         are windows, one for each place, targets the values that follow; both
+ *                         are normalised by mean and deviation of the training part. Held out is
+ *                         the end
+ *   toy:NAME              points of the plane in two or three classes: toy:xor, toy:ring,
+ * toy:modes, toy:spiral; 2,000 for training and 1,000 for tests
  *
  * Values: bytes become [0, 1], then (value - mean) / deviation. By default that is 0.2860, 0.3530
- * for fashion-mnist, 0.1307, 0.3081 for mnist, 0.5, 0.5 for idx, CIFAR-10's and ImageNet's usual
- * triples for cifar10 and images. npy arrays of uint8 become [0, 1], others are taken as they
- * are; both are normalised only on request.
+ * for fashion-mnist, 0.1307, 0.3081 for mnist, 0.5, 0.5 for idx and segmentation, CIFAR-10's and
+ * ImageNet's usual triples for cifar10 and images. npy arrays of uint8 become [0, 1], others are
+ * taken as they are; both are normalised only on request.
  *
  * Thread-safety: an open dataset is read-only: any number of threads, each with its own context.
  */
@@ -31,18 +45,26 @@ extern "C" {
 struct nt_dataset;
 
 /* With validation_share s > 0, s of the training part is set aside, the same items for the
- * same seed: VALIDATION is these, TRAIN the others. With 0, VALIDATION is DIR/val of images: and an
- * error elsewhere. TEST is the test part. Data without parts (npy:, images: without DIR/train) are
- * all training part; their TEST is the share set aside, or everything when it is 0. */
+ * same seed: VALIDATION is these, TRAIN the others. With 0, VALIDATION is the validation part, an
+ * error where there is none. TEST is the test part. Data without a test part are all training part;
+ * their TEST is the share set aside, or everything when it is 0. */
 enum nt_split { NT_SPLIT_TRAIN, NT_SPLIT_VALIDATION, NT_SPLIT_TEST };
+
+/* What data come with besides the training part: DIR/test and DIR/val. */
+struct nt_dataset_parts {
+    bool test, validation;
+};
+/* Looks at the names of folders alone. A spec of no known kind has neither. */
+NT_API struct nt_dataset_parts nt_dataset_find_parts(const char *spec);
 
 /* What training may change at random; or-ed together. */
 enum nt_augment {
-    NT_AUGMENT_DEFAULT = 0, /* crop and flip for images:, none for the others */
+    NT_AUGMENT_DEFAULT = 0, /* crop and flip for images: and segmentation:, else none */
     NT_AUGMENT_NONE = 1,
     NT_AUGMENT_FLIP = 2, /* left and right, half of the items */
-    /* images: a box of 8 to 100 % of the area and 3:4 to 4:3, resized ("Inception crop"); others:
-     * shifted by up to an eighth of the side, black outside */
+    /* images: a box of 8 to 100 % of the area and 3:4 to 4:3, resized ("Inception crop");
+     * segmentation: a window anywhere in the picture; others: shifted by up to an eighth of the
+     * side, black outside */
     NT_AUGMENT_CROP = 4
 };
 
@@ -57,16 +79,26 @@ struct nt_dataset_params {
      * deviation[0] == 0: the kind's own. */
     float mean[3], deviation[3];
     unsigned augment; /* enum nt_augment */
+    /* One item and target as the model takes them, for data that have no size of their own:
+     * segmentation (1x256x256 or 3x256x256; its default), text (64 characters), series (24 values,
+     * and 1 to forecast). Rank 0: the default. */
+    struct nt_shape item, target;
+    enum nt_dtype item_dtype; /* npy: NT_I32 keeps whole numbers as tokens */
+    /* text: the character of each token; NULL: those of the file in their order. */
+    int class_count;
+    const char *const *class_names;
 };
 
 struct nt_dataset_info {
     const char *kind;               /* "images" */
     struct nt_shape item;           /* of one item, without the batch: C,H,W for pictures */
+    enum nt_dtype item_dtype;       /* NT_F32; NT_I32 for tokens */
     int64_t count;                  /* items of this split */
+    bool continues;                 /* an item goes on where the one before ended: text */
     int classes;                    /* 0: targets are float arrays */
     const char *const *class_names; /* NULL: unknown */
     enum nt_dtype target_dtype;     /* NT_I32 for classes, NT_F32 */
-    struct nt_shape target;         /* of one item: scalar for classes */
+    struct nt_shape target;         /* of one item: scalar for one class, else by place */
     float mean[3], deviation[3];    /* as applied; 0 and 1 when none is */
 };
 
@@ -76,11 +108,11 @@ NT_API enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
 NT_API void nt_dataset_close(struct nt_dataset *dataset);
 NT_API const struct nt_dataset_info *nt_dataset_get_info(const struct nt_dataset *dataset);
 
-/* One item: x in the given layout (C,H,W or H,W,C), y an int32_t class or the target's floats. With
- * random, augmented by its numbers; NULL: never changed. An unreadable picture is NT_ERR_FILE,
- * NT_ERR_FORMAT or NT_ERR_UNSUPPORTED. */
+/* One item: x in the given layout (C,H,W or H,W,C), floats or int32_t tokens; y int32_t classes
+ * (-1: does not count) or floats. With random, augmented by its numbers; NULL: never changed. An
+ * unreadable picture is NT_ERR_FILE, NT_ERR_FORMAT or NT_ERR_UNSUPPORTED. */
 NT_API enum nt_status nt_dataset_item(struct nt_context *ctx, const struct nt_dataset *dataset,
-    int64_t index, struct nt_random *random, enum nt_layout layout, float *x, void *y);
+    int64_t index, struct nt_random *random, enum nt_layout layout, void *x, void *y);
 
 /* Path of a picture, "item 17" otherwise; returns text. */
 NT_API const char *nt_dataset_item_name(

@@ -68,13 +68,13 @@ enum nt_status nt_check_data(
         return nt_fail(ctx, NT_ERR_SHAPE,
             "the model has %d inputs: data of items and targets need a model with 2", inputs);
     struct nt_port x = nt_session_input(session, 0), y = nt_session_input(session, 1);
-    enum nt_status status = check_port(ctx, &x, NT_F32, &info->item);
+    enum nt_status status = check_port(ctx, &x, info->item_dtype, &info->item);
     if (status == NT_OK)
         status = check_port(ctx, &y, info->target_dtype, &info->target);
     if (status != NT_OK || info->classes == 0 || nt_session_output_count(session) == 0)
         return status;
     struct nt_port scores = nt_session_output(session, 0);
-    if (scores.shape.rank == 2 && scores.shape.dim[1] > 1 && scores.shape.dim[1] < info->classes)
+    if (nt_session_classifies(session) && scores.shape.dim[1] < info->classes)
         return nt_fail(ctx, NT_ERR_SHAPE, "output %s: %lld classes, the data have %d", scores.name,
             (long long)scores.shape.dim[1], info->classes);
     return NT_OK;
@@ -82,10 +82,7 @@ enum nt_status nt_check_data(
 
 bool nt_has_accuracy(const struct nt_session *session, const struct nt_dataset *dataset)
 {
-    if (nt_dataset_get_info(dataset)->classes == 0 || nt_session_output_count(session) == 0)
-        return false;
-    struct nt_port port = nt_session_output(session, 0);
-    return port.shape.rank == 2 && port.shape.dim[1] > 1;
+    return nt_dataset_get_info(dataset)->classes > 0 && nt_session_classifies(session);
 }
 
 static enum nt_status open_session(
@@ -140,21 +137,20 @@ void nt_evaluator_destroy(struct nt_evaluator *e)
     free(e);
 }
 
-/* Brings the items of a batch that are there (not its empty places) to x and y; place[i] is where
- * the i-th one stood. */
+/* Brings the items of a batch that are there (not its empty places) to x and y; item[i] is which
+ * one the i-th is. */
 static void gather(
-    const struct nt_evaluator *e, const struct nt_batch *batch, char *x, char *y, int64_t *place)
+    const struct nt_evaluator *e, const struct nt_batch *batch, char *x, char *y, int64_t *item)
 {
-    bool classes = nt_dataset_get_info(e->dataset)->target_dtype == NT_I32;
     int64_t found = 0;
     for (int64_t i = 0; i < e->params.batch && found < batch->count; i++) {
         const char *target = (const char *)batch->y + (size_t)i * e->target_bytes;
-        if (classes && *(const int32_t *)target == -1)
+        if (batch->item[i] == NT_NO_ITEM)
             continue;
         memcpy(x + (size_t)found * e->item_bytes,
             (const char *)batch->x + (size_t)i * e->item_bytes, e->item_bytes);
         memcpy(y + (size_t)found * e->target_bytes, target, e->target_bytes);
-        place[found++] = i;
+        item[found++] = batch->item[i];
     }
 }
 
@@ -177,21 +173,22 @@ static enum nt_status choose_session(
 }
 
 static enum nt_status tell_each(struct nt_evaluator *e, struct nt_session *session,
-    const struct nt_batch *batch, const int32_t *targets, const int64_t *place)
+    const struct nt_batch *batch, const void *targets, const int64_t *item)
 {
     enum nt_status status = nt_session_read(session, 0, e->scores);
     if (status != NT_OK)
         return status;
     struct nt_port port = nt_session_output(session, 0);
     bool classes = nt_dataset_get_info(e->dataset)->target_dtype == NT_I32 &&
-                   e->target_bytes == sizeof *targets;
+                   e->target_bytes == sizeof(int32_t);
     size_t per_item = port.bytes / sizeof(float) / (size_t)batch->count;
     for (int64_t i = 0; i < batch->count; i++) {
         struct nt_prediction prediction = {
-            .index = batch->index * e->params.batch + place[i],
-            .target = classes ? targets[i] : -1,
+            .index = item[i],
+            .target = classes ? ((const int32_t *)targets)[i] : -1,
             .count = (int)per_item,
             .scores = e->scores + (size_t)i * per_item,
+            .targets = (const char *)targets + (size_t)i * e->target_bytes,
         };
         e->params.each(e->params.user, &prediction);
     }
@@ -207,20 +204,20 @@ static enum nt_status run_batch(
         status = nt_session_acquire(*used, ptr);
     if (status != NT_OK)
         return status;
-    int64_t *place = malloc((size_t)batch->count * sizeof *place);
-    int32_t *targets = malloc((size_t)batch->count * e->target_bytes + 1);
-    if (!place || !targets) {
-        status = nt_fail(e->ctx, NT_ERR_MEMORY, "no memory for a batch's places");
+    int64_t *item = malloc((size_t)batch->count * sizeof *item);
+    void *targets = malloc((size_t)batch->count * e->target_bytes + 1);
+    if (!item || !targets) {
+        status = nt_fail(e->ctx, NT_ERR_MEMORY, "no memory for a batch's items");
     } else {
-        gather(e, batch, ptr[0], ptr[1], place);
+        gather(e, batch, ptr[0], ptr[1], item);
         memcpy(targets, ptr[1], (size_t)batch->count * e->target_bytes);
         status = nt_session_submit(*used);
         if (status == NT_OK)
             status = nt_session_run(*used, NULL);
         if (status == NT_OK && e->params.each && e->scores)
-            status = tell_each(e, *used, batch, targets, place);
+            status = tell_each(e, *used, batch, targets, item);
     }
-    free(place);
+    free(item);
     free(targets);
     return status;
 }

@@ -22,12 +22,13 @@ struct nt_evaluation {
     double seconds;
 };
 
-/* One item's result. */
+/* One item's result; the pointers are valid during the call. */
 struct nt_prediction {
     int64_t index;       /* in the dataset */
-    int32_t target;      /* its class; -1 when there are none */
+    int32_t target;      /* its class; -1 when there are none, or one for each place */
     int count;           /* of scores */
-    const float *scores; /* the model's first output for it, valid during the call */
+    const float *scores; /* the model's first output for it, row-major: classes, then places */
+    const void *targets; /* as the data give them: info.target of info.target_dtype */
 };
 
 struct nt_evaluator_params {

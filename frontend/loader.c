@@ -14,7 +14,6 @@
 #define MAX_WORKERS 256
 #define DEFAULT_BAD_SHARE 0.05
 #define REPLACEMENT_TRIES 1000
-#define EMPTY UINT32_MAX
 
 /* Independent streams of one seed. The epoch lies in the upper half of the stream number. */
 #define ORDER_KEY UINT64_C(0x6f72646572)
@@ -22,9 +21,8 @@
 #define REPLACE_KEY UINT64_C(0x7265706c616365)
 
 struct slot {
-    float *x;
-    uint8_t *y;
-    uint32_t *item; /* which item goes where; EMPTY: padding */
+    uint8_t *x, *y;
+    uint32_t *item; /* which item goes where; NT_NO_ITEM: padding */
     int64_t epoch, index;
     int64_t given, done;     /* places handed to workers, and finished */
     atomic_int_fast64_t bad; /* places left empty by unreadable items */
@@ -35,7 +33,7 @@ struct nt_loader {
     const struct nt_dataset *dataset;
     struct nt_loader_params params;
     int64_t batches;               /* per epoch */
-    size_t item_size, target_size; /* in floats; in bytes */
+    size_t item_size, target_size; /* in bytes */
     int64_t chunk;                 /* places a worker takes at a time */
     double max_bad;
     atomic_uchar *is_bad;
@@ -73,7 +71,12 @@ static void make_order(struct nt_loader *loader, int64_t epoch)
     uint32_t count = (uint32_t)nt_dataset_get_info(loader->dataset)->count;
     struct nt_random random = {
         .key = loader->params.seed ^ ORDER_KEY, .stream = (uint64_t)epoch << 32};
-    if (loader->params.training && !loader->params.ordered)
+    if (nt_dataset_get_info(loader->dataset)->continues)
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t batch = (uint32_t)loader->params.batch, batches = (uint32_t)loader->batches;
+            loader->order[i] = i < batch * batches ? i % batch * batches + i / batch : i;
+        }
+    else if (loader->params.training && !loader->params.ordered)
         nt_random_permutation(&random, loader->order, count);
     else
         for (uint32_t i = 0; i < count; i++)
@@ -94,7 +97,7 @@ static void begin_batch(struct nt_loader *loader)
     make_order(loader, slot->epoch);
     for (int64_t i = 0; i < batch; i++) {
         int64_t at = slot->index * batch + i;
-        slot->item[i] = at < count ? loader->order[at] : EMPTY;
+        slot->item[i] = at < count ? loader->order[at] : NT_NO_ITEM;
     }
     loader->begun++;
 }
@@ -132,7 +135,7 @@ static bool is_unreadable(enum nt_status status)
 }
 
 static enum nt_status load_item(
-    struct worker *worker, const struct slot *slot, uint32_t item, float *x, void *y)
+    struct worker *worker, const struct slot *slot, uint32_t item, void *x, void *y)
 {
     struct nt_loader *loader = worker->loader;
     struct nt_random random = {
@@ -141,22 +144,21 @@ static enum nt_status load_item(
         loader->params.training ? &random : NULL, loader->params.layout, x, y);
 }
 
-static void make_empty(struct nt_loader *loader, float *x, uint8_t *y)
+/* Bytes of 255 are targets of -1. */
+static void make_empty(struct nt_loader *loader, void *x, void *y)
 {
-    memset(x, 0, loader->item_size * sizeof *x);
-    if (nt_dataset_get_info(loader->dataset)->target_dtype == NT_I32)
-        *(int32_t *)y = -1;
-    else
-        memset(y, 0, loader->target_size);
+    bool classes = nt_dataset_get_info(loader->dataset)->target_dtype == NT_I32;
+    memset(x, 0, loader->item_size);
+    memset(y, classes ? 255 : 0, loader->target_size);
 }
 
 static enum nt_status fill_place(struct worker *worker, struct slot *slot, int64_t place)
 {
     struct nt_loader *loader = worker->loader;
-    float *x = slot->x + (size_t)place * loader->item_size;
+    uint8_t *x = slot->x + (size_t)place * loader->item_size;
     uint8_t *y = slot->y + (size_t)place * loader->target_size;
     uint32_t item = slot->item[place];
-    if (item == EMPTY) {
+    if (item == NT_NO_ITEM) {
         make_empty(loader, x, y);
         return NT_OK;
     }
@@ -166,6 +168,7 @@ static enum nt_status fill_place(struct worker *worker, struct slot *slot, int64
     for (int attempt = 0; attempt < REPLACEMENT_TRIES; attempt++) {
         if (!atomic_load(&loader->is_bad[item])) {
             enum nt_status status = load_item(worker, slot, item, x, y);
+            slot->item[place] = item;
             if (!is_unreadable(status))
                 return status;
             if (!report_bad(worker, item))
@@ -173,6 +176,7 @@ static enum nt_status fill_place(struct worker *worker, struct slot *slot, int64
         }
         if (!loader->params.training) {
             make_empty(loader, x, y);
+            slot->item[place] = NT_NO_ITEM;
             atomic_fetch_add(&slot->bad, 1);
             return NT_OK;
         }
@@ -248,9 +252,10 @@ static enum nt_status check_params(
     if (!p->epochs && !p->training)
         p->epochs = 1;
     int64_t count = nt_dataset_get_info(dataset)->count;
+    bool full = p->training || nt_dataset_get_info(dataset)->continues;
     if (p->batch < 1 || p->batch > UINT32_MAX)
         return nt_fail(ctx, NT_ERR_ARGUMENT, "batch %lld: must be at least 1", (long long)p->batch);
-    if (p->training && p->batch > count)
+    if (full && p->batch > count)
         return nt_fail(ctx, NT_ERR_ARGUMENT, "batch %lld: more than the %lld items there are",
             (long long)p->batch, (long long)count);
     if (p->workers < 1 || p->workers > MAX_WORKERS)
@@ -270,8 +275,8 @@ static bool allocate(struct nt_loader *loader)
 {
     const struct nt_dataset_info *info = nt_dataset_get_info(loader->dataset);
     size_t batch = (size_t)loader->params.batch, count = (size_t)info->count;
-    loader->item_size = (size_t)nt_shape_count(&info->item);
-    loader->target_size = (size_t)nt_shape_count(&info->target) * 4; /* int32 or float32 */
+    loader->item_size = (size_t)nt_shape_count(&info->item) * 4; /* int32 or float32 */
+    loader->target_size = (size_t)nt_shape_count(&info->target) * 4;
     loader->is_bad = calloc(count, sizeof *loader->is_bad);
     loader->order = malloc(count * sizeof *loader->order);
     loader->slots = calloc((size_t)loader->params.slots, sizeof *loader->slots);
@@ -280,7 +285,7 @@ static bool allocate(struct nt_loader *loader)
         return false;
     for (int i = 0; i < loader->params.slots; i++) {
         struct slot *slot = &loader->slots[i];
-        slot->x = calloc(batch, loader->item_size * sizeof *slot->x);
+        slot->x = calloc(batch, loader->item_size);
         slot->y = calloc(batch, loader->target_size);
         slot->item = calloc(batch, sizeof *slot->item);
         if (!slot->x || !slot->y || !slot->item)
@@ -320,7 +325,8 @@ enum nt_status nt_loader_create(struct nt_context *ctx, const struct nt_dataset 
     loader->ctx = ctx;
     loader->dataset = dataset;
     loader->params = p;
-    loader->batches = p.training ? count / p.batch : (count + p.batch - 1) / p.batch;
+    bool full = p.training || nt_dataset_get_info(dataset)->continues;
+    loader->batches = full ? count / p.batch : (count + p.batch - 1) / p.batch;
     loader->chunk = (p.batch + p.workers - 1) / p.workers;
     loader->max_bad = p.max_bad_share * (double)count;
     loader->order_epoch = -1;
@@ -410,6 +416,7 @@ enum nt_status nt_loader_next(struct nt_loader *loader, struct nt_batch *batch)
     loader->taken++;
     *batch = (struct nt_batch){.x = slot->x,
         .y = slot->y,
+        .item = slot->item,
         .count = count_items(loader, slot),
         .epoch = slot->epoch,
         .index = slot->index,

@@ -6,6 +6,10 @@
  * (seed, epoch, item): the batches do not depend on the number of threads, and a loader started
  * at (epoch, batch) goes on exactly as one that has run there.
  *
+ * Data that continue (text) are not shuffled: each place of the batch runs through a stretch of its
+ * own, so that place b of a batch goes on where place b of the batch before ended. What does not
+ * fill a batch at the end is left out, in evaluation too.
+ *
  * Unreadable pictures are reported by name once through nt_log (NT_LOG_WARNING) and counted. In
  * training another item, chosen by (seed, epoch, place), takes the place; in evaluation the place
  * stays empty: zeros and target -1. More than max_bad_share of the dataset's items is an error.
@@ -39,10 +43,13 @@ struct nt_loader_params {
     double max_bad_share; /* 0: 0.05; at most 1 */
 };
 
+#define NT_NO_ITEM UINT32_MAX
+
 struct nt_batch {
-    const float *x; /* batch x item, in params.layout */
-    const void *y;  /* int32_t classes or float targets, by info.target_dtype */
-    int64_t count;  /* items that are there; 0: the epochs are over */
+    const void *x;        /* batch x item, in params.layout: floats, or int32_t tokens */
+    const void *y;        /* int32_t classes or float targets, by info.target_dtype */
+    const uint32_t *item; /* which item each place holds; NT_NO_ITEM: none */
+    int64_t count;        /* items that are there; 0: the epochs are over */
     int64_t epoch, index;
     bool last; /* of its epoch */
 };

@@ -295,19 +295,31 @@ static int find_target(const struct nt_session *session)
     if (graph->output_count == 0)
         return -1;
     const struct nt_value *scores = &graph->value[graph->output[0].value];
-    /* Classes of more than one place are compared where they lie side by side. */
-    if (scores->shape.rank > 2 && scores->layout != NT_CHANNELS_LAST)
-        return -1;
     for (int i = 0; i < session->inputs; i++) {
         const struct nt_value *v = &graph->value[session->input[i]];
         bool fits = v->dtype == NT_I32 && v->shape.rank == scores->shape.rank - 1 &&
-                    scores->shape.rank >= 2 && v->shape.dim[0] == scores->shape.dim[0];
+                    scores->shape.rank >= 2 && scores->shape.dim[1] > 1 &&
+                    scores->dtype == NT_F32 && v->shape.dim[0] == scores->shape.dim[0];
         for (int d = 1; fits && d < v->shape.rank; d++)
             fits = v->shape.dim[d] == scores->shape.dim[d + 1];
         if (fits)
             return session->input[i];
     }
     return -1;
+}
+
+/* Brings the classes of each place next to each other, where they are not. */
+static enum nt_status side_by_side(struct build *build, struct nt_tensor *scores)
+{
+    const struct nt_value *value =
+        &build->session->graph->value[build->session->graph->output[0].value];
+    if (value->shape.rank <= 2 || value->layout == NT_CHANNELS_LAST)
+        return NT_OK;
+    int32_t buffer = nt_tape_buffer(
+        build->session->tape, NT_BUFFER_TRANSIENT, value_bytes(value), "scores by place");
+    struct nt_tensor from = *scores;
+    *scores = nt_tensor_make(buffer, NT_F32, &value->shape, NT_CHANNELS_LAST);
+    return nt_move(build->session->tape, &from, scores);
 }
 
 /* counts[0] = items whose largest score is the target's, counts[1] = items that count. */
@@ -318,6 +330,7 @@ static enum nt_status append_counts(
     int output = build->session->graph->output[0].value;
     struct nt_tensor scores = nt_lower_tensor(&build->lowering, output);
     struct nt_tensor wanted = nt_lower_tensor(&build->lowering, target);
+    enum nt_status status = side_by_side(build, &scores);
     int64_t classes = scores.shape.dim[1], rows = nt_shape_count(&scores.shape) / classes;
     struct nt_shape matrix = {2, {rows, classes}}, flat = {1, {rows}};
     struct nt_tensor view = nt_tensor_make(scores.buffer, NT_F32, &matrix, NT_ROW_MAJOR);
@@ -330,7 +343,8 @@ static enum nt_status append_counts(
     int a = nt_expr_input(expr, 0), b = nt_expr_input(expr, 1);
     int right = nt_expr_call(expr, NT_FN_eq, a, b, -1);
     int valid = nt_expr_call(expr, NT_FN_ne, b, nt_expr_constant(expr, IGNORED_TARGET), -1);
-    enum nt_status status = nt_argmax(tape, &view, &pair[0]);
+    if (status == NT_OK)
+        status = nt_argmax(tape, &view, &pair[0]);
     if (status == NT_OK)
         status = nt_reduce(tape, NT_REDUCE_SUM, expr, right, 2, pair, 1, &counts[0]);
     if (status == NT_OK)
@@ -623,6 +637,11 @@ enum nt_status nt_session_metrics(struct nt_session *session, struct nt_metrics 
     if (status == NT_OK)
         *metrics = (struct nt_metrics){sums[0], sums[1], sums[2]};
     return status;
+}
+
+bool nt_session_classifies(const struct nt_session *session)
+{
+    return find_target(session) >= 0;
 }
 
 enum nt_status nt_session_loss(struct nt_session *session, float *loss)

@@ -94,6 +94,10 @@ struct nt_metrics {
 };
 NT_API enum nt_status nt_session_metrics(struct nt_session *session, struct nt_metrics *metrics);
 
+/* Whether metrics.correct means something: an int32 input holds the class of each item, or of each
+ * place, that the first output scores. */
+NT_API bool nt_session_classifies(const struct nt_session *session);
+
 /* The loss of the latest run; waits. */
 NT_API enum nt_status nt_session_loss(struct nt_session *session, float *loss);
 

@@ -304,10 +304,41 @@ START_TEST(npy_arrays_in_every_form)
 }
 END_TEST
 
+START_TEST(npy_tokens_and_classes_by_place)
+{
+    const struct nt_shape shape = {2, {3, 2}};
+    const int64_t tokens[] = {7, 0, 1, 1, 300, 2};
+    const int32_t places[] = {0, 1, 2, 2, 1, 0};
+    char text[2400];
+    snprintf(text, sizeof text, "npy:%s,%s", write_npy("tokens.npy", NT_I64, &shape, tokens),
+        write_npy("places.npy", NT_I32, &shape, places));
+    struct nt_dataset_params params = {.item_dtype = NT_I32};
+    struct nt_dataset *d = open_with(text, &params);
+    ck_assert_int_eq(nt_dataset_get_info(d)->item_dtype, NT_I32);
+    ck_assert_int_eq(nt_dataset_get_info(d)->classes, 3);
+    ck_assert_int_eq(nt_dataset_get_info(d)->target.rank, 1);
+    for (int i = 0; i < 3; i++) {
+        int32_t x[2], y[2];
+        test_ok(nt_dataset_item(test_context(), d, i, NULL, NT_ROW_MAJOR, x, y));
+        for (int j = 0; j < 2; j++) {
+            ck_assert_int_eq(x[j], tokens[2 * i + j]);
+            ck_assert_int_eq(y[j], places[2 * i + j]);
+        }
+    }
+    nt_dataset_close(d);
+    d = open_with(text, NULL); /* without the wish whole numbers are numbers */
+    float x[2];
+    int32_t y[2];
+    test_ok(nt_dataset_item(test_context(), d, 2, NULL, NT_ROW_MAJOR, x, y));
+    ck_assert(x[0] == 300 && x[1] == 2);
+    nt_dataset_close(d);
+}
+END_TEST
+
 START_TEST(npy_faults_are_named)
 {
     float x[24];
-    int32_t classes[3] = {0, -1, 2}, pairs[2][2] = {{0}};
+    int32_t classes[3] = {0, -1, 2}, pairs[2][2] = {{0, -1}};
     test_fill(x, 24);
     const struct nt_shape cube = {3, {2, 3, 4}}, line = {1, {2}}, three = {1, {3}},
                           two = {2, {2, 2}};
@@ -319,8 +350,11 @@ START_TEST(npy_faults_are_named)
     test_fails(open_npy(y, y, &d), NT_ERR_SHAPE, "shape 2: must have items first");
     test_fails(open_npy(good, write_npy("three.npy", NT_I32, &three, classes), &d), NT_ERR_SHAPE,
         "shape 3: must have the 2 items");
-    test_fails(open_npy(good, write_npy("two.npy", NT_I32, &two, pairs), &d), NT_ERR_SHAPE,
-        "one integer per item");
+    const struct nt_shape none = {2, {2, 0}};
+    test_fails(open_npy(good, write_npy("none.npy", NT_I32, &none, pairs), &d), NT_ERR_SHAPE,
+        "shape 2x0: no dimension may be 0");
+    test_fails(open_npy(good, write_npy("two.npy", NT_I32, &two, pairs), &d), NT_ERR_FORMAT,
+        "class -1 at [0,1]");
     test_fails(open_npy(good, write_npy("neg.npy", NT_I32, &line, classes), &d), NT_ERR_FORMAT,
         "class -1 at [1]");
     x[17] = NAN;
@@ -389,7 +423,7 @@ START_TEST(images_by_folder)
     nt_dataset_close(d);
     params.split = NT_SPLIT_VALIDATION;
     test_fails(nt_dataset_open(test_context(), spec("images", dir), &params, &d), NT_ERR_ARGUMENT,
-        "no train and val folders");
+        "has no validation part: give a validation share");
     params = (struct nt_dataset_params){.image_size = 9000};
     test_fails(nt_dataset_open(test_context(), spec("images", dir), &params, &d), NT_ERR_ARGUMENT,
         "1 to 8192");
@@ -507,6 +541,7 @@ int main(void)
     tcase_add_test(tcase, splits_are_disjoint_and_repeatable);
     tcase_add_test(tcase, cifar10_reads_its_batches);
     tcase_add_test(tcase, npy_arrays_in_every_form);
+    tcase_add_test(tcase, npy_tokens_and_classes_by_place);
     tcase_add_test(tcase, npy_faults_are_named);
     tcase_add_test(tcase, images_by_folder);
     tcase_add_test(tcase, images_in_parts);

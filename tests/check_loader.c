@@ -52,7 +52,7 @@ static int drain(
             break;
         const int32_t *y = batch.y;
         for (int64_t i = 0; i < params->batch && n < most; i++) {
-            const float *x = batch.x + i * ITEM;
+            const float *x = (const float *)batch.x + i * ITEM;
             if (y[i] >= 0)
                 ck_assert_int_eq((int)x[0] % 7, y[i]);
             else
@@ -300,7 +300,7 @@ START_TEST(channels_lie_as_asked)
         struct nt_loader *loader = start(d, &p);
         struct nt_batch batch;
         test_ok(nt_loader_next(loader, &batch));
-        memcpy(x[layout], batch.x + 192, sizeof x[0]);
+        memcpy(x[layout], (const float *)batch.x + 192, sizeof x[0]);
         nt_loader_destroy(loader);
     }
     for (int i = 0; i < 192; i++)

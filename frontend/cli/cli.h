@@ -135,9 +135,6 @@ struct nt_dataset_params;
 enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, const char *weights,
     const struct nt_dataset_params *params, struct nt_dataset **out);
 
-/* Whether a spec names data that come with a test part of their own. */
-bool cli_data_has_parts(const char *spec);
-
 /* Set by the first SIGINT or SIGTERM after cli_catch_signals; the second one ends the program. */
 extern volatile sig_atomic_t cli_stop;
 void cli_catch_signals(void);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "frontend/data_info.h"
-#include "frontend/file.h"
 
 enum nt_status cli_parse_triple(
     struct cli *cli, const char *option, const char *text, float values[3])
@@ -52,21 +51,34 @@ static enum nt_status set_size(
     return NT_OK;
 }
 
-/* The normalisation of the options, else the one that the weights were trained with. */
-static enum nt_status set_normalisation(
-    struct cli *cli, const char *weights, struct nt_dataset_params *params)
+/* How the model takes items and targets, for data that have no size of their own. */
+static void take_shapes(const struct nt_model *model, struct nt_dataset_params *params)
 {
-    struct nt_data_info info;
-    bool found;
-    size_t kind = strcspn(cli->data, ":");
-    enum nt_status status = nt_data_info_read(cli->ctx, weights, &info, &found);
-    if (status != NT_OK)
-        return status;
-    if (found && strlen(info.kind) == kind && !strncmp(cli->data, info.kind, kind)) {
-        memcpy(params->mean, info.mean, sizeof info.mean);
-        memcpy(params->deviation, info.deviation, sizeof info.deviation);
+    if (nt_model_input_count(model) > 0) {
+        params->item = nt_model_get_input(model, 0).item_shape;
+        params->item_dtype = nt_model_get_input(model, 0).dtype;
     }
-    nt_data_info_finish(&info);
+    if (nt_model_input_count(model) > 1)
+        params->target = nt_model_get_input(model, 1).item_shape;
+}
+
+/* What the weights were trained with, where that was data of the same kind. */
+static void take_trained(
+    struct cli *cli, const struct nt_data_info *info, bool found, struct nt_dataset_params *params)
+{
+    size_t kind = strcspn(cli->data, ":");
+    if (!found || strlen(info->kind) != kind || strncmp(cli->data, info->kind, kind))
+        return;
+    memcpy(params->mean, info->mean, sizeof info->mean);
+    memcpy(params->deviation, info->deviation, sizeof info->deviation);
+    params->class_count = info->class_count;
+    params->class_names = (const char *const *)info->class_names;
+}
+
+/* --mean and --std go before what the weights were trained with. */
+static enum nt_status set_normalisation(struct cli *cli, struct nt_dataset_params *params)
+{
+    enum nt_status status = NT_OK;
     if (!cli->mean != !cli->deviation)
         return nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--mean and --std: must be given together");
     if (cli->mean)
@@ -80,20 +92,19 @@ enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, cons
     const struct nt_dataset_params *params, struct nt_dataset **out)
 {
     struct nt_dataset_params p = *params;
+    struct nt_data_info trained;
+    bool found;
     p.data_dir = cli->data_dir;
-    enum nt_status status = set_size(cli, model, &p);
+    enum nt_status status = nt_data_info_read(cli->ctx, weights, &trained, &found);
+    if (status != NT_OK)
+        return status;
+    take_trained(cli, &trained, found, &p);
+    take_shapes(model, &p);
+    status = set_size(cli, model, &p);
     if (status == NT_OK)
-        status = set_normalisation(cli, weights, &p);
-    return status == NT_OK ? nt_dataset_open(cli->ctx, cli->data, &p, out) : status;
-}
-
-bool cli_data_has_parts(const char *spec)
-{
-    char path[4096];
-    if (!strncmp(spec, "npy:", 4))
-        return false;
-    if (strncmp(spec, "images:", 7))
-        return true;
-    return (size_t)snprintf(path, sizeof path, "%s/train", spec + 7) < sizeof path &&
-           nt_file_is_folder(path);
+        status = set_normalisation(cli, &p);
+    if (status == NT_OK)
+        status = nt_dataset_open(cli->ctx, cli->data, &p, out);
+    nt_data_info_finish(&trained);
+    return status;
 }

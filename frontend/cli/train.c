@@ -304,15 +304,15 @@ static enum nt_status open_split(
 static void choose_parts(struct work *w)
 {
     bool given = !isnan(w->options->validation) || w->options->resume;
-    bool parts = cli_data_has_parts(w->cli->data);
+    struct nt_dataset_parts parts = nt_dataset_find_parts(w->cli->data);
+    bool has_parts = parts.test || parts.validation;
     double share = w->params.validation_share;
-    if (!given && !parts)
+    if (!given && !has_parts)
         share = SHARE_WITHOUT_TEST;
     w->params.validation_share = share;
-    bool pictures = !strncmp(w->cli->data, "images:", 7);
-    w->split = share > 0 || (parts && pictures) ? NT_SPLIT_VALIDATION : NT_SPLIT_TEST;
+    w->split = share > 0 || parts.validation ? NT_SPLIT_VALIDATION : NT_SPLIT_TEST;
     w->held_out_word = w->split == NT_SPLIT_TEST ? "test" : "validation";
-    w->evaluates = !(share == 0 && (!parts || w->options->validation == 0));
+    w->evaluates = !(share == 0 && (!has_parts || w->options->validation == 0));
 }
 
 static void *open_train(void *user)
@@ -364,13 +364,15 @@ static bool is_unfit(const struct work *w, const struct fit *fit)
 static enum nt_status fit_to_data(struct work *w)
 {
     const struct nt_dataset_info *info = nt_dataset_get_info(w->train);
-    bool pictures = info->item.rank == 3 && strcmp(info->kind, "images");
+    bool sized = !strcmp(info->kind, "images") || !strcmp(info->kind, "segmentation") ||
+                 !strcmp(info->kind, "text") || !strcmp(info->kind, "series"); /* by the model */
+    bool pictures = info->item.rank == 3 && !sized;
     const struct fit fits[] = {
         {"classes", info->classes},
         {"channels", pictures ? info->item.dim[0] : 0},
         {"height", pictures ? info->item.dim[1] : 0},
         {"width", pictures ? info->item.dim[2] : 0},
-        {"features", info->item.rank == 1 ? info->item.dim[0] : 0},
+        {"features", info->item.rank == 1 && !sized ? info->item.dim[0] : 0},
     };
     bool changed = false;
     for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {

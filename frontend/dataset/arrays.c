@@ -126,9 +126,14 @@ static enum nt_status load_x(
             text);
     status =
         nt_dataset_normalise(ctx, dataset, item->dim[0] < 3 ? (int)item->dim[0] : 3, zeros, ones);
-    if (status == NT_OK && x->dtype != NT_U8)
-        status = to_float(ctx, arrays->x_path, x);
-    return status;
+    if (status != NT_OK || x->dtype == NT_U8)
+        return status;
+    bool whole = x->dtype == NT_I32 || x->dtype == NT_I64;
+    if (dataset->params.item_dtype != NT_I32 || !whole)
+        return to_float(ctx, arrays->x_path, x);
+    int tokens;
+    dataset->info.item_dtype = NT_I32;
+    return to_classes(ctx, arrays->x_path, x, &tokens);
 }
 
 static enum nt_status load_y(
@@ -153,10 +158,12 @@ static enum nt_status load_y(
         dataset->info.target = target;
         return to_float(ctx, arrays->y_path, y);
     }
-    if (nt_shape_count(&target) != 1)
-        return nt_fail(ctx, NT_ERR_SHAPE, "%s: shape %s: classes must be one integer per item",
-            arrays->y_path, text);
+    if (nt_shape_count(&target) == 0)
+        return nt_fail(
+            ctx, NT_ERR_SHAPE, "%s: shape %s: no dimension may be 0", arrays->y_path, text);
     dataset->info.target_dtype = NT_I32;
+    if (nt_shape_count(&target) > 1)
+        dataset->info.target = target;
     return to_classes(ctx, arrays->y_path, y, &dataset->info.classes);
 }
 
@@ -170,8 +177,8 @@ static enum nt_status open_arrays(
     if (!comma || comma == argument || !comma[1])
         return nt_fail(
             ctx, NT_ERR_ARGUMENT, "npy:%s: must be npy:X.npy,Y.npy, data and targets", argument);
-    if (dataset->params.augment & (NT_AUGMENT_CROP | NT_AUGMENT_FLIP))
-        return nt_fail(ctx, NT_ERR_ARGUMENT, "npy: arrays are not cropped or flipped");
+    if ((status = nt_dataset_refuse_augment(ctx, dataset)) != NT_OK)
+        return status;
     struct arrays *arrays = calloc(1, sizeof *arrays);
     dataset->state = arrays;
     if (arrays) {
@@ -186,31 +193,31 @@ static enum nt_status open_arrays(
 }
 
 static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *dataset, int64_t index,
-    struct nt_random *random, enum nt_layout layout, float *x, void *y)
+    struct nt_random *random, enum nt_layout layout, void *x, void *y)
 {
     const struct arrays *arrays = dataset->state;
     const struct nt_dataset_info *info = &dataset->info;
     int64_t count = nt_shape_count(&info->item), first = info->item.dim[0], area = count / first;
     bool bytes = arrays->x.dtype == NT_U8;
+    size_t size = (size_t)nt_shape_count(&info->target) * 4; /* int32 or float32 */
+    memcpy(y, (const char *)arrays->y.data + (size_t)index * size, size);
+    if (info->item_dtype == NT_I32) {
+        memcpy(x, (const int32_t *)arrays->x.data + index * count, (size_t)count * 4);
+        return NT_OK;
+    }
     bool last = layout == NT_CHANNELS_LAST && info->item.rank >= 2;
     for (int64_t c = 0; c < first; c++) {
         int known = c < 3 ? (int)c : 2; /* more channels are never normalised: 0 and 1 */
         float scale = (bytes ? 1.0f / 255 : 1) / info->deviation[known];
         float offset = -info->mean[known] / info->deviation[known];
         int64_t step = last ? first : 1, start = index * count + c * area;
-        float *to = x + (last ? c : c * area);
+        float *to = (float *)x + (last ? c : c * area);
         if (bytes)
             for (int64_t i = 0; i < area; i++)
                 to[i * step] = ((const uint8_t *)arrays->x.data)[start + i] * scale + offset;
         else
             for (int64_t i = 0; i < area; i++)
                 to[i * step] = ((const float *)arrays->x.data)[start + i] * scale + offset;
-    }
-    if (info->target_dtype == NT_I32) {
-        *(int32_t *)y = ((const int32_t *)arrays->y.data)[index];
-    } else {
-        size_t size = (size_t)nt_shape_count(&info->target);
-        memcpy(y, (const float *)arrays->y.data + (size_t)index * size, size * sizeof(float));
     }
     return NT_OK;
 }
@@ -229,6 +236,7 @@ static void close_arrays(struct nt_dataset *dataset)
 
 const struct nt_dataset_kind nt_dataset_npy = {.name = "npy",
     .argument = "X.npy,Y.npy",
+    .parts = nt_dataset_no_parts,
     .open = open_arrays,
     .item = item,
     .close = close_arrays};

@@ -147,20 +147,29 @@ static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *datase
                : nt_dataset_normalise(ctx, dataset, 1, &gray_mean, &gray_deviation);
 }
 
+static struct nt_dataset_parts find_parts(const char *argument)
+{
+    char path[4096];
+    struct nt_dataset_parts parts = {0};
+    if (part_folder(argument, NT_PART_TRAIN, path, sizeof path)) {
+        parts.test = part_folder(argument, NT_PART_TEST, path, sizeof path);
+        parts.validation = part_folder(argument, NT_PART_VALIDATION, path, sizeof path);
+    }
+    return parts;
+}
+
 static enum nt_status open_images(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
     char train_dir[4000], dir[4000];
     if (!nt_file_is_folder(argument))
         return nt_fail(ctx, NT_ERR_FILE, "images:%s: there is no such folder", argument);
-    dataset->has_parts = part_folder(argument, NT_PART_TRAIN, train_dir, sizeof train_dir);
-    if (!dataset->has_parts) {
+    if (!part_folder(argument, NT_PART_TRAIN, train_dir, sizeof train_dir)) {
         if ((size_t)snprintf(train_dir, sizeof train_dir, "%s", argument) >= sizeof train_dir)
             return nt_fail(ctx, NT_ERR_FILE, "images:%.80s...: the path is too long", argument);
         snprintf(dir, sizeof dir, "%s", train_dir);
     } else if (!part_folder(argument, part, dir, sizeof dir)) {
-        return nt_fail(ctx, NT_ERR_FILE, "images:%s: no folder %s in it", argument,
-            part == NT_PART_TEST ? "test or val" : "val");
+        return nt_fail(ctx, NT_ERR_FILE, "images:%s: the path is too long", argument);
     }
     struct images *images = calloc(1, sizeof *images);
     dataset->state = images;
@@ -214,7 +223,7 @@ static void convert(const struct nt_picture *picture, const struct nt_dataset_in
 }
 
 static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *dataset, int64_t index,
-    struct nt_random *random, enum nt_layout layout, float *x, void *y)
+    struct nt_random *random, enum nt_layout layout, void *x, void *y)
 {
     const struct images *images = dataset->state;
     const struct nt_dataset_params *params = &dataset->params;
@@ -261,6 +270,7 @@ static void close_images(struct nt_dataset *dataset)
 
 const struct nt_dataset_kind nt_dataset_images = {.name = "images",
     .argument = "DIR",
+    .parts = find_parts,
     .open = open_images,
     .item = item,
     .item_name = item_name,

@@ -7,7 +7,6 @@ enum nt_status nt_pixels_set(struct nt_context *ctx, struct nt_dataset *dataset,
     struct nt_pixels *pixels, int64_t count, int channels, int height, int width, int classes)
 {
     dataset->state = pixels;
-    dataset->has_parts = true;
     dataset->info.item = (struct nt_shape){3, {channels, height, width}};
     dataset->info.count = count;
     dataset->info.classes = classes;
@@ -62,7 +61,7 @@ static void convert_moved(const struct nt_pixels *pixels, const uint8_t *from,
 }
 
 enum nt_status nt_pixels_item(struct nt_context *ctx, const struct nt_dataset *dataset,
-    int64_t index, struct nt_random *random, enum nt_layout layout, float *x, void *y)
+    int64_t index, struct nt_random *random, enum nt_layout layout, void *x, void *y)
 {
     const struct nt_pixels *pixels = dataset->state;
     const int64_t *dim = dataset->info.item.dim;

@@ -20,7 +20,7 @@ enum nt_status nt_pixels_set(struct nt_context *ctx, struct nt_dataset *dataset,
     struct nt_pixels *pixels, int64_t count, int channels, int height, int width, int classes);
 
 enum nt_status nt_pixels_item(struct nt_context *ctx, const struct nt_dataset *dataset,
-    int64_t index, struct nt_random *random, enum nt_layout layout, float *x, void *y);
+    int64_t index, struct nt_random *random, enum nt_layout layout, void *x, void *y);
 void nt_pixels_close(struct nt_dataset *dataset);
 
 #endif
