@@ -200,6 +200,8 @@ static enum nt_status run_batch(
 {
     void *ptr[MAX_PORTS];
     enum nt_status status = choose_session(e, batch->count, used);
+    if (status == NT_OK && !nt_dataset_get_info(e->dataset)->continues)
+        status = nt_session_reset(*used);
     if (status == NT_OK)
         status = nt_session_acquire(*used, ptr);
     if (status != NT_OK)
@@ -275,6 +277,8 @@ enum nt_status nt_evaluate(struct nt_evaluator *e, struct nt_evaluation *out)
         .layout = nt_session_input(e->session, 0).layout};
     struct nt_loader *loader;
     enum nt_status status = nt_session_metrics(e->session, &dropped);
+    if (status == NT_OK)
+        status = nt_session_reset(e->session);
     if (status == NT_OK)
         status = nt_loader_create(e->ctx, e->dataset, &params, &loader);
     if (status != NT_OK)

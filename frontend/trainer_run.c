@@ -246,6 +246,8 @@ static enum nt_status feed(struct nt_trainer *t, struct nt_loader *loader)
     void *ptr[MAX_PORTS];
     struct nt_batch batch;
     enum nt_status status = nt_loader_next(loader, &batch);
+    if (status == NT_OK && !nt_dataset_get_info(t->train)->continues)
+        status = nt_session_reset(t->session);
     if (status == NT_OK)
         status = nt_session_acquire(t->session, ptr);
     if (status != NT_OK)
@@ -304,8 +306,11 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
     int64_t fetched = s->step;
     if (s->position == 0)
         s->epoch_sums = (struct nt_metrics){0};
+    enum nt_status status = nt_session_reset(t->session);
+    if (status != NT_OK)
+        return status;
     while (s->position < t->steps_per_epoch && s->step < t->total_steps) {
-        enum nt_status status = run_step(t, loader);
+        status = run_step(t, loader);
         if (status != NT_OK)
             return status;
         bool line = s->step % p->log_every == 0;
