@@ -52,6 +52,18 @@ NT_API enum nt_status nt_move(
 /* Sets every element. */
 NT_API enum nt_status nt_fill(struct nt_tape *tape, double value, const struct nt_tensor *out);
 
+/* y[..., i, ...] = x[..., index[..., i, ...], ...] along the axis. x and y have one dtype, and
+ * agree in all extents but the axis; index is int32 and broadcasts to y's shape, so an index tensor
+ * of extent 1 elsewhere takes whole slices (an embedding: axis 0, index N x 1, y N x D). Indices
+ * from -extent on count from the end; others outside give NaN, in integers the smallest one (0 in
+ * uint8 and bool): bad data shows instead of hiding. */
+NT_API enum nt_status nt_gather(struct nt_tape *tape, const struct nt_tensor *x, int axis,
+    const struct nt_tensor *index, const struct nt_tensor *y);
+/* The reverse, y[..., index[..., i, ...], ...] += x[..., i, ...]: the gradient of a gather when y
+ * begins as zeros. Each sum is taken in the order of i. Bad indices add nothing. */
+NT_API enum nt_status nt_scatter_add(struct nt_tape *tape, const struct nt_tensor *x, int axis,
+    const struct nt_tensor *index, const struct nt_tensor *y);
+
 /* What happens to a result on its way to memory: out = term(result, in[0], in[1], ...), where
  * input 0 of the expression is the product or convolution and input 1+i is in[i]. Each in[i] must
  * be shaped and laid out as the output, or vary along its fastest dimension alone (a bias), or be
