@@ -5,9 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend/optimizer.h"
-
 #define NAME_SIZE 256
+
+const char *nt_optimizer_slot_name(enum nt_optimizer optimizer, int slot)
+{
+    if (optimizer == NT_OPTIMIZER_SGD)
+        return "momentum_buffer";
+    return slot == 0 ? "exp_avg" : "exp_avg_sq";
+}
 
 /* The tensors of a checkpoint: the weights, then slot by slot those of trained ones. */
 struct content {

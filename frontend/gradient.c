@@ -38,15 +38,15 @@ static int add_used(
 }
 
 /* The gradient of an elementwise node by one input: dy times the derivative of its expression,
- * summed down to the input's shape. */
-static int map_gradient(struct nt_graph *graph, const struct nt_node *node, int which, int dy)
+ * summed down to the input's shape. *dx stays -1 when the result does not change with the input. */
+static enum nt_status map_gradient(
+    struct nt_graph *graph, const struct nt_node *node, int which, int dy, int *dx)
 {
     struct nt_expr *expr = nt_expr_create();
     int terms[NT_MAX_INPUTS], input[NT_MAX_INPUTS + 2], n = node->inputs, index;
     double constant;
     if (!expr) {
-        nt_fail(graph->ctx, NT_ERR_MEMORY, "graph: host memory is exhausted");
-        return -1;
+        return nt_fail(graph->ctx, NT_ERR_MEMORY, "graph: host memory is exhausted");
     }
     memcpy(input, node->input, (size_t)n * sizeof *input);
     input[n] = node->output[0];
@@ -59,15 +59,18 @@ static int map_gradient(struct nt_graph *graph, const struct nt_node *node, int 
     if (!nt_expr_is_input(expr, y, &index) && !nt_expr_is_constant(expr, y, &constant))
         derivative = nt_expr_replace(expr, derivative, y, nt_expr_input(expr, n));
     struct nt_shape shape = graph->value[node->input[which]].shape;
-    int dx;
-    if (nt_expr_is_constant(expr, derivative, &constant) && constant == 1) {
+    int value;
+    if (nt_expr_is_constant(expr, derivative, &constant) && (constant == 0 || constant == 1)) {
         nt_expr_destroy(expr);
-        dx = dy;
+        if (constant == 0)
+            return NT_OK;
+        value = dy;
     } else {
         int product = nt_expr_call(expr, NT_FN_mul, nt_expr_input(expr, n + 1), derivative, -1);
-        dx = add_used(graph, expr, product, n + 2, input);
+        value = add_used(graph, expr, product, n + 2, input);
     }
-    return dx < 0 ? -1 : nt_graph_sum_to(graph, dx, &shape);
+    *dx = value < 0 ? -1 : nt_graph_sum_to(graph, value, &shape);
+    return *dx < 0 ? NT_ERR_MEMORY : NT_OK;
 }
 
 static enum nt_status accumulate(struct pass *pass, int value, int dx)
@@ -100,8 +103,8 @@ static enum nt_status node_gradient(struct pass *pass, const struct nt_node *nod
     enum nt_status status = NT_OK;
     if (node->expr) {
         for (int i = 0; status == NT_OK && i < node->inputs; i++)
-            if (want[i] && (dx[i] = map_gradient(graph, node, i, dy[0])) < 0)
-                status = NT_ERR_MEMORY;
+            if (want[i])
+                status = map_gradient(graph, node, i, dy[0], &dx[i]);
     } else if (node->op->gradient) {
         status = node->op->gradient(graph, node, dy, want, dx);
     } else {
@@ -118,7 +121,7 @@ static void mark_needed(struct pass *pass, int count, const int *inputs)
 {
     const struct nt_graph *graph = pass->graph;
     for (int v = 0; v < pass->values; v++)
-        pass->needed[v] = graph->value[v].kind == NT_VALUE_PARAMETER && !graph->value[v].frozen;
+        pass->needed[v] = graph->value[v].kind == NT_VALUE_PARAMETER;
     for (int i = 0; i < count; i++)
         pass->needed[inputs[i]] = true;
     for (int i = 0; i < graph->node_count; i++) {

@@ -73,6 +73,7 @@ enum nt_status nt_graph_fail(struct nt_graph *graph, enum nt_status status, cons
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    graph->failure = status;
     return nt_fail(graph->ctx, status, "%s%s%s", graph->where, *graph->where ? ": " : "", text);
 }
 
@@ -115,9 +116,9 @@ static enum nt_status check_shape(
 {
     char text[128];
     double count = 1;
-    if (shape->rank > 5)
+    if (shape->rank > NT_MAX_RANK)
         return nt_graph_fail(
-            graph, NT_ERR_SHAPE, "%s: rank %d: must be at most 5", name, shape->rank);
+            graph, NT_ERR_SHAPE, "%s: rank %d: must be at most %d", name, shape->rank, NT_MAX_RANK);
     for (int i = 0; i < shape->rank; i++) {
         if (shape->dim[i] < 1)
             return nt_graph_fail(graph, NT_ERR_SHAPE,
@@ -426,8 +427,8 @@ static enum nt_status check_inputs(
     return NT_OK;
 }
 
-enum nt_status nt_graph_add(struct nt_graph *graph, const struct nt_op *op, const char *name,
-    int inputs, const int *input, const struct nt_attr *attr, int *outputs)
+enum nt_status nt_graph_add_many(struct nt_graph *graph, const struct nt_op *op, const char *name,
+    int inputs, const int *input, const struct nt_attr *attr, int *outputs, int *count)
 {
     enum nt_status status = check_inputs(graph, op, inputs, input);
     if (status != NT_OK)
@@ -441,26 +442,32 @@ enum nt_status nt_graph_add(struct nt_graph *graph, const struct nt_op *op, cons
         node->input[i] = -1;
     if (status == NT_OK && op->parameters)
         status = op->parameters(graph, node);
-    if (status == NT_OK && op->expand)
+    if (status == NT_OK && op->expand) {
         status = op->expand(graph, node);
-    if (op->expand) {
+    } else {
+        if (status == NT_OK && op->expression)
+            status = parse_expression(graph, node);
         if (status == NT_OK)
-            memcpy(outputs, node->output, (size_t)op->outputs * sizeof *outputs);
-        return status;
+            status = append_node(graph, node);
+        else
+            nt_expr_destroy(node->expr);
+        if (status == NT_OK)
+            status = op->infer ? op->infer(graph, node) : infer_map(graph, node);
+        for (int i = 0; status == NT_OK && i < node->outputs; i++)
+            status = check_shape(graph, op->name, &graph->value[node->output[i]].shape);
     }
-    if (status == NT_OK && op->expression)
-        status = parse_expression(graph, node);
-    if (status == NT_OK)
-        status = append_node(graph, node);
-    else
-        nt_expr_destroy(node->expr);
-    if (status == NT_OK)
-        status = op->infer ? op->infer(graph, node) : infer_map(graph, node);
-    for (int i = 0; status == NT_OK && i < node->outputs; i++)
-        status = check_shape(graph, op->name, &graph->value[node->output[i]].shape);
-    if (status == NT_OK)
-        memcpy(outputs, node->output, (size_t)op->outputs * sizeof *outputs);
+    if (status == NT_OK) {
+        memcpy(outputs, node->output, (size_t)node->outputs * sizeof *outputs);
+        *count = node->outputs;
+    }
     return status;
+}
+
+enum nt_status nt_graph_add(struct nt_graph *graph, const struct nt_op *op, const char *name,
+    int inputs, const int *input, const struct nt_attr *attr, int *outputs)
+{
+    int count;
+    return nt_graph_add_many(graph, op, name, inputs, input, attr, outputs, &count);
 }
 
 int nt_graph_map(

@@ -49,7 +49,6 @@ struct nt_value {
     int update;            /* states: the value that they have after a run, -1: they stay */
     double constant;
     struct nt_init init;
-    bool frozen; /* a parameter that this training leaves as it is */
 };
 
 enum nt_attr_type {
@@ -72,18 +71,20 @@ struct nt_attr_spec {
     double fallback;     /* the default of numbers and bools; for a choice its index */
     double min, max;     /* allowed range of every number; both 0: any */
     const char *choices; /* "zeros|reflect" */
-    int count;           /* INTS, FLOATS: numbers kept, e.g. 2; 8: any number of them */
+    int count;           /* INTS, FLOATS: numbers kept, e.g. 2; 8 and more: at most so many */
 };
+
+#define NT_MAX_INTS 32
 
 struct nt_attr {
     bool set;      /* given, not the default */
     double number; /* INT, FLOAT, BOOL, CHOICE (index), INTS given as a word (index) */
     int count;     /* INTS, FLOATS: how many were given; 0: INTS given as a word */
-    int64_t ints[8];
+    int64_t ints[NT_MAX_INTS];
     double floats[8];
 };
 
-#define NT_MAX_OUTPUTS 4
+#define NT_MAX_OUTPUTS 32
 
 struct nt_node {
     const struct nt_op *op;
@@ -121,6 +122,7 @@ struct nt_graph {
         int value;
     } output[16]; /* named results; output[0] is what accuracy is taken of */
 
+    enum nt_status failure; /* of the latest nt_graph_fail */
     struct nt_arena *arena;
 };
 
@@ -174,6 +176,11 @@ enum nt_status nt_graph_loss(struct nt_graph *graph, int value);
  * outputs receives op->outputs value indices. */
 enum nt_status nt_graph_add(struct nt_graph *graph, const struct nt_op *op, const char *name,
     int inputs, const int *input, const struct nt_attr *attr, int *outputs);
+
+/* The same for operators whose attributes say how many outputs there are: outputs has room for
+ * NT_MAX_OUTPUTS, *count receives their number. */
+enum nt_status nt_graph_add_many(struct nt_graph *graph, const struct nt_op *op, const char *name,
+    int inputs, const int *input, const struct nt_attr *attr, int *outputs, int *count);
 
 /* Adds an elementwise node made of an expression, for gradients and passes.
  * The shape is the inputs' broadcast. Returns the value, -1 after a failure. */

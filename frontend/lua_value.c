@@ -326,18 +326,19 @@ static int add_node(lua_State *L, struct call *call)
 {
     struct nt_graph *graph = nt_lua_get(L)->graph;
     const struct nt_op *op = call->op;
-    int output[NT_MAX_OUTPUTS];
+    int output[NT_MAX_OUTPUTS], count;
     if (graph->node_count >= MAX_OPERATORS)
         nt_lua_exceed(L, "20000 operators");
     graph->where = nt_lua_where(L);
-    enum nt_status status =
-        nt_graph_add(graph, op, call->name, call->inputs, call->input, call->attr, output);
+    enum nt_status status = nt_graph_add_many(
+        graph, op, call->name, call->inputs, call->input, call->attr, output, &count);
     graph->where = "";
     if (status != NT_OK)
         return nt_lua_raise(L, status);
-    for (int i = 0; i < op->outputs; i++)
+    luaL_checkstack(L, count + 20, NULL);
+    for (int i = 0; i < count; i++)
         nt_lua_value_push(L, output[i]);
-    return op->outputs;
+    return count;
 }
 
 static int call_operator(lua_State *L)

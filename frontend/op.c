@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "frontend/op.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

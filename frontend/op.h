@@ -12,14 +12,14 @@
 
 struct nt_lowering;
 
-#define NT_MAX_INPUTS 16
+#define NT_MAX_INPUTS 64
 
 struct nt_op {
     const char *name;    /* as definitions call it: "conv2d" */
     const char *summary; /* one line, with the formula */
     const char *source;  /* where the formula is from; NULL: elementary */
     const char *inputs;  /* "x weight? bias?": names; '?' optional; "x..." any number */
-    int outputs;
+    int outputs;         /* 0: as many as expand sets */
     const struct nt_attr_spec *attrs;
     int attr_count;
     bool internal; /* made by gradient rules and passes; definitions cannot name it */
@@ -32,7 +32,8 @@ struct nt_op {
     /* Elementwise operators: the expression text over the inputs' and attributes' names. */
     const char *expression;
 
-    /* Makes parameters that were not given (weight, bias) and sets node->input[]; NULL: none. */
+    /* Makes parameters that were not given (weight, bias) and sets node->input[], and node->outputs
+     * where attributes say it; NULL: none. */
     enum nt_status (*parameters)(struct nt_graph *graph, struct nt_node *node);
     /* For an operator that is made of others: adds them and sets node->output[]. The node itself is
      * not appended, so nothing below is needed. The node's name goes to what gives the result. */

@@ -101,9 +101,38 @@ static void fill_inputs(struct setup *s, int classes)
     }
 }
 
-static void check_outputs(struct setup *s)
+/* The setup that an expected function reads. */
+static const struct setup *reading;
+
+double expected_operand(const char *name, const int64_t *at)
+{
+    int v = nt_graph_find(reading->graph, name);
+    const struct nt_shape *shape = &reading->graph->value[v].shape;
+    for (int i = 0; i < shape->rank; i++)
+        ck_assert(at[i] >= 0 && at[i] < shape->dim[i]);
+    return reading->data[v][naive_flat(shape, at)];
+}
+
+/* The naive loops' result must be the expected one; the device is compared with the loops. */
+static void check_expected(const struct setup *s, double (*expected)(const int64_t *at))
+{
+    int v = s->graph->output[0].value;
+    struct nt_shape shape = s->graph->value[v].shape;
+    reading = s;
+    for (int64_t e = 0; e < nt_shape_count(&shape); e++) {
+        int64_t at[NT_MAX_RANK];
+        naive_unflat(&shape, e, at);
+        double want = expected(at);
+        ck_assert_msg(fabs(s->data[v][e] - want) <= 1e-9 * fmax(1, fabs(want)),
+            "%s: element %d: %g, want %g", definition, (int)e, s->data[v][e], want);
+    }
+}
+
+static void check_outputs(struct setup *s, double (*expected)(const int64_t *at))
 {
     naive_run(s->graph, s->data);
+    if (expected)
+        check_expected(s, expected);
     for (int o = 0; o < nt_session_output_count(s->session); o++) {
         struct nt_port port = nt_session_output(s->session, o);
         float *got = malloc(port.bytes);
@@ -172,6 +201,11 @@ static void check_gradients(struct setup *s)
 
 void check_definition(int batch, int classes)
 {
+    check_definition_against(batch, classes, NULL);
+}
+
+void check_definition_against(int batch, int classes, double (*expected)(const int64_t *at))
+{
     struct setup s = {.model = load()};
     test_ok(nt_weights_create(test_device(), s.model, 1, 0, &s.weights));
     struct nt_session_params params = {.batch = batch, .training = true, .gradients = true};
@@ -183,7 +217,7 @@ void check_definition(int batch, int classes)
     fill_weights(&s);
     fill_inputs(&s, classes);
     test_ok(nt_session_run(s.session, NULL));
-    check_outputs(&s);
+    check_outputs(&s, expected);
     check_gradients(&s);
     nt_session_destroy(s.session);
     nt_weights_destroy(s.weights);

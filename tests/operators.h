@@ -20,6 +20,12 @@ void end_with_weighted_sum(void);
  * inputs are classes below `classes`, some of them -1. */
 void check_definition(int batch, int classes);
 
+/* The same, and output 0 must be what `expected` gives for each of its indices: for operators that
+ * are made of others, whose parts alone the naive loops know. It reads parameters and inputs by
+ * expected_operand. */
+void check_definition_against(int batch, int classes, double (*expected)(const int64_t *at));
+double expected_operand(const char *name, const int64_t *at);
+
 /* How often each random configuration is drawn: normal, or once with $NT_SMALL for slow devices. */
 int rounds(int normal);
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Operators that move elements: broadcast, transpose, slice, concat, and the change of layout.
+ * Operators that move all elements: broadcast, tile, transpose, and the change of layout.
  */
 #include <string.h>
 
-#include "frontend/op/layer.h"
+#include "frontend/op/compose.h"
 
 /* ---- broadcast ---- */
 
 static const struct nt_attr_spec broadcast_attrs[] = {
-    {"shape", NT_ATTR_INTS, "shape to repeat to, with the batch", .required = true, .min = 1,
-        .max = 1 << 30, .count = 8},
+    {"shape", NT_ATTR_INTS, "shape to repeat to, with the batch; -1 keeps the input's extent",
+        .required = true, .min = -1, .max = 1 << 30, .count = 8},
 };
 
 static enum nt_status broadcast_infer(struct nt_graph *graph, struct nt_node *node)
@@ -20,9 +20,13 @@ static enum nt_status broadcast_infer(struct nt_graph *graph, struct nt_node *no
     struct nt_shape y = {.rank = to->count}, both;
     char a[128], b[128];
     memcpy(y.dim, to->ints, sizeof *y.dim * (size_t)y.rank);
+    for (int i = 0, lead = y.rank - x->rank; i < y.rank; i++)
+        if (y.dim[i] == -1 && i >= lead)
+            y.dim[i] = x->dim[i - lead];
     if (!nt_shape_broadcast(x, &y, &both) || !nt_shape_equal(&both, &y))
         return nt_graph_fail(graph, NT_ERR_SHAPE, "broadcast: %s to %s: does not broadcast",
             nt_shape_text(x, a, sizeof a), nt_shape_text(&y, b, sizeof b));
+    graph->value[node->output[0]].dtype = graph->value[node->input[0]].dtype;
     graph->value[node->output[0]].shape = y;
     return NT_OK;
 }
@@ -58,9 +62,18 @@ const struct nt_op nt_op_broadcast = {
 /* ---- transpose ---- */
 
 static const struct nt_attr_spec transpose_attrs[] = {
-    {"axes", NT_ATTR_INTS, "the input's dimension that becomes each of the output's",
-        .required = true, .max = 4, .count = 8},
+    {"axes", NT_ATTR_INTS,
+        "the input's dimension that becomes each of the output's; negative: from the end; "
+        "default: the order reversed",
+        .min = -8, .max = 7, .count = 8},
 };
+
+/* The input's dimension that becomes the output's i-th. */
+static int from_axis(const struct nt_node *node, int rank, int i)
+{
+    int axis = node->attr[0].set ? (int)node->attr[0].ints[i] : rank - 1 - i;
+    return axis < 0 ? axis + rank : axis;
+}
 
 static enum nt_status transpose_infer(struct nt_graph *graph, struct nt_node *node)
 {
@@ -68,13 +81,14 @@ static enum nt_status transpose_infer(struct nt_graph *graph, struct nt_node *no
     const struct nt_value *x = &graph->value[node->input[0]];
     struct nt_shape y = x->shape;
     unsigned seen = 0;
-    for (int i = 0; i < axes->count && i < y.rank; i++)
-        seen |= 1u << axes->ints[i];
-    if (axes->count != y.rank || seen != (1u << y.rank) - 1)
+    for (int i = 0; axes->set && i < axes->count && i < y.rank; i++)
+        if (from_axis(node, y.rank, i) >= 0)
+            seen |= 1u << from_axis(node, y.rank, i);
+    if (axes->set && (axes->count != y.rank || seen != (1u << y.rank) - 1))
         return nt_graph_fail(graph, NT_ERR_ARGUMENT,
             "transpose: axes: must name each of the %d dimensions once", y.rank);
     for (int i = 0; i < y.rank; i++)
-        y.dim[i] = x->shape.dim[axes->ints[i]];
+        y.dim[i] = x->shape.dim[from_axis(node, y.rank, i)];
     graph->value[node->output[0]].dtype = x->dtype;
     graph->value[node->output[0]].shape = y;
     return NT_OK;
@@ -83,10 +97,11 @@ static enum nt_status transpose_infer(struct nt_graph *graph, struct nt_node *no
 static enum nt_status transpose_gradient(
     struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
 {
-    struct nt_attr back = {.set = true, .count = node->attr[0].count};
-    for (int i = 0; i < back.count; i++)
-        back.ints[node->attr[0].ints[i]] = i;
-    return nt_graph_add(graph, &nt_op_transpose, NULL, 1, dy, &back, dx);
+    int rank = graph->value[node->input[0]].shape.rank, back[NT_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        back[from_axis(node, rank, i)] = i;
+    dx[0] = nt_compose_transpose(graph, dy[0], back);
+    return dx[0] < 0 ? graph->failure : NT_OK;
 }
 
 static enum nt_status transpose_lower(struct nt_lowering *lowering, const struct nt_node *node)
@@ -94,8 +109,8 @@ static enum nt_status transpose_lower(struct nt_lowering *lowering, const struct
     struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]), view = x;
     struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
     for (int i = 0; i < y.shape.rank; i++) {
-        view.shape.dim[i] = x.shape.dim[node->attr[0].ints[i]];
-        view.stride[i] = x.stride[node->attr[0].ints[i]];
+        view.shape.dim[i] = x.shape.dim[from_axis(node, y.shape.rank, i)];
+        view.stride[i] = x.stride[from_axis(node, y.shape.rank, i)];
     }
     return nt_move(lowering->tape, &view, &y);
 }
@@ -113,167 +128,51 @@ const struct nt_op nt_op_transpose = {
     .lower = transpose_lower,
 };
 
-/* ---- slice ---- */
+/* ---- tile ---- */
 
-static const struct nt_attr_spec slice_attrs[] = {
-    {"axis", NT_ATTR_INT, "dimension to cut", .fallback = 1, .max = 4},
-    {"first", NT_ATTR_INT, "first index kept", .max = 1 << 30},
-    {"count", NT_ATTR_INT, "indices kept", .required = true, .min = 1, .max = 1 << 30},
+static const struct nt_attr_spec tile_attrs[] = {
+    {"repeats", NT_ATTR_INTS, "how often each dimension is repeated; the last ones when fewer",
+        .required = true, .min = 1, .max = 1 << 30, .count = 8},
 };
 
-static enum nt_status slice_infer(struct nt_graph *graph, struct nt_node *node)
+/* One dimension repeated: outer x 1 x inner becomes outer x times x inner. */
+static int tile_axis(struct nt_graph *graph, int value, int axis, int64_t times)
 {
-    const struct nt_value *x = &graph->value[node->input[0]];
-    int64_t axis = nt_attr_int(node, "axis"), first = nt_attr_int(node, "first");
-    int64_t count = nt_attr_int(node, "count");
-    struct nt_shape y = x->shape;
-    if (axis >= y.rank)
-        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "slice: axis %lld: the input has rank %d",
-            (long long)axis, y.rank);
-    if (first + count > y.dim[axis])
-        return nt_graph_fail(graph, NT_ERR_SHAPE,
-            "slice: %lld elements from %lld: must lie inside the extent %lld", (long long)count,
-            (long long)first, (long long)y.dim[axis]);
-    y.dim[axis] = count;
-    graph->value[node->output[0]].dtype = x->dtype;
-    graph->value[node->output[0]].shape = y;
-    return NT_OK;
+    if (value < 0 || times == 1)
+        return value;
+    struct nt_shape x = graph->value[value].shape, y = x, rows = {3, {1, 1, 1}};
+    for (int i = 0; i < x.rank; i++)
+        rows.dim[i < axis ? 0 : 2] *= x.dim[i];
+    y.dim[axis] *= times;
+    value = nt_compose_reshape(graph, value, &rows);
+    rows.dim[1] = times;
+    return nt_compose_reshape(graph, nt_compose_broadcast(graph, value, &rows), &y);
 }
 
-static enum nt_status slice_gradient(
-    struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
+static enum nt_status tile_expand(struct nt_graph *graph, struct nt_node *node)
 {
-    struct nt_attr attr[3];
-    memcpy(attr, node->attr, sizeof attr);
-    attr[0].set = attr[1].set = attr[2].set = true;
-    enum nt_status status = nt_graph_add(graph, &nt_op_slice_backward, NULL, 1, dy, attr, &dx[0]);
-    if (status == NT_OK)
-        graph->value[dx[0]].shape = graph->value[node->input[0]].shape;
-    return status;
+    const struct nt_attr *repeats = &node->attr[0];
+    int y = node->input[0];
+    struct nt_shape x = graph->value[y].shape, full = x;
+    int lead = repeats->count - x.rank;
+    for (int i = 0; lead > 0 && i < repeats->count; i++)
+        full.dim[i] = i < lead ? 1 : x.dim[i - lead];
+    full.rank = lead > 0 ? repeats->count : x.rank;
+    y = nt_compose_reshape(graph, y, &full);
+    for (int i = 0; i < repeats->count; i++)
+        y = tile_axis(graph, y, full.rank - repeats->count + i, repeats->ints[i]);
+    return nt_compose_end(graph, node, y);
 }
 
-/* The part of a tensor that a slice node names. */
-static struct nt_tensor cut(struct nt_tensor t, const struct nt_node *node)
-{
-    int64_t axis = nt_attr_int(node, "axis");
-    t.offset += nt_attr_int(node, "first") * t.stride[axis];
-    t.shape.dim[axis] = nt_attr_int(node, "count");
-    return t;
-}
-
-static enum nt_status slice_lower(struct nt_lowering *lowering, const struct nt_node *node)
-{
-    struct nt_tensor x = cut(nt_lower_tensor(lowering, node->input[0]), node);
-    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
-    return nt_move(lowering->tape, &x, &y);
-}
-
-static enum nt_status slice_backward_lower(struct nt_lowering *lowering, const struct nt_node *node)
-{
-    struct nt_tensor dy = nt_lower_tensor(lowering, node->input[0]);
-    struct nt_tensor dx = nt_lower_tensor(lowering, node->output[0]), part = cut(dx, node);
-    enum nt_status status = nt_fill(lowering->tape, 0, &dx);
-    return status == NT_OK ? nt_move(lowering->tape, &dy, &part) : status;
-}
-
-const struct nt_op nt_op_slice = {
-    .name = "slice",
-    .summary = "a range of indices of one dimension",
+const struct nt_op nt_op_tile = {
+    .name = "tile",
+    .summary = "x repeated along its dimensions, as NumPy's tile",
     .inputs = "x",
     .outputs = 1,
-    .attrs = slice_attrs,
-    .attr_count = sizeof slice_attrs / sizeof *slice_attrs,
-    .layouts = "a>s",
-    .infer = slice_infer,
-    .gradient = slice_gradient,
-    .lower = slice_lower,
-};
-
-const struct nt_op nt_op_slice_backward = {
-    .name = "slice_backward",
-    .summary = "gradient of slice: zeros around dy",
-    .inputs = "dy",
-    .outputs = 1,
-    .attrs = slice_attrs,
-    .attr_count = sizeof slice_attrs / sizeof *slice_attrs,
-    .internal = true,
-    .layouts = "a>s",
-    .infer = nt_layer_infer_later,
-    .lower = slice_backward_lower,
-};
-
-/* ---- concat ---- */
-
-static const struct nt_attr_spec concat_attrs[] = {
-    {"axis", NT_ATTR_INT, "dimension to join along", .fallback = 1, .max = 4},
-};
-
-static enum nt_status concat_infer(struct nt_graph *graph, struct nt_node *node)
-{
-    const struct nt_value *x = &graph->value[node->input[0]];
-    struct nt_shape y = x->shape;
-    int64_t axis = nt_attr_int(node, "axis");
-    char a[128], b[128];
-    if (axis >= y.rank)
-        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "concat: axis %lld: the input has rank %d",
-            (long long)axis, y.rank);
-    for (int i = 1; i < node->inputs; i++) {
-        struct nt_shape other = graph->value[node->input[i]].shape, same = other;
-        if (other.rank == y.rank)
-            same.dim[axis] = y.dim[axis];
-        if (!nt_shape_equal(&same, &y))
-            return nt_graph_fail(graph, NT_ERR_SHAPE,
-                "concat: %s and %s: must agree in all dimensions but %lld",
-                nt_shape_text(&y, a, sizeof a), nt_shape_text(&other, b, sizeof b),
-                (long long)axis);
-        y.dim[axis] += other.dim[axis];
-    }
-    graph->value[node->output[0]].dtype = x->dtype;
-    graph->value[node->output[0]].shape = y;
-    return NT_OK;
-}
-
-static enum nt_status concat_gradient(
-    struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
-{
-    int64_t axis = nt_attr_int(node, "axis"), first = 0;
-    enum nt_status status = NT_OK;
-    for (int i = 0; status == NT_OK && i < node->inputs; i++) {
-        int64_t count = graph->value[node->input[i]].shape.dim[axis];
-        struct nt_attr attr[3] = {{.set = true, .number = (double)axis},
-            {.set = true, .number = (double)first}, {.set = true, .number = (double)count}};
-        if (want[i])
-            status = nt_graph_add(graph, &nt_op_slice, NULL, 1, dy, attr, &dx[i]);
-        first += count;
-    }
-    return status;
-}
-
-static enum nt_status concat_lower(struct nt_lowering *lowering, const struct nt_node *node)
-{
-    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
-    int64_t axis = nt_attr_int(node, "axis");
-    enum nt_status status = NT_OK;
-    for (int i = 0; status == NT_OK && i < node->inputs; i++) {
-        struct nt_tensor x = nt_lower_tensor(lowering, node->input[i]), part = y;
-        part.shape = x.shape;
-        status = nt_move(lowering->tape, &x, &part);
-        y.offset += x.shape.dim[axis] * y.stride[axis];
-    }
-    return status;
-}
-
-const struct nt_op nt_op_concat = {
-    .name = "concat",
-    .summary = "inputs joined along one dimension",
-    .inputs = "x...",
-    .outputs = 1,
-    .attrs = concat_attrs,
-    .attr_count = 1,
-    .layouts = "a>s",
-    .infer = concat_infer,
-    .gradient = concat_gradient,
-    .lower = concat_lower,
+    .attrs = tile_attrs,
+    .attr_count = sizeof tile_attrs / sizeof *tile_attrs,
+    .layouts = "r>r",
+    .expand = tile_expand,
 };
 
 /* ---- convert_layout ---- */

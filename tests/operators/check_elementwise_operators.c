@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "frontend/op.h"
 #include "tests/operators.h"
 
@@ -6,7 +8,7 @@ START_TEST(elementwise)
 {
     for (int i = 0; i < nt_op_count; i++) {
         const struct nt_op *op = nt_ops[i];
-        if (!op->expression)
+        if (!op->expression || strcmp(op->name, "detach") == 0)
             continue;
         say("local y = op.%s(", op->name);
         for (int j = 0; j < nt_op_min_inputs(op); j++) {
