@@ -5,14 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_SIZE 256
+#include "frontend/optimizer.h"
 
-const char *nt_optimizer_slot_name(enum nt_optimizer optimizer, int slot)
-{
-    if (optimizer == NT_OPTIMIZER_SGD)
-        return "momentum_buffer";
-    return slot == 0 ? "exp_avg" : "exp_avg_sq";
-}
+#define NAME_SIZE 256
 
 /* The tensors of a checkpoint: the weights, then slot by slot those of trained ones. */
 struct content {

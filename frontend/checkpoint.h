@@ -16,9 +16,6 @@
 #define NT_CHECKPOINT_STATE "neutra.state"
 #define NT_CHECKPOINT_DATA "neutra.data"
 
-/* "momentum_buffer" of SGD; "exp_avg" and "exp_avg_sq" of Adam and AdamW. */
-const char *nt_optimizer_slot_name(enum nt_optimizer optimizer, int slot);
-
 enum nt_status nt_checkpoint_save(struct nt_context *ctx, struct nt_weights *weights,
     enum nt_optimizer optimizer, const char *path, const struct nt_safetensors_text *metadata,
     int metadata_count);

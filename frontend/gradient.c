@@ -121,7 +121,7 @@ static void mark_needed(struct pass *pass, int count, const int *inputs)
 {
     const struct nt_graph *graph = pass->graph;
     for (int v = 0; v < pass->values; v++)
-        pass->needed[v] = graph->value[v].kind == NT_VALUE_PARAMETER;
+        pass->needed[v] = graph->value[v].kind == NT_VALUE_PARAMETER && !graph->value[v].frozen;
     for (int i = 0; i < count; i++)
         pass->needed[inputs[i]] = true;
     for (int i = 0; i < graph->node_count; i++) {

@@ -49,6 +49,7 @@ struct nt_value {
     int update;            /* states: the value that they have after a run, -1: they stay */
     double constant;
     struct nt_init init;
+    bool frozen; /* a parameter that this training leaves as it is */
 };
 
 enum nt_attr_type {

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "engine/random.h"
+#include "frontend/descent.h"
 #include "frontend/graph.h"
 #include "frontend/op.h"
-#include "frontend/optimizer.h"
 #include "frontend/update.h"
 
 #define MAX_INPUTS 16
@@ -21,14 +21,14 @@ struct nt_session {
     struct nt_tape *tape;
     struct nt_feed *feed;
     struct nt_plan_info plan;
-    enum nt_optimizer optimizer;
+    struct nt_descent descent;
     bool training, gradients;
-    int inputs, input[MAX_INPUTS];              /* graph values */
-    int32_t input_buffer[MAX_INPUTS];           /* their tape buffers */
-    int32_t output_buffer[MAX_INPUTS];          /* row-major copies of graph->output */
-    int32_t input_gradient[MAX_INPUTS];         /* row-major, -1: none */
-    int32_t loss, metrics, numbers, grads, key; /* tape buffers, -1: none */
-    int carried;                                /* states that live here */
+    int inputs, input[MAX_INPUTS];      /* graph values */
+    int32_t input_buffer[MAX_INPUTS];   /* their tape buffers */
+    int32_t output_buffer[MAX_INPUTS];  /* row-major copies of graph->output */
+    int32_t input_gradient[MAX_INPUTS]; /* row-major, -1: none */
+    int32_t loss, metrics, grads, key;  /* tape buffers, -1: none */
+    int carried;                        /* states that live here */
     struct carried {
         int value;
         int32_t buffer;
@@ -243,6 +243,8 @@ static enum nt_status bind_gradients(struct build *build)
             continue;
         }
         nt_tape_label(session->tape, value->name); /* the loss does not depend on it */
+        if (value->frozen)                         /* nothing reads it */
+            continue;
         enum nt_status status = nt_fill(session->tape, 0, &slice);
         if (status != NT_OK)
             return status;
@@ -263,29 +265,6 @@ static enum nt_status copy_places(struct build *build)
             status = nt_move(build->session->tape, &from, &place->tensor);
     }
     return status;
-}
-
-static enum nt_status append_update(struct build *build)
-{
-    struct nt_session *session = build->session;
-    size_t elements = session->weights ? nt_weights_trained_elements(session->weights) : 0;
-    struct nt_shape shape = {1, {(int64_t)elements}};
-    struct nt_tensor tensor[4];
-    if (elements == 0)
-        return NT_OK;
-    nt_tape_label(session->tape, "update");
-    int count = 2 + nt_optimizer_slots(session->optimizer);
-    for (int i = 0; i < count; i++) {
-        int32_t buffer = session->grads;
-        if (i != 1) {
-            struct nt_memory *memory = nt_weights_memory(session->weights, i == 0 ? -1 : i - 2);
-            buffer = nt_tape_external(session->tape, memory, 0, nt_memory_size(memory), "update");
-        }
-        tensor[i] = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
-    }
-    session->numbers = nt_tape_buffer(
-        session->tape, NT_BUFFER_KEPT, NT_OPTIMIZER_NUMBERS * sizeof(float), "optimizer numbers");
-    return nt_optimizer_append(session->tape, session->optimizer, tensor, session->numbers);
 }
 
 /* The int32 input that classifies the first output's items, or -1. */
@@ -398,7 +377,7 @@ static enum nt_status append_metrics(struct build *build)
     return status;
 }
 
-static enum nt_status lower_all(struct nt_session *session)
+static enum nt_status lower_all(struct nt_session *session, const struct nt_session_params *params)
 {
     struct nt_graph *graph = session->graph;
     struct build build = {.session = session};
@@ -430,7 +409,8 @@ static enum nt_status lower_all(struct nt_session *session)
     if (status == NT_OK)
         status = nt_updates_append(&build.lowering, &updates);
     if (status == NT_OK && session->training && !session->gradients)
-        status = append_update(&build);
+        status = nt_descent_append(
+            &session->descent, session->tape, graph, session->weights, params, session->grads);
     nt_tape_label(session->tape, NULL);
     nt_updates_release(&updates);
     free(build.lowering.tensor);
@@ -450,17 +430,25 @@ static enum nt_status build_session(struct nt_session *session, struct nt_device
             nt_optimizer_name(params->optimizer), nt_optimizer_slots(params->optimizer),
             nt_weights_state_slots(session->weights));
     if (status == NT_OK)
-        status = rewrite(session);
+        status = nt_descent_check_patterns(session->graph, "freeze", params->freeze);
+    if (status == NT_OK)
+        status = nt_descent_check_patterns(session->graph, "no_decay", params->no_decay);
+    if (status != NT_OK)
+        return status;
+    nt_descent_freeze(session->graph, params->freeze);
+    status = rewrite(session);
     if (status == NT_OK)
         status = nt_tape_create(dev, &session->tape);
     if (status == NT_OK)
-        status = lower_all(session);
+        status = lower_all(session, params);
     if (status == NT_OK)
         status = nt_tape_plan(session->tape, &session->plan);
     if (status == NT_OK && !params->dry)
         status = nt_tape_build(session->tape);
     if (status == NT_OK && !params->dry)
         status = nt_session_reset(session);
+    if (status == NT_OK && !params->dry)
+        status = nt_descent_start(&session->descent, session->tape);
     return status;
 }
 
@@ -477,12 +465,11 @@ enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
         return nt_fail(ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
     *session = (struct nt_session){.ctx = ctx,
         .weights = weights,
-        .optimizer = params->optimizer,
+        .descent = {.numbers = -1, .mask = -1},
         .training = params->training,
         .gradients = params->gradients,
         .loss = -1,
         .metrics = -1,
-        .numbers = -1,
         .grads = -1,
         .key = -1};
     for (int i = 0; i < MAX_INPUTS; i++)
@@ -500,6 +487,7 @@ void nt_session_destroy(struct nt_session *session)
 {
     if (!session)
         return;
+    nt_descent_finish(&session->descent);
     nt_feed_destroy(session->feed);
     nt_tape_destroy(session->tape);
     nt_graph_destroy(session->graph);
@@ -610,16 +598,7 @@ static enum nt_status write_key(struct nt_session *session, const struct nt_step
 
 enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_params *step)
 {
-    float numbers[NT_OPTIMIZER_NUMBERS];
-    enum nt_status status = NT_OK;
-    if (session->numbers >= 0) {
-        if (!step)
-            return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: a training run needs its step");
-        status = nt_optimizer_fill(session->ctx, session->optimizer, step, numbers);
-        if (status == NT_OK)
-            status =
-                nt_tape_write_small(session->tape, session->numbers, 0, numbers, sizeof numbers);
-    }
+    enum nt_status status = nt_descent_write(&session->descent, session->tape, step);
     if (status == NT_OK && session->key >= 0)
         status = write_key(session, step);
     return status == NT_OK ? nt_tape_run(session->tape) : status;

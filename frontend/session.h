@@ -16,21 +16,29 @@ extern "C" {
 
 enum nt_optimizer {
     NT_OPTIMIZER_SGD, /* momentum and Nesterov as in PyTorch: v = m v + g, p -= lr (v or g + m v) */
-    NT_OPTIMIZER_ADAM, /* Kingma & Ba 2015, Algorithm 1; weight decay added to the gradient */
-    NT_OPTIMIZER_ADAMW /* Loshchilov & Hutter 2019, Algorithm 2 */
+    NT_OPTIMIZER_ADAM,    /* Kingma & Ba 2015, Algorithm 1; weight decay added to the gradient */
+    NT_OPTIMIZER_ADAMW,   /* Loshchilov & Hutter 2019, Algorithm 2 */
+    NT_OPTIMIZER_ADAGRAD, /* Duchi, Hazan & Singer 2011 */
+    NT_OPTIMIZER_RMSPROP, /* Tieleman & Hinton 2012, lecture 6.5; momentum as in PyTorch */
+    NT_OPTIMIZER_RMSPROP_CENTERED /* Graves 2013, eq. 38 to 45: by the gradient's variance */
 };
-NT_API int nt_optimizer_slots(enum nt_optimizer optimizer);        /* 1 or 2 */
+NT_API int nt_optimizer_slots(enum nt_optimizer optimizer);        /* 1 to 3 */
 NT_API const char *nt_optimizer_name(enum nt_optimizer optimizer); /* "sgd" */
 NT_API bool nt_optimizer_parse(const char *name, enum nt_optimizer *optimizer);
 
 /* Numbers of one training step, read at each step: they may change freely. */
 struct nt_step_params {
     double learning_rate;
-    double momentum; /* SGD */
+    double momentum; /* SGD, RMSprop */
     bool nesterov;   /* SGD */
-    double weight_decay;
+    double
+        weight_decay; /* decay times the parameter is added to its gradient; decoupled in AdamW */
+    double l1;        /* times the parameter's sign is added to its gradient */
     double beta1, beta2; /* Adam; 0 means 0.9 and 0.999 */
-    double epsilon;      /* Adam; 0 means 1e-8 */
+    double alpha;        /* RMSprop's decay of averages; 0 means 0.99 */
+    double epsilon;      /* of all but SGD; 0 means 1e-8, Adagrad's 1e-10 */
+    double clip_value;   /* largest magnitude of a gradient's element; 0: any */
+    double clip_norm;    /* largest norm of all gradients together, clipped by value; 0: any */
     int64_t step;        /* counts from 1: Adam's bias correction, random numbers */
     uint64_t seed;       /* of dropout and the like: seed and step name their numbers */
 };
@@ -39,6 +47,10 @@ struct nt_session_params {
     int64_t batch; /* 0 means 1 */
     bool training; /* the forward behaves as in training; gradients and update are run */
     enum nt_optimizer optimizer;
+    bool clip_norm; /* steps may give a clip_norm */
+    /* Names of parameters as patterns, "*.bias,bn?.weight": those that neither weight decay nor L1
+     * touch, and those that stay as they are. NULL: none. Used during creation. */
+    const char *no_decay, *freeze;
     /* Gradients only, no update: for gradient checks. They are read with
      * nt_session_gradient. */
     bool gradients;

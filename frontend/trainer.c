@@ -19,7 +19,15 @@
 
 double nt_default_learning_rate(enum nt_optimizer optimizer)
 {
-    return optimizer == NT_OPTIMIZER_SGD ? 0.05 : 0.001;
+    switch (optimizer) {
+    case NT_OPTIMIZER_SGD:
+        return 0.05;
+    case NT_OPTIMIZER_ADAM:
+    case NT_OPTIMIZER_ADAMW:
+        return 0.001;
+    default: /* as PyTorch's */
+        return 0.01;
+    }
 }
 
 /* ---- making a trainer ---- */
@@ -45,6 +53,10 @@ static enum nt_status check_params(struct nt_context *ctx, const struct nt_train
         {"learning rate", p->learning_rate, 0, 1e300},
         {"momentum", p->momentum, 0, 1},
         {"weight decay", p->weight_decay, 0, 1e6},
+        {"l1", p->l1, 0, 1e6},
+        {"clip_value", p->clip_value, 0, 1e30},
+        {"clip_norm", p->clip_norm, 0, 1e30},
+        {"alpha", p->alpha, 0, 1},
         {"beta1", p->beta1, 0, 1},
         {"beta2", p->beta2, 0, 1},
         {"epsilon", p->epsilon, 0, 1},
@@ -163,8 +175,12 @@ static enum nt_status prepare(struct nt_trainer *t)
 {
     struct nt_trainer_params *p = &t->params;
     const struct nt_dataset_info *info = nt_dataset_get_info(t->train);
-    const struct nt_session_params wanted = {
-        .batch = p->batch, .training = true, .optimizer = p->optimizer};
+    const struct nt_session_params wanted = {.batch = p->batch,
+        .training = true,
+        .optimizer = p->optimizer,
+        .clip_norm = p->clip_norm > 0,
+        .no_decay = p->no_decay,
+        .freeze = p->freeze};
     enum nt_status status = open_folder(t);
     if (status == NT_OK)
         status = nt_weights_create(
@@ -213,6 +229,8 @@ enum nt_status nt_trainer_create(struct nt_device *dev, struct nt_model *model,
         t->params.out = copy(params->out, &failed);
         t->params.weights = copy(params->weights, &failed);
         t->params.data = copy(params->data, &failed);
+        t->params.no_decay = copy(params->no_decay, &failed);
+        t->params.freeze = copy(params->freeze, &failed);
     }
     status = failed ? nt_fail(ctx, NT_ERR_MEMORY, "trainer: no memory") : settle(t);
     if (status == NT_OK)
@@ -237,6 +255,8 @@ void nt_trainer_destroy(struct nt_trainer *t)
     free((char *)t->params.out);
     free((char *)t->params.weights);
     free((char *)t->params.data);
+    free((char *)t->params.no_decay);
+    free((char *)t->params.freeze);
     free(t);
 }
 

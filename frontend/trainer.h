@@ -43,10 +43,13 @@ struct nt_trainer_params {
 
     enum nt_optimizer optimizer;
     double learning_rate; /* 0 means nt_default_learning_rate */
-    double momentum;      /* SGD */
+    double momentum;      /* SGD, RMSprop */
     bool nesterov;        /* SGD; needs momentum */
-    double weight_decay;
-    double beta1, beta2, epsilon; /* Adam, AdamW; 0 means 0.9, 0.999, 1e-8 */
+    double weight_decay, l1;
+    double beta1, beta2, alpha, epsilon; /* as in struct nt_step_params */
+    double clip_value, clip_norm;        /* limits of gradients; 0: none */
+    /* Patterns of parameters' names, as in struct nt_session_params; NULL: none. */
+    const char *no_decay, *freeze;
 
     enum nt_schedule_kind schedule;
     int64_t warmup;    /* steps */
@@ -86,7 +89,7 @@ struct nt_trainer_params {
     void *user;
 };
 
-NT_API double nt_default_learning_rate(enum nt_optimizer optimizer); /* 0.05; Adam's 0.001 */
+NT_API double nt_default_learning_rate(enum nt_optimizer optimizer);
 
 /* Thread-safety: one thread at a time, the same as the device's.
  * Lifetime: before dev, model and the datasets. */

@@ -269,9 +269,13 @@ static enum nt_status run_step(struct nt_trainer *t, struct nt_loader *loader)
         .momentum = p->momentum,
         .nesterov = p->nesterov,
         .weight_decay = p->weight_decay,
+        .l1 = p->l1,
         .beta1 = p->beta1,
         .beta2 = p->beta2,
+        .alpha = p->alpha,
         .epsilon = p->epsilon,
+        .clip_value = p->clip_value,
+        .clip_norm = p->clip_norm,
         .step = t->state.step + 1,
         .seed = p->seed,
     };

@@ -65,18 +65,33 @@ static json_t *write_settings(const struct nt_model *model)
     return settings;
 }
 
+/* How the parameters are updated. */
+static json_t *write_update(const struct nt_trainer_params *p)
+{
+    return json_pack("{ss sf sf sb sf sf sf sf sf sf sf sf ss ss}", "optimizer",
+        nt_optimizer_name(p->optimizer), "learning_rate", p->learning_rate, "momentum", p->momentum,
+        "nesterov", (int)p->nesterov, "weight_decay", p->weight_decay, "l1", p->l1, "beta1",
+        p->beta1, "beta2", p->beta2, "alpha", p->alpha, "epsilon", p->epsilon, "clip_value",
+        p->clip_value, "clip_norm", p->clip_norm, "no_decay", p->no_decay ? p->no_decay : "",
+        "freeze", p->freeze ? p->freeze : "");
+}
+
 static json_t *write_params(const struct nt_trainer_params *p)
 {
-    return json_pack("{sI sI sI ss sf sf sb sf sf sf sf ss sI sI sf sf sI sb sI sI sf ss si sf}",
-        "batch", (json_int_t)p->batch, "epochs", (json_int_t)p->epochs, "steps",
-        (json_int_t)p->steps, "optimizer", nt_optimizer_name(p->optimizer), "learning_rate",
-        p->learning_rate, "momentum", p->momentum, "nesterov", (int)p->nesterov, "weight_decay",
-        p->weight_decay, "beta1", p->beta1, "beta2", p->beta2, "epsilon", p->epsilon, "schedule",
-        nt_schedule_name(p->schedule), "warmup", (json_int_t)p->warmup, "step_size",
+    json_t *json = json_pack("{sI sI sI ss sI sI sf sf sI sb sI sI sf ss si sf}", "batch",
+        (json_int_t)p->batch, "epochs", (json_int_t)p->epochs, "steps", (json_int_t)p->steps,
+        "schedule", nt_schedule_name(p->schedule), "warmup", (json_int_t)p->warmup, "step_size",
         (json_int_t)p->step_size, "gamma", p->gamma, "power", p->power, "seed", (json_int_t)p->seed,
         "no_shuffle", (int)p->no_shuffle, "log_every", (json_int_t)p->log_every, "save_every",
         (json_int_t)p->save_every, "validation_share", p->validation_share, "data",
         p->data ? p->data : "", "augment", (int)p->augment, "max_unreadable", p->max_unreadable);
+    json_t *update = write_update(p);
+    if (!json || !update || json_object_update(json, update) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(update);
+    return json;
 }
 
 json_t *nt_trainer_state_write(const struct nt_trainer_state *s,
@@ -149,9 +164,15 @@ static void read_params(const json_t *json, struct nt_trainer_params *p)
         .momentum = get_number(json, "momentum"),
         .nesterov = get_bool(json, "nesterov"),
         .weight_decay = get_number(json, "weight_decay"),
+        .l1 = get_number(json, "l1"),
         .beta1 = get_number(json, "beta1"),
         .beta2 = get_number(json, "beta2"),
+        .alpha = get_number(json, "alpha"),
         .epsilon = get_number(json, "epsilon"),
+        .clip_value = get_number(json, "clip_value"),
+        .clip_norm = get_number(json, "clip_norm"),
+        .no_decay = get_text(json, "no_decay"),
+        .freeze = get_text(json, "freeze"),
         .warmup = get_int(json, "warmup"),
         .step_size = get_int(json, "step_size"),
         .gamma = get_number(json, "gamma"),

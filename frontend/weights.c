@@ -10,7 +10,7 @@
 #include "frontend/op.h"
 #include "frontend/safetensors.h"
 
-#define MAX_STATE_SLOTS 2
+#define MAX_STATE_SLOTS 3
 
 struct nt_weights {
     struct nt_context *ctx;

@@ -188,6 +188,9 @@ START_TEST(resume_gives_the_same_bits)
         .epochs = 3,
         .optimizer = (enum nt_optimizer)_i,
         .momentum = _i ? 0 : 0.9,
+        .clip_norm = _i % 2 ? 0.5 : 0,
+        .weight_decay = 1e-3,
+        .no_decay = _i > 2 ? "*.bias" : NULL,
         .schedule = NT_SCHEDULE_COSINE,
         .warmup = 4,
         .log_every = 4,
@@ -298,6 +301,11 @@ START_TEST(checkpoints_hold_plain_names)
         .seed = 3,
         .optimizer = NT_OPTIMIZER_ADAMW,
         .data = "npy:x,y",
+        .l1 = 1e-5,
+        .clip_value = 2,
+        .clip_norm = 3,
+        .no_decay = "*.bias",
+        .freeze = "fc.bias,fc.weight",
         .out = fixture_path("names/run")};
     size_t count;
     free(train(&params, NULL, &count));
@@ -316,6 +324,11 @@ START_TEST(checkpoints_hold_plain_names)
     ck_assert_str_eq(stored.model, "toy");
     ck_assert_str_eq(stored.params.data, "npy:x,y");
     ck_assert_int_eq(stored.params.optimizer, NT_OPTIMIZER_ADAMW);
+    ck_assert_double_eq(stored.params.l1, 1e-5);
+    ck_assert_double_eq(stored.params.clip_value, 2);
+    ck_assert_double_eq(stored.params.clip_norm, 3);
+    ck_assert_str_eq(stored.params.no_decay, "*.bias");
+    ck_assert_str_eq(stored.params.freeze, "fc.bias,fc.weight");
     ck_assert_int_eq(stored.params.batch, BATCH);
     ck_assert_int_eq(stored.setting_count, 2);
     ck_assert_int_eq(stored.step, STEPS);
@@ -431,7 +444,7 @@ int main(void)
     tcase_add_test(tests, learns);
     tcase_add_test(tests, same_seed_same_bits);
     tcase_add_loop_test(
-        tests, resume_gives_the_same_bits, NT_OPTIMIZER_SGD, NT_OPTIMIZER_ADAMW + 1);
+        tests, resume_gives_the_same_bits, NT_OPTIMIZER_SGD, NT_OPTIMIZER_RMSPROP_CENTERED + 1);
     tcase_add_test(tests, resume_after_a_kill);
     tcase_add_test(tests, resume_wants_the_same_training);
     tcase_add_test(tests, checkpoints_hold_plain_names);

@@ -17,6 +17,8 @@ struct reference {
     const char *model, *start, *expected;
     enum nt_optimizer optimizer;
     struct nt_step_params params;
+    const char *no_decay, *freeze;
+    const char *name; /* one of the trainings of UPDATES, which keeps losses and products alone */
 };
 
 static const struct reference references[] = {
@@ -31,6 +33,36 @@ static const struct reference references[] = {
         {.learning_rate = 0.001, .weight_decay = 5e-4}},
     {"zoo/mlp.lua", "tests/reference/mlp_start.safetensors", "tests/reference/mlp_sgd.safetensors",
         NT_OPTIMIZER_SGD, {.learning_rate = 0.05, .momentum = 0.9, .weight_decay = 5e-4}},
+};
+
+#define START "tests/reference/lenet_start.safetensors"
+#define UPDATES "tests/reference/lenet_updates.safetensors"
+#define UPDATE(text, kind, ...)                                                                    \
+    {                                                                                              \
+        .model = "zoo/lenet.lua", .start = START, .expected = UPDATES, .name = text,               \
+        .optimizer = NT_OPTIMIZER_##kind, __VA_ARGS__                                              \
+    }
+
+static const struct reference updates[] = {
+    UPDATE("plain", SGD, .params = {.learning_rate = 0.05}),
+    UPDATE("adamw", ADAMW, .params = {.learning_rate = 0.001, .weight_decay = 0.1}),
+    UPDATE("adagrad", ADAGRAD, .params = {.learning_rate = 0.01, .weight_decay = 5e-4}),
+    UPDATE("rmsprop", RMSPROP, .params = {.learning_rate = 0.0005, .weight_decay = 5e-4}),
+    UPDATE("rmsprop_momentum", RMSPROP,
+        .params = {.learning_rate = 0.0002, .alpha = 0.9, .epsilon = 1e-5, .momentum = 0.5}),
+    UPDATE("rmsprop_centered", RMSPROP_CENTERED,
+        .params = {.learning_rate = 0.0002, .epsilon = 1e-5, .momentum = 0.5}),
+    UPDATE("clip_norm", SGD, .params = {.learning_rate = 0.05, .momentum = 0.9, .clip_norm = 0.5}),
+    UPDATE(
+        "clip_value", SGD, .params = {.learning_rate = 0.05, .momentum = 0.9, .clip_value = 0.01}),
+    UPDATE("clip_both", ADAM,
+        .params = {.learning_rate = 0.001, .clip_value = 0.01, .clip_norm = 0.1}),
+    UPDATE("l1", SGD, .params = {.learning_rate = 0.05, .l1 = 1e-4}),
+    UPDATE("no_decay", ADAMW, .params = {.learning_rate = 0.001, .weight_decay = 0.1},
+        .no_decay = "*.bias"),
+    UPDATE("freeze", SGD,
+        .params = {.learning_rate = 0.05, .momentum = 0.9, .weight_decay = 5e-4, .clip_norm = 1},
+        .freeze = "conv2.weight,*.bias"),
 };
 
 /* One of the reference's pictures, as tests/reference/README.md defines them. */
@@ -56,8 +88,20 @@ static void read_tensor(const struct nt_safetensors *file, const char *name, voi
     test_ok(nt_safetensors_read(file, index, data));
 }
 
-/* A final weight against the reference: whole or every fourth row, and its product with a fixed
- * vector. */
+/* A final weight's product with a fixed vector. */
+static void check_product(
+    const struct nt_safetensors *file, const char *name, size_t count, const float *got)
+{
+    struct nt_random random = {.key = SEED, .stream = 3};
+    double dot = 0, expected;
+    for (size_t i = 0; i < count; i++)
+        dot += ((double)nt_random_u32(&random) * 0x1p-31 - 1) * got[i];
+    read_tensor(file, name, &expected);
+    ck_assert_msg(fabs(dot - expected) <= 1e-4 * sqrt((double)count),
+        "%s: product with the fixed vector %g, want %g", name, dot, expected);
+}
+
+/* A final weight against the reference: whole or every fourth row, and its product. */
 static void check_weight(struct nt_weights *weights, int w, const struct nt_safetensors *file)
 {
     const struct nt_weight_info *info = nt_weights_get(weights, w);
@@ -76,14 +120,8 @@ static void check_weight(struct nt_weights *weights, int w, const struct nt_safe
         ck_assert_msg(fabsf(got[from] - want[i]) <= 1e-4f, "%s[%zu]: got %g, want %g", info->name,
             from, got[from], want[i]);
     }
-    struct nt_random random = {.key = SEED, .stream = 3};
-    double dot = 0, expected;
-    for (size_t i = 0; i < count; i++)
-        dot += ((double)nt_random_u32(&random) * 0x1p-31 - 1) * got[i];
     snprintf(name, sizeof name, "dot.%s", info->name);
-    read_tensor(file, name, &expected);
-    ck_assert_msg(fabs(dot - expected) <= 1e-4 * sqrt((double)count),
-        "%s: product with the fixed vector %g, want %g", info->name, dot, expected);
+    check_product(file, name, count, got);
     free(got);
     free(want);
 }
@@ -97,7 +135,12 @@ struct run {
 static struct run open_run(const struct reference *r, const char *variants)
 {
     struct run run = {0};
-    struct nt_session_params params = {.batch = BATCH, .training = true, .optimizer = r->optimizer};
+    struct nt_session_params params = {.batch = BATCH,
+        .training = true,
+        .optimizer = r->optimizer,
+        .clip_norm = r->params.clip_norm > 0,
+        .no_decay = r->no_decay,
+        .freeze = r->freeze};
     if (variants)
         setenv("NEUTRA_VARIANT", variants, 1);
     test_ok(nt_model_load(test_context(), r->model, 0, NULL, &run.model));
@@ -159,6 +202,80 @@ START_TEST(twenty_steps_as_pytorch)
 }
 END_TEST
 
+/* Each weight after 20 steps by its product alone, more strictly: 1e-5 of a typical element. */
+static void check_update(const struct reference *r)
+{
+    struct nt_safetensors *file = NULL;
+    char name[64];
+    float losses[STEPS];
+    test_ok(nt_safetensors_open(test_context(), r->expected, &file));
+    snprintf(name, sizeof name, "%s.losses", r->name);
+    read_tensor(file, name, losses);
+    struct run run = open_run(r, NULL);
+    for (int step = 0; step < STEPS; step++) {
+        float loss = NAN;
+        one_step(&run, r, step, &loss);
+        ck_assert_msg(fabsf(loss - losses[step]) <= 1e-5f * fabsf(losses[step]),
+            "%s, step %d: loss %.8g, PyTorch's %.8g", r->name, step, loss, losses[step]);
+    }
+    for (int w = 0; w < nt_weights_count(run.weights); w++) {
+        const struct nt_weight_info *info = nt_weights_get(run.weights, w);
+        size_t count = (size_t)nt_shape_count(&info->shape);
+        float *got = malloc(count * sizeof *got);
+        test_ok(nt_weights_read(run.weights, w, got));
+        snprintf(name, sizeof name, "%s.dot.%s", r->name, info->name);
+        check_product(file, name, count, got);
+        free(got);
+    }
+    close_run(&run);
+    nt_safetensors_close(file);
+}
+
+START_TEST(every_update_as_pytorch)
+{
+    check_update(&updates[_i]);
+}
+END_TEST
+
+START_TEST(patterns_that_match_nothing_are_refused)
+{
+    struct nt_model *model = NULL;
+    struct nt_session *session = NULL;
+    test_ok(nt_model_load(test_context(), "zoo/lenet.lua", 0, NULL, &model));
+    struct nt_session_params params = {
+        .training = true, .dry = true, .freeze = "conv1.*,con2.bias"};
+    test_fails(nt_session_create(test_device(), model, NULL, &params, &session), NT_ERR_ARGUMENT,
+        "freeze 'con2.bias': no parameter has such a name, did you mean 'conv2.bias'?");
+    params.freeze = NULL;
+    params.no_decay = "bias";
+    test_fails(nt_session_create(test_device(), model, NULL, &params, &session), NT_ERR_ARGUMENT,
+        "no_decay 'bias': no parameter has such a name");
+    nt_model_destroy(model);
+}
+END_TEST
+
+START_TEST(steps_out_of_range_are_refused)
+{
+    struct reference r = updates[0];
+    struct run run = open_run(&r, NULL);
+    const struct {
+        struct nt_step_params params;
+        const char *message;
+    } cases[] = {
+        {{.learning_rate = -1}, "learning rate -1: must be finite and not negative"},
+        {{.weight_decay = NAN}, "weight decay nan"},
+        {{.l1 = -1}, "l1 -1"},
+        {{.clip_value = -1}, "clip_value -1"},
+        {{.clip_norm = 1}, "made without clip_norm"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        test_fails(
+            nt_session_run(run.session, &cases[i].params), NT_ERR_ARGUMENT, cases[i].message);
+    test_fails(nt_session_run(run.session, NULL), NT_ERR_ARGUMENT, "needs its step");
+    close_run(&run);
+}
+END_TEST
+
 START_TEST(gpu_kernels_train_the_same)
 {
     check_reference(&references[0],
@@ -199,6 +316,9 @@ int main(void)
     TCase *tcase = tcase_create("training");
     tcase_set_timeout(tcase, 0);
     tcase_add_loop_test(tcase, twenty_steps_as_pytorch, 0, sizeof references / sizeof *references);
+    tcase_add_loop_test(tcase, every_update_as_pytorch, 0, sizeof updates / sizeof *updates);
+    tcase_add_test(tcase, patterns_that_match_nothing_are_refused);
+    tcase_add_test(tcase, steps_out_of_range_are_refused);
     tcase_add_test(tcase, gpu_kernels_train_the_same);
     tcase_add_test(tcase, training_repeats_bit_by_bit);
     suite_add_tcase(suite, tcase);

@@ -14,9 +14,11 @@
 struct options {
     int64_t epochs, steps, batch, warmup, step_size, seed, save_every, log_every;
     int optimizer, schedule, augment;
-    double lr, momentum, weight_decay, beta1, beta2, epsilon, gamma, power, validation;
-    bool nesterov, no_shuffle;
+    double lr, momentum, weight_decay, l1, beta1, beta2, alpha, epsilon, clip_norm, clip_value;
+    double gamma, power, validation;
+    bool nesterov, centered, no_shuffle;
     const char *weights, *out, *resume;
+    struct cli_list no_decay, freeze;
 };
 
 #define AT(field) offsetof(struct options, field)
@@ -26,16 +28,31 @@ static const struct cli_option options[] = {
     {"epochs", CLI_INT, AT(epochs), "E", "passes over the training data (default 10)", 1, MANY},
     {"steps", CLI_INT, AT(steps), "S", "end after S batches instead", 1, MANY},
     {"batch", CLI_INT, AT(batch), "B", "items per step (default 64)", 1, 1e9},
-    {"optimizer", CLI_CHOICE, AT(optimizer), "sgd|adam|adamw", "(default sgd)"},
-    {"lr", CLI_REAL, AT(lr), "R", "learning rate (default 0.05 for sgd, 0.001 for adam and adamw)",
+    {"optimizer", CLI_CHOICE, AT(optimizer), "sgd|adam|adamw|adagrad|rmsprop", "(default sgd)"},
+    {"lr", CLI_REAL, AT(lr), "R",
+        "learning rate (default 0.05 for sgd, 0.001 for adam and adamw, 0.01 for the others)",
         1e-300, 1e300},
-    {"momentum", CLI_REAL, AT(momentum), "M", "of sgd (default 0)", 0, 1},
+    {"momentum", CLI_REAL, AT(momentum), "M", "of sgd and rmsprop (default 0)", 0, 1},
     {"nesterov", CLI_FLAG, AT(nesterov), NULL, "Nesterov's momentum"},
     {"weight-decay", CLI_REAL, AT(weight_decay), "D",
         "added to the gradient; decoupled in adamw (default 0)", 0, 1e6},
+    {"l1", CLI_REAL, AT(l1), "L",
+        "L1 regularisation: L sign(w) is added to the gradient (default 0)", 0, 1e6},
+    {"no-decay", CLI_LIST, AT(no_decay), "PATTERN",
+        "no weight decay and no L1 for parameters of such names, as '*.bias'"},
+    {"freeze", CLI_LIST, AT(freeze), "PATTERN",
+        "parameters of such names are not trained, as 'conv*'"},
+    {"clip-norm", CLI_REAL, AT(clip_norm), "N",
+        "scale the gradients down to this global norm (default 0: do not)", 0, 1e30},
+    {"clip-value", CLI_REAL, AT(clip_value), "V",
+        "limit each element of the gradients to -V..V (default 0: do not)", 0, 1e30},
     {"beta1", CLI_REAL, AT(beta1), "R", "of adam and adamw (default 0.9)", 1e-9, 1},
     {"beta2", CLI_REAL, AT(beta2), "R", "of adam and adamw (default 0.999)", 1e-9, 1},
-    {"epsilon", CLI_REAL, AT(epsilon), "R", "of adam and adamw (default 1e-8)", 1e-30, 1},
+    {"epsilon", CLI_REAL, AT(epsilon), "R", "of all but sgd (default 1e-8; adagrad 1e-10)", 1e-30,
+        1},
+    {"alpha", CLI_REAL, AT(alpha), "R", "of rmsprop: decay of its averages (default 0.99)", 1e-9,
+        1},
+    {"centered", CLI_FLAG, AT(centered), NULL, "rmsprop by the variance of the gradient"},
     {"schedule", CLI_CHOICE, AT(schedule), "constant|step|cosine|poly",
         "of the learning rate (default constant)"},
     {"warmup", CLI_INT, AT(warmup), "S", "steps in which the rate rises from 0 (default 0)", 0,
@@ -82,6 +99,7 @@ struct work {
     const char *item_word;     /* "images" or "items" */
     char checkpoint[4096], out[4096];
     char fitted[5][64]; /* settings taken from the data */
+    char no_decay[1024], freeze[1024];
 };
 
 /* ---- what the user sees ---- */
@@ -252,6 +270,10 @@ static void take_options(struct nt_trainer_params *p, const struct options *o)
     take_real(o->lr, &p->learning_rate);
     take_real(o->momentum, &p->momentum);
     take_real(o->weight_decay, &p->weight_decay);
+    take_real(o->l1, &p->l1);
+    take_real(o->alpha, &p->alpha);
+    take_real(o->clip_norm, &p->clip_norm);
+    take_real(o->clip_value, &p->clip_value);
     take_real(o->beta1, &p->beta1);
     take_real(o->beta2, &p->beta2);
     take_real(o->epsilon, &p->epsilon);
@@ -260,6 +282,8 @@ static void take_options(struct nt_trainer_params *p, const struct options *o)
     take_real(o->validation, &p->validation_share);
     if (o->optimizer != CLI_UNSET_CHOICE)
         p->optimizer = (enum nt_optimizer)o->optimizer;
+    if (o->centered && p->optimizer == NT_OPTIMIZER_RMSPROP)
+        p->optimizer = NT_OPTIMIZER_RMSPROP_CENTERED;
     if (o->schedule != CLI_UNSET_CHOICE)
         p->schedule = (enum nt_schedule_kind)o->schedule;
     if (o->augment != CLI_UNSET_CHOICE)
@@ -268,6 +292,31 @@ static void take_options(struct nt_trainer_params *p, const struct options *o)
     p->no_shuffle = p->no_shuffle || o->no_shuffle;
     p->seed = (uint64_t)seed;
     p->weights = o->weights;
+}
+
+/* "a,b" from the patterns given; those of the resumed training where there are none. */
+static enum nt_status join_patterns(struct cli *cli, const char *option,
+    const struct cli_list *list, char *text, size_t size, const char **out)
+{
+    size_t length = 0;
+    for (int i = 0; i < list->count; i++) {
+        length += (size_t)snprintf(
+            text + length, size - length, "%s%s", i > 0 ? "," : "", list->items[i]);
+        if (length >= size)
+            return nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--%s: more than %zu letters", option, size);
+        *out = text;
+    }
+    return NT_OK;
+}
+
+static enum nt_status take_patterns(struct work *w)
+{
+    enum nt_status status = join_patterns(w->cli, "no-decay", &w->options->no_decay, w->no_decay,
+        sizeof w->no_decay, &w->params.no_decay);
+    if (status == NT_OK)
+        status = join_patterns(
+            w->cli, "freeze", &w->options->freeze, w->freeze, sizeof w->freeze, &w->params.freeze);
+    return status;
 }
 
 static enum nt_status read_resumed(struct work *w)
@@ -400,6 +449,9 @@ static enum nt_status set_up(struct work *w)
     if (status != NT_OK)
         return status;
     take_options(&w->params, o);
+    status = take_patterns(w);
+    if (status != NT_OK)
+        return status;
     status = cli_load_model(cli, o->resume ? w->checkpoint : NULL, &w->model);
     if (status == NT_OK)
         status = open_all(w);
@@ -459,6 +511,8 @@ static int run(struct cli *cli, void *fields)
         return cli_usage(cli, "--out: a resumed training stays in its folder, %s", o->resume);
     if (o->resume && o->weights)
         return cli_usage(cli, "--weights: a resumed training has its own");
+    if (o->centered && o->optimizer != NT_OPTIMIZER_RMSPROP)
+        return cli_usage(cli, "--centered: is for --optimizer rmsprop");
     cli_catch_signals();
     struct work *w = calloc(1, sizeof *w);
     if (!w)

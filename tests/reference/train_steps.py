@@ -87,19 +87,45 @@ def start(model):
     return state
 
 
-def train(make, weights, optimizer, dtype):
+def change_gradients(parameters, clip_value=0.0, clip_norm=0.0, l1=0.0):
+    if clip_value:
+        nn.utils.clip_grad_value_(parameters, clip_value)
+    if clip_norm:
+        nn.utils.clip_grad_norm_(parameters, clip_norm)
+    for p in parameters:
+        if l1:
+            p.grad += l1 * p.detach().sign()
+
+
+def train(make, weights, optimizer, dtype, freeze=(), **changes):
     model = make().to(dtype)
     model.load_state_dict({name: torch.from_numpy(w).to(dtype) for name, w in weights.items()})
-    steps = optimizer(model.parameters())
+    parameters = [p for name, p in model.named_parameters() if not any(f in name for f in freeze)]
+    steps = optimizer(parameters)
     losses = []
     for pixels, targets in zip(*batches()):
         x = torch.from_numpy(pixels).to(dtype) / 255
         loss = nn.functional.cross_entropy(model(x), torch.from_numpy(targets).long())
         steps.zero_grad()
         loss.backward()
+        change_gradients(parameters, **changes)
         steps.step()
         losses.append(loss.item())
     return losses, {name: value.numpy() for name, value in model.state_dict().items()}
+
+
+def small_results(weights):
+    arrays = {}
+    for name, _, optimizer, changes in SMALL_RUNS:
+        losses, final = train(LeNet, weights, optimizer, torch.float32, **changes)
+        exact, _ = train(LeNet, weights, optimizer, torch.float64, **changes)
+        arrays[name + ".losses"] = numpy.array(losses, numpy.float32)
+        for key, value in final.items():
+            probe = philox(SEED, PROBE, value.size) / 2.0**31 - 1
+            arrays[f"{name}.dot.{key}"] = numpy.array([probe @ value.astype(numpy.float64).ravel()])
+        apart = max(abs(a / b - 1) for a, b in zip(losses, exact))
+        print(f"  {name}: loss {losses[0]:.4f} to {losses[-1]:.4f}; float32 to float64: {apart:.1e}")
+    return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
 
 
 DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int32": "I32", "uint8": "U8"}
@@ -151,6 +177,35 @@ RUNS = [
      lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=5e-4)),
 ]
 
+# Only the losses and the products with the fixed vector are kept of these, in one file.
+SMALL_RUNS = [
+    ("plain", "SGD, lr 0.05", lambda p: torch.optim.SGD(p, lr=0.05), {}),
+    ("adamw", "AdamW, lr 0.001, weight decay 0.1",
+     lambda p: torch.optim.AdamW(p, lr=0.001, weight_decay=0.1), {}),
+    ("adagrad", "Adagrad, lr 0.01, weight decay 5e-4",
+     lambda p: torch.optim.Adagrad(p, lr=0.01, weight_decay=5e-4), {}),
+    ("rmsprop", "RMSprop, lr 0.0005, weight decay 5e-4",
+     lambda p: torch.optim.RMSprop(p, lr=0.0005, weight_decay=5e-4), {}),
+    ("rmsprop_momentum", "RMSprop, lr 0.0002, alpha 0.9, eps 1e-5, momentum 0.5",
+     lambda p: torch.optim.RMSprop(p, lr=0.0002, alpha=0.9, eps=1e-5, momentum=0.5), {}),
+    ("rmsprop_centered", "RMSprop, lr 0.0002, eps 1e-5, momentum 0.5, centered",
+     lambda p: torch.optim.RMSprop(p, lr=0.0002, eps=1e-5, momentum=0.5, centered=True), {}),
+    ("clip_norm", "SGD, lr 0.05, momentum 0.9, global norm at most 0.5",
+     lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), {"clip_norm": 0.5}),
+    ("clip_value", "SGD, lr 0.05, momentum 0.9, elements at most 0.01",
+     lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9), {"clip_value": 0.01}),
+    ("clip_both", "Adam, lr 0.001, elements at most 0.01, then the norm at most 0.1",
+     lambda p: torch.optim.Adam(p, lr=0.001), {"clip_value": 0.01, "clip_norm": 0.1}),
+    ("l1", "SGD, lr 0.05, 1e-4 times the sign added to the gradient",
+     lambda p: torch.optim.SGD(p, lr=0.05), {"l1": 1e-4}),
+    ("no_decay", "AdamW, lr 0.001, weight decay 0.1 but for biases",
+     lambda p: torch.optim.AdamW([{"params": p[0::2]}, {"params": p[1::2], "weight_decay": 0.0}],
+                                 lr=0.001, weight_decay=0.1), {}),
+    ("freeze", "SGD, lr 0.05, momentum 0.9, weight decay 5e-4, norm at most 1; conv2 and biases are frozen",
+     lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=5e-4),
+     {"clip_norm": 1.0, "freeze": ["conv2.weight", "bias"]}),
+]
+
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__))
@@ -165,6 +220,9 @@ def main():
         write(os.path.join(folder, f"{name}_{kind}.safetensors"), arrays,
               {"seed": str(SEED), "optimizer": text, "torch": torch.__version__,
                "losses_apart": f"{apart:.2e}", "weights_apart": f"{moved:.2e}"})
+    metadata = {name: text for name, text, _, _ in SMALL_RUNS}
+    write(os.path.join(folder, "lenet_updates.safetensors"), small_results(start(LeNet())),
+          {"seed": str(SEED), "torch": torch.__version__, **metadata})
 
 
 if __name__ == "__main__":
