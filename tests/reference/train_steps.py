@@ -3,14 +3,14 @@
 """Trains small networks with PyTorch for 20 steps and writes what came out: train_steps.py [FOLDER]
 
 README.md says what is in the files. Written with PyTorch 1.13 (Debian's python3-torch)."""
-import json
 import os
-import struct
 import sys
 
 import numpy
 import torch
 from torch import nn
+
+import tensors
 
 SEED = 20240229
 STEPS, BATCH, CLASSES = 20, 8, 10
@@ -125,25 +125,7 @@ def small_results(weights):
             arrays[f"{name}.dot.{key}"] = numpy.array([probe @ value.astype(numpy.float64).ravel()])
         apart = max(abs(a / b - 1) for a, b in zip(losses, exact))
         print(f"  {name}: loss {losses[0]:.4f} to {losses[-1]:.4f}; float32 to float64: {apart:.1e}")
-    return dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
-
-
-DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int32": "I32", "uint8": "U8"}
-
-
-def write(path, arrays, metadata):
-    header, at = {"__metadata__": metadata}, 0
-    for name, array in arrays.items():
-        header[name] = {"dtype": DTYPES[array.dtype.name], "shape": list(array.shape),
-                        "data_offsets": [at, at + array.nbytes]}
-        at += array.nbytes
-    text = json.dumps(header, separators=(",", ":"))
-    text += " " * (-len(text) % 8)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text.encode())
-        for array in arrays.values():
-            f.write(numpy.ascontiguousarray(array).tobytes())
-    print(f"{path}: {os.path.getsize(path)} bytes")
+    return arrays
 
 
 def results(make, weights, optimizer):
@@ -158,7 +140,6 @@ def results(make, weights, optimizer):
         probe = philox(SEED, PROBE, value.size) / 2.0**31 - 1
         arrays["dot." + name] = numpy.array([probe @ value.astype(numpy.float64).ravel()])
         arrays["final." + name] = value if value.size <= LARGE else value[::4]
-    arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))  # aligned
     apart = max(abs(a / b - 1) for a, b in zip(losses, exact))
     moved = max(abs(final[n] - exact_final[n]).max() for n in final)
     print(f"  loss {losses[0]:.4f} to {losses[-1]:.4f}, at most {max(losses):.4f}; float32 to float64: losses {apart:.1e}"
@@ -215,13 +196,13 @@ def main():
         weights = start(make())
         path = os.path.join(folder, f"{name}_start.safetensors")
         if kind == "sgd":
-            write(path, weights, {"seed": str(SEED)})
+            tensors.write(path, weights, {"seed": str(SEED)})
         arrays, apart, moved = results(make, weights, optimizer)
-        write(os.path.join(folder, f"{name}_{kind}.safetensors"), arrays,
+        tensors.write(os.path.join(folder, f"{name}_{kind}.safetensors"), arrays,
               {"seed": str(SEED), "optimizer": text, "torch": torch.__version__,
                "losses_apart": f"{apart:.2e}", "weights_apart": f"{moved:.2e}"})
     metadata = {name: text for name, text, _, _ in SMALL_RUNS}
-    write(os.path.join(folder, "lenet_updates.safetensors"), small_results(start(LeNet())),
+    tensors.write(os.path.join(folder, "lenet_updates.safetensors"), small_results(start(LeNet())),
           {"seed": str(SEED), "torch": torch.__version__, **metadata})
 
 

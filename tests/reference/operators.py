@@ -1,0 +1,387 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Random configurations of operators and what PyTorch makes of them: operators.py FOLDER SEED CASES
+
+CASES configurations of each operator, a hundred to a file: FAMILY_N.lua is a definition that holds
+them side by side, FAMILY_N.safetensors has
+
+    NAME          the parameter NAME, as weights are loaded
+    input.NAME    what is fed in
+    output.NAME   a result; the definition's output is all of them in the order of the file
+    grad.NAME     the gradient of the loss by the parameter or float input NAME
+    state.NAME    what running statistics become
+
+The loss is the sum of all outputs times fixed random numbers (all.mix). Tensors are float32 numbers, PyTorch
+computes with them in double precision.
+
+An operator is one function below: it draws a configuration through `c` and returns the Lua text
+and PyTorch's result. In the Lua text the tensors that it drew are a, b, c in turn."""
+import os
+import random
+import sys
+
+import numpy
+import torch
+from torch.nn import functional as F
+
+import tensors
+
+# Shapes vary in what the operator's meaning depends on. Rows of 17 or more where it does not: they
+# take the same kernel, and kernels are what such a test spends its time on.
+PER_FILE = 100
+INPUTS, FLOAT_INPUTS = 16, 8  # of a graph, at most
+
+# At the end all results are joined, sixteen at a time. A definition is also built with batch 1: then
+# the joined results are shorter.
+BEGIN = """local all = {}
+local function join()
+    all = {op.concat(table.unpack(all))}
+end
+local function add(y)
+    all[#all + 1] = y:reshape{shape = {-1}}
+    if #all == 15 then
+        all[16] = {axis = 0}
+        join()
+    end
+end"""
+END = """all[#all + 1] = {axis = 0}
+join()
+local mix = parameter('all.mix', {%d}):slice{axis = 0, count = all[1]:dim(0)}
+output('all', all[1])
+loss((all[1] * mix):sum())
+"""
+FAMILIES = {}
+
+
+def operator(family):
+    def enter(function):
+        FAMILIES.setdefault(family, []).append(function)
+        return function
+    return enter
+
+
+def lua(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f"'{value}'"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k} = {lua(v)}" for k, v in value.items() if v is not None) + "}"
+    if isinstance(value, (list, tuple)):
+        return "{" + ", ".join(map(lua, value)) + "}"
+    return repr(value)
+
+
+class File:
+    def __init__(self, batch, rng):
+        self.batch, self.rng = batch, rng
+        self.inputs, self.arrays, self.leaves = 0, {}, {}
+
+
+class Case:
+    """One configuration on its way: what it draws goes into the file's arrays and its Lua lines."""
+
+    def __init__(self, file, name):
+        self.file, self.name = file, name
+        self.batch, self.rng, self.arrays = file.batch, file.rng, file.arrays
+        self.lines, self.count = [], 0
+
+    def int(self, low, high):
+        return self.rng.randint(low, high)
+
+    def ints(self, count, low, high):
+        return [self.int(low, high) for _ in range(count)]
+
+    def pick(self, *choices):
+        return self.rng.choice(choices)
+
+    def flip(self):
+        return self.pick(False, True)
+
+    def near(self, low, high):
+        """A number with few digits, the same in Lua, float and double."""
+        return round(self.rng.uniform(low, high) * 64) / 64
+
+    def _draw(self, shape, positive):
+        data = numpy.random.default_rng(self.rng.getrandbits(64)).standard_normal(shape)
+        return (abs(data) + 0.25 if positive else data).astype(numpy.float32)
+
+    def _leaf(self, key, prefix, data):
+        self.arrays[prefix + key] = data
+        leaf = self.file.leaves[key] = torch.from_numpy(data).double().requires_grad_()
+        return leaf
+
+    def _local(self, word, shape, options=""):
+        key = f"{self.name}.{'abcdefgh'[self.count]}"
+        self.lines.append(f"local {'abcdefgh'[self.count]} = {word}('{key}', {lua(list(shape))}{options})")
+        self.count += 1
+        self.file.inputs += word != "parameter"
+        return key
+
+    def input(self, *shape, positive=False, always=False):
+        """A float input, its shape without the batch. A definition is also built with another batch:
+        an operator that does not keep dimension 0 draws parameters. After the first
+        few of a file it is a parameter anyway, unless `always`."""
+        if self.file.inputs >= FLOAT_INPUTS and not always:
+            return self.parameter(self.batch, *shape, positive=positive)
+        key = self._local("input", shape)
+        return self._leaf(key, "input.", self._draw((self.batch, *shape), positive))
+
+    def parameter(self, *shape, positive=False):
+        """A parameter of the definition's own, of any shape."""
+        key = self._local("parameter", shape)
+        return self._leaf(key, "", self._draw(shape, positive))
+
+    def weight(self, name, *shape, positive=False):
+        """A parameter that the operator makes under its name."""
+        return self._leaf(f"{self.name}.{name}", "", self._draw(shape, positive))
+
+    def state(self, name, *shape, positive=False):
+        """Running statistics that the operator keeps: no gradient. What they become is
+        compared when the tensor is given to `becomes`."""
+        data = self.arrays[f"{self.name}.{name}"] = self._draw(shape, positive)
+        return torch.from_numpy(data.copy()).double()
+
+    def becomes(self, name, tensor):
+        self.arrays[f"state.{self.name}.{name}"] = tensor.detach().float().numpy()
+
+    def classes(self, count, *shape, missing=None):
+        """An int32 input of numbers below count, some of them, never the first, `missing`."""
+        key = self._local("target", shape)
+        data = numpy.array([self.rng.randrange(count) for _ in range(self.batch * int(numpy.prod(shape)))])
+        if missing is not None:
+            data[1::3] = missing
+        data = data.reshape((self.batch, *shape)).astype(numpy.int32)
+        self.arrays["input." + key] = data
+        return torch.from_numpy(data).long()
+
+    def options(self, **attrs):
+        return lua({"name": self.name, **attrs})
+
+
+# ---- elementwise ----
+
+def unary(name, reference, positive=False, **attrs):
+    @operator("elementwise")
+    def case(c):
+        x = c.input(*c.pick([], [c.int(1, 3)]), c.int(17, 40), positive=positive)
+        text = lua(attrs) if attrs else "()"
+        return f"a:{name}{text}", reference(x)
+    case.__name__ = name
+
+
+def binary(name, reference, positive=False, broadcast=False):
+    @operator("elementwise")
+    def case(c):
+        shape = c.int(1, 5), c.int(1, 3), c.int(17, 40)
+        x = c.parameter(*shape, positive=positive)
+        y = c.parameter(*c.pick([shape[1], 1], shape[2:]) if broadcast and c.flip() else shape, positive=positive)
+        return f"op.{name}(a, b)", reference(x, y)
+    case.__name__ = name
+
+
+for _name, _reference in {"neg": torch.neg, "abs": torch.abs, "exp": torch.exp, "square": torch.square,
+                          "relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}.items():
+    unary(_name, _reference)
+unary("log", torch.log, positive=True)
+unary("sqrt", torch.sqrt, positive=True)
+unary("leaky_relu", lambda x: F.leaky_relu(x, 0.25), slope=0.25)
+unary("scale", lambda x: 0.5 * x - 2, factor=0.5, offset=-2)
+for _name, _reference in {"add": torch.add, "mul": torch.mul, "maximum": torch.maximum,
+                          "minimum": torch.minimum}.items():
+    binary(_name, _reference)
+binary("sub", torch.sub, broadcast=True)
+binary("div", torch.div, broadcast=True, positive=True)
+binary("pow", torch.pow, positive=True)
+
+
+# ---- convolution and products ----
+
+@operator("convolution")
+def conv2d(c):
+    groups = c.pick(1, 1, 2, 3)
+    kernel, padding = c.ints(2, 1, 4), c.ints(4, 0, 2)
+    stride, dilation = c.ints(2, 1, 3), c.ints(2, 1, 2)
+    x = c.input(groups * c.int(1, 4), *c.ints(2, 7, 11))
+    channels = groups * c.int(1, 9)
+    weight = c.weight("weight", channels, x.shape[1] // groups, *kernel)
+    bias = c.weight("bias", channels) if c.flip() else None
+    top, left, bottom, right = padding
+    y = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, stride, 0, dilation, groups)
+    return "a:conv2d" + c.options(channels=channels, kernel=kernel, stride=stride, padding=padding,
+                                  dilation=dilation, groups=groups, bias=bias is not None), y
+
+
+@operator("products")
+def linear(c):
+    x, features = c.input(c.int(1, 40)), c.int(1, 40)
+    weight = c.weight("weight", features, x.shape[1])
+    bias = c.weight("bias", features) if c.flip() else None
+    return "a:linear" + c.options(features=features, bias=bias is not None), F.linear(x, weight, bias)
+
+
+@operator("products")
+def matmul(c):
+    m, k, n = c.ints(3, 1, 17)
+    ta, tb, lead = c.flip(), c.flip(), c.pick([], [c.int(1, 4)])
+    a = c.parameter(*lead, *((k, m) if ta else (m, k)))
+    b = c.parameter(*lead, *((n, k) if tb else (k, n)))
+    y = torch.matmul(a.transpose(-1, -2) if ta else a, b.transpose(-1, -2) if tb else b)
+    return f"a:matmul(b, {lua({'transpose_a': ta, 'transpose_b': tb})})", y
+
+
+# ---- pooling ----
+
+def window(c):
+    kernel = c.ints(2, 1, 4)
+    return {"kernel": kernel, "stride": c.ints(2, 1, 3), "padding": [c.int(0, k // 2) for k in kernel],
+            "ceil_mode": c.flip()}
+
+
+@operator("pooling")
+def max_pool2d(c):
+    x = c.input(c.int(1, 17), *c.ints(2, 8, 11))
+    w, dilation = window(c), c.ints(2, 1, 2)
+    y = F.max_pool2d(x, w["kernel"], w["stride"], w["padding"], dilation, w["ceil_mode"])
+    return "a:max_pool2d" + lua({**w, "dilation": dilation}), y
+
+
+@operator("pooling")
+def avg_pool2d(c):
+    x = c.input(c.int(1, 17), *c.ints(2, 8, 11))
+    w, count = window(c), c.flip()
+    y = F.avg_pool2d(x, w["kernel"], w["stride"], w["padding"], w["ceil_mode"], count)
+    return "a:avg_pool2d" + lua({**w, "count_include_pad": count}), y
+
+
+# ---- reductions ----
+
+def reduction(name, reference):
+    @operator("reductions")
+    def case(c):
+        x = c.input(c.int(1, 3), c.int(1, 3), c.int(17, 30))
+        axes = c.pick([0], [1], [-1], [2, 3], [0, 2, 3], [0, 1, 2, 3])
+        keep = c.flip()
+        return f"a:{name}" + lua({"axes": axes, "keepdims": keep}), reference(x, axes, keep)
+    case.__name__ = name
+
+
+reduction("sum", lambda x, axes, keep: x.sum(axes, keep))
+reduction("mean", lambda x, axes, keep: x.mean(axes, keep))
+reduction("max", lambda x, axes, keep: x.amax(axes, keep))
+reduction("min", lambda x, axes, keep: x.amin(axes, keep))
+
+
+# ---- shapes ----
+
+@operator("shapes")
+def flatten(c):
+    x = c.input(*c.ints(c.int(1, 3), 1, 5))
+    return "a:flatten()", x.flatten(1)
+
+
+@operator("shapes")
+def reshape(c):
+    x = c.parameter(*c.ints(4, 1, 5))
+    shape = c.pick([x.shape[0], -1], [-1], [x.shape[3], x.shape[1], -1])
+    return "a:reshape" + lua({"shape": shape}), x.reshape(shape)
+
+
+@operator("shapes")
+def transpose(c):
+    x, axes = c.parameter(*c.ints(4, 1, 5)), list(range(4))
+    c.rng.shuffle(axes)
+    return "a:transpose" + lua({"axes": axes}), x.permute(axes)
+
+
+@operator("shapes")
+def slice_(c):
+    x, axis = c.parameter(*c.ints(4, 2, 6)), c.int(0, 3)
+    first = c.int(0, x.shape[axis] - 1)
+    count = c.int(1, x.shape[axis] - first)
+    return "a:slice" + lua({"axis": axis, "first": first, "count": count}), x.narrow(axis, first, count)
+
+
+@operator("shapes")
+def concat(c):
+    axis, shape, parts = c.int(1, 3), c.ints(3, 1, 5), []
+    for _ in range(c.int(2, 3)):
+        shape[axis - 1] = c.int(1, 5)
+        parts.append(c.input(*shape))
+    return f"op.concat({', '.join('abc'[:len(parts)])}, {lua({'axis': axis})})", torch.cat(parts, axis)
+
+
+@operator("shapes")
+def broadcast(c):
+    x = c.parameter(*[c.pick(1, c.int(1, 5)) for _ in range(c.int(1, 3))])
+    shape = c.ints(c.int(0, 1), 1, 3) + [c.int(1, 5) if n == 1 else n for n in x.shape]
+    return "a:broadcast" + lua({"shape": shape}), x.expand(shape)
+
+
+# ---- softmax and losses ----
+
+@operator("losses")
+def softmax(c):
+    x = c.input(c.int(2, 20), *c.pick([], c.ints(2, 1, 4)))
+    return "a:softmax()", F.softmax(x, 1)
+
+
+@operator("losses")
+def log_softmax(c):
+    x = c.input(c.int(2, 20), *c.pick([], c.ints(2, 1, 4)))
+    return "a:log_softmax()", F.log_softmax(x, 1)
+
+
+@operator("losses")
+def cross_entropy(c):
+    pixels, missing, smoothing = c.pick([], c.ints(2, 1, 4)), c.pick(None, -1, -100), c.pick(0, 0.125)
+    x = c.input(c.int(2, 20), *pixels, always=True)
+    target = c.classes(x.shape[1], *pixels, missing=missing)
+    ignore = -1 if missing is None else missing
+    y = F.cross_entropy(x, target, ignore_index=ignore, label_smoothing=smoothing)
+    return "a:cross_entropy(b, " + lua({"ignore_index": ignore, "label_smoothing": smoothing}) + ")", y
+
+
+@operator("losses")
+def multi_margin_loss(c):
+    x, margin = c.input(c.int(2, 20), always=True), c.pick(1, 0.5)
+    target = c.classes(x.shape[1])
+    return "a:multi_margin_loss(b, " + lua({"margin": margin}) + ")", F.multi_margin_loss(x, target, margin=margin)
+
+
+# ---- files ----
+
+def write_file(path, makers, rng):
+    """Takes from the end of makers what one file may hold."""
+    batch = rng.choice([1, 2, 3, 4, 5, 8])
+    file, lines, results = File(batch, rng), [], []
+    while makers and len(results) < PER_FILE and file.inputs <= INPUTS - 2:
+        maker, number = makers.pop()
+        c = Case(file, f"{maker.__name__.rstrip('_')}_{number}")
+        text, y = maker(c)
+        lines += ["do", *c.lines, f"add({text})", "end"]
+        file.arrays["output." + c.name] = y.detach().float().contiguous().numpy()
+        results.append(y.reshape(-1))
+    results = torch.cat(results)
+    mix = Case(file, "all").weight("mix", len(results))
+    (results * mix).sum().backward()
+    for key, leaf in file.leaves.items():
+        file.arrays["grad." + key] = leaf.grad.float().contiguous().numpy()
+    with open(path + ".lua", "w", encoding="utf-8") as f:
+        f.write("\n".join([BEGIN, *lines, END % len(results)]))
+    tensors.write(path + ".safetensors", file.arrays, {"batch": str(batch)})
+
+
+def main():
+    folder, seed, cases = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    torch.set_num_threads(1)
+    rng = random.Random(seed)
+    for family, functions in FAMILIES.items():
+        makers = [(function, number) for function in reversed(functions) for number in range(cases)]
+        count = 0
+        while makers:
+            write_file(os.path.join(folder, f"{family}_{count}"), makers, rng)
+            count += 1
+
+
+main()
