@@ -232,26 +232,45 @@ def matmul(c):
 
 # ---- pooling ----
 
-def window(c):
-    kernel = c.ints(2, 1, 4)
-    return {"kernel": kernel, "stride": c.ints(2, 1, 3), "padding": [c.int(0, k // 2) for k in kernel],
-            "ceil_mode": c.flip()}
+def picture(c, dims):
+    """An input of one to three dimensions, not too small for a window."""
+    return c.input(c.int(1, 17), *c.ints(dims, *((8, 11) if dims < 3 else (5, 7))))
 
 
-@operator("pooling")
-def max_pool2d(c):
-    x = c.input(c.int(1, 17), *c.ints(2, 8, 11))
-    w, dilation = window(c), c.ints(2, 1, 2)
-    y = F.max_pool2d(x, w["kernel"], w["stride"], w["padding"], dilation, w["ceil_mode"])
-    return "a:max_pool2d" + lua({**w, "dilation": dilation}), y
+def pools(dims):
+    def window(c):
+        kernel = c.ints(dims, 1, 4 if dims < 3 else 3)
+        return {"kernel": kernel, "stride": c.ints(dims, 1, 3), "padding": [c.int(0, k // 2) for k in kernel],
+                "ceil_mode": c.flip()}
+
+    def reference(name):
+        return getattr(F, f"{name}{dims}d")
+
+    def max_pool(c):
+        x, w, dilation = picture(c, dims), window(c), c.ints(dims, 1, 2)
+        y = reference("max_pool")(x, w["kernel"], w["stride"], w["padding"], dilation, w["ceil_mode"])
+        return f"a:max_pool{dims}d" + lua({**w, "dilation": dilation}), y
+
+    def avg_pool(c):
+        x, w, count = picture(c, dims), window(c), c.flip()
+        y = reference("avg_pool")(x, w["kernel"], w["stride"], w["padding"], w["ceil_mode"], count)
+        return f"a:avg_pool{dims}d" + lua({**w, "count_include_pad": count}), y
+
+    def adaptive_avg_pool(c):
+        x, size = picture(c, dims), c.ints(dims, 1, 7)
+        return f"a:adaptive_avg_pool{dims}d" + lua({"output_size": size}), reference("adaptive_avg_pool")(x, size)
+
+    def adaptive_max_pool(c):
+        x, size = picture(c, dims), c.ints(dims, 1, 7)
+        return f"a:adaptive_max_pool{dims}d" + lua({"output_size": size}), reference("adaptive_max_pool")(x, size)
+
+    for case in (max_pool, avg_pool, adaptive_avg_pool, adaptive_max_pool):
+        case.__name__ += f"{dims}d"
+        operator("pooling")(case)
 
 
-@operator("pooling")
-def avg_pool2d(c):
-    x = c.input(c.int(1, 17), *c.ints(2, 8, 11))
-    w, count = window(c), c.flip()
-    y = F.avg_pool2d(x, w["kernel"], w["stride"], w["padding"], w["ceil_mode"], count)
-    return "a:avg_pool2d" + lua({**w, "count_include_pad": count}), y
+for _dims in (1, 2, 3):
+    pools(_dims)
 
 
 # ---- reductions ----
