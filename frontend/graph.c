@@ -284,6 +284,7 @@ static struct nt_node *new_node(
     *node = (struct nt_node){.op = op,
         .name = name && *name ? nt_graph_string(graph, "%s%s", graph->scope, name) : "",
         .where = nt_graph_string(graph, "%s", graph->where),
+        .scope = graph->scope,
         .inputs = inputs,
         .outputs = op->outputs,
         .input = in,

@@ -91,6 +91,7 @@ struct nt_node {
     const struct nt_op *op;
     const char *name;  /* "conv1"; "" when it has none */
     const char *where; /* "zoo/lenet.lua:7", for messages */
+    const char *scope; /* "layer1.0." that it was made in; "" */
     int inputs, outputs;
     int *input;                 /* value indices; -1: an optional input left out */
     int output[NT_MAX_OUTPUTS]; /* value indices */

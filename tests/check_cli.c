@@ -424,6 +424,38 @@ START_TEST(run_arrays)
 }
 END_TEST
 
+START_TEST(show_draws)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("drawn"), *dot = fixture_path("drawn.dot");
+    expect(0, NULL, "show %s --dot %s", model, dot);
+    uint8_t *text;
+    size_t size;
+    test_ok(nt_file_read(test_context(), dot, 0, &text, &size));
+    ck_assert(strstr((char *)text, "digraph \"drawn\"") && strstr((char *)text, "conv2d, relu"));
+    free(text);
+    expect(1, "/none/x.dot", "show %s --dot /none/x.dot", model);
+    char *path = strdup(getenv("PATH"));
+    setenv("PATH", "/none", 1);
+    char *svg = fixture_path("drawn.svg");
+    expect(
+        1, "needs graphviz's program dot, which is not installed", "show %s --svg %s", model, svg);
+    ck_assert(access(svg, F_OK) != 0);
+    setenv("PATH", path, 1);
+    free(path);
+    if (system("dot -V >/dev/null 2>&1") != 0) {
+        test_skip("graphviz is not installed: no picture of a graph");
+        return;
+    }
+    expect(0, NULL, "show %s --svg %s", model, svg);
+    test_ok(nt_file_read(test_context(), svg, 0, &text, &size));
+    ck_assert(strstr((char *)text, "<svg") && strstr((char *)text, "max_pool2d, flatten"));
+    free(text);
+    expect(1, "/none/x.svg", "show %s --svg /none/x.svg", model);
+}
+END_TEST
+
 START_TEST(gradcheck)
 {
     if (absent())
@@ -470,6 +502,7 @@ int main(void)
     tcase_add_test(tests, killed);
     tcase_add_test(tests, run_pictures);
     tcase_add_test(tests, run_arrays);
+    tcase_add_test(tests, show_draws);
     tcase_add_test(tests, gradcheck);
     tcase_add_test(tests, profile);
     suite_add_tcase(suite, tests);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/device.h"
+#include "frontend/cli/show_graph.h"
 #include "frontend/graph.h"
 #include "frontend/op.h"
 #include "frontend/session.h"
@@ -13,12 +14,16 @@
 struct options {
     int64_t batch;
     bool train;
+    const char *dot, *svg;
 };
 
 static const struct cli_option options[] = {
     {"batch", CLI_INT, offsetof(struct options, batch), "N", "items per run (default 1)", 1, 1e9},
     {"train", CLI_FLAG, offsetof(struct options, train), NULL,
         "as in training: the memory holds gradients and the optimizer's state"},
+    {"dot", CLI_TEXT, offsetof(struct options, dot), "FILE",
+        "write the graph in graphviz's language"},
+    {"svg", CLI_TEXT, offsetof(struct options, svg), "FILE.svg", "draw the graph; needs graphviz"},
     {0},
 };
 
@@ -281,6 +286,8 @@ static int run(struct cli *cli, void *fields)
         status = nt_model_build(shown.model, batch, o->train, &shown.graph);
     if (status == NT_OK)
         status = list_layers(cli, &shown);
+    if (status == NT_OK)
+        status = show_graph(shown.graph, nt_model_name(shown.model), o->dot, o->svg);
     if (status == NT_OK)
         status = plan_memory(cli, o, &shown);
     int code = CLI_DONE;
