@@ -175,8 +175,9 @@ static void change_scope(struct dot *dot, const char *from, const char *to, int 
             fprintf(dot->file, "}\n");
     for (const char *at = to + same; *at;) {
         size_t length = strcspn(at, ".");
-        fprintf(dot->file, "subgraph cluster_%d {\nlabel=\"%.*s\";\nlabelloc=t;\nlabeljust=l;\nfontsize=11;\n", (*clusters)++,
-            (int)(at - to + (ptrdiff_t)length), to);
+        fprintf(dot->file,
+            "subgraph cluster_%d {\nlabel=\"%.*s\";\nlabelloc=t;\nlabeljust=l;\nfontsize=11;\n",
+            (*clusters)++, (int)(at - to + (ptrdiff_t)length), to);
         at += length + (at[length] == '.');
     }
 }
