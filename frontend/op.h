@@ -18,6 +18,7 @@ struct nt_op {
     const char *name;    /* as definitions call it: "conv2d" */
     const char *summary; /* one line, with the formula */
     const char *source;  /* where the formula is from; NULL: elementary */
+    const char *shapes;  /* of inputs and results, for the reference: "N,C,H,W to N,C" */
     const char *inputs;  /* "x weight? bias?": names; '?' optional; "x..." any number */
     int outputs;         /* 0: as many as expand sets */
     const struct nt_attr_spec *attrs;
