@@ -37,6 +37,7 @@ enum nt_init_kind {
 struct nt_init {
     enum nt_init_kind kind;
     double a;
+    int64_t zero_row; /* 1 + the row (index of dimension 0) that starts as zeros; 0: none */
 };
 
 struct nt_value {

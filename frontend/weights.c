@@ -92,8 +92,13 @@ static enum nt_status initialise_all(
     for (int i = 0; i < weights->count; i++) {
         const struct nt_weight_info *info = &weights->info[i];
         const struct nt_value *value = &graph->value[nt_graph_find(graph, info->name)];
-        initialise(data + info->offset, (size_t)nt_shape_count(&info->shape), value->init, seed,
-            (uint64_t)i);
+        size_t count = (size_t)nt_shape_count(&info->shape);
+        float *first = data + info->offset;
+        initialise(first, count, value->init, seed, (uint64_t)i);
+        if (value->init.zero_row > 0) {
+            size_t row = count / (size_t)info->shape.dim[0];
+            memset(first + row * (size_t)(value->init.zero_row - 1), 0, row * sizeof *first);
+        }
     }
     status = nt_memory_write(weights->memory, 0, data, weights->elements * sizeof *data);
     free(data);

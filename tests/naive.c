@@ -9,6 +9,7 @@
 static const struct naive_op *const families[] = {
     naive_conv,
     naive_dense,
+    naive_index,
     naive_move,
     naive_pool,
     naive_reduce,

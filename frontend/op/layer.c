@@ -40,8 +40,7 @@ static struct nt_init weight_init(const struct nt_node *node, double fan_in, dou
     }
 }
 
-/* "conv1", or for an unnamed node the operator and a number that is free. */
-static const char *base_name(struct nt_graph *graph, struct nt_node *node)
+const char *nt_layer_name(struct nt_graph *graph, struct nt_node *node)
 {
     if (*node->name)
         return node->name;
@@ -57,7 +56,7 @@ static const char *base_name(struct nt_graph *graph, struct nt_node *node)
 enum nt_status nt_layer_parameters(struct nt_graph *graph, struct nt_node *node,
     const struct nt_shape *weight, int64_t bias, int64_t fan_in, int64_t fan_out)
 {
-    const char *base = base_name(graph, node);
+    const char *base = nt_layer_name(graph, node);
     enum nt_status status = NT_OK;
     if (node->input[1] < 0)
         status =

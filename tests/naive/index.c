@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "frontend/op.h"
+#include "tests/naive.h"
+
+static int64_t from_end(double index, int64_t extent)
+{
+    return (int64_t)(index < 0 ? index + (double)extent : index);
+}
+
+static void run_gather(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    const struct nt_node *node = run->node;
+    const struct nt_shape *x = naive_shape(run, node->input[0]);
+    const struct nt_shape *index = naive_shape(run, node->input[1]);
+    int64_t axis = from_end(nt_attr_float(node, "axis"), x->rank);
+    for (int64_t e = 0; e < nt_shape_count(s); e++) {
+        int64_t at[NT_MAX_RANK], from[NT_MAX_RANK];
+        naive_unflat(s, e, at);
+        memcpy(from, at, sizeof from);
+        for (int64_t i = axis + 1; i < x->rank; i++)
+            from[i] = at[i + index->rank - 1];
+        double which = run->data[node->input[1]][naive_flat(index, at + axis)];
+        from[axis] = from_end(which, x->dim[axis]);
+        bool good = from[axis] >= 0 && from[axis] < x->dim[axis];
+        y[e] = good ? run->data[node->input[0]][naive_flat(x, from)] : NAN;
+    }
+}
+
+static void run_elements(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    const struct nt_node *node = run->node;
+    bool adds = node->op == &nt_op_scatter_add;
+    const struct nt_shape *x = naive_shape(run, node->input[0]);
+    const struct nt_shape *index = naive_shape(run, node->input[1]);
+    int64_t axis = from_end(nt_attr_float(node, "axis"), x->rank);
+    if (adds)
+        memcpy(y, run->data[node->input[0]], (size_t)nt_shape_count(s) * sizeof *y);
+    for (int64_t e = 0; e < nt_shape_count(index); e++) {
+        int64_t at[NT_MAX_RANK];
+        naive_unflat(index, e, at);
+        at[axis] = from_end(run->data[node->input[1]][e], x->dim[axis]);
+        bool good = at[axis] >= 0 && at[axis] < x->dim[axis];
+        if (adds && good)
+            y[naive_flat(x, at)] += run->data[node->input[2]][e];
+        else if (!adds)
+            y[e] = good ? run->data[node->input[0]][naive_flat(x, at)] : NAN;
+    }
+}
+
+static void run_one_hot(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    int64_t classes = s->dim[s->rank - 1];
+    for (int64_t e = 0; e < nt_shape_count(s) / classes; e++) {
+        int64_t which = from_end(run->data[run->node->input[0]][e], classes);
+        if (which >= 0 && which < classes)
+            y[e * classes + which] = 1;
+    }
+}
+
+const struct naive_op naive_index[] = {
+    {&nt_op_gather, run_gather},
+    {&nt_op_gather_elements, run_elements},
+    {&nt_op_one_hot, run_one_hot},
+    {&nt_op_scatter_add, run_elements},
+    {0},
+};
