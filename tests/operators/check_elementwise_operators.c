@@ -1,25 +1,151 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "frontend/model.h"
 #include "frontend/op.h"
+#include "frontend/safetensors.h"
 #include "tests/operators.h"
+
+/* Where operators want numbers in part of the line: from 0.5 to 1.5, scaled and moved. */
+static const struct domain {
+    const char *op, *text;
+} domains[] = {
+    {"acos", "* 0.6"},
+    {"acosh", "+ 0.6"},
+    {"asin", "* 0.6"},
+    {"atanh", "* 0.6"},
+    {"log", ""},
+    {"log1p", ""},
+    {"pow", ""},
+    {"reciprocal", ""},
+    {"rsqrt", ""},
+    {"sqrt", ""},
+};
+
+static const char *domain_of(const struct nt_op *op)
+{
+    for (size_t i = 0; i < sizeof domains / sizeof *domains; i++)
+        if (strcmp(domains[i].op, op->name) == 0)
+            return domains[i].text;
+    return NULL;
+}
+
+/* Several operators at a time, because a program's compilation is what takes the time. */
+#define TOGETHER 12
+
+/* Those of one kind: how many inputs, and whether they have a domain. */
+static void check_kind(int inputs, bool bounded)
+{
+    int count = 0;
+    for (int i = 0; i < nt_op_count; i++) {
+        const struct nt_op *op = nt_ops[i];
+        const char *domain = op->expression ? domain_of(op) : NULL;
+        if (!op->expression || strcmp(op->name, "detach") == 0 || nt_op_min_inputs(op) != inputs ||
+            !domain == bounded)
+            continue;
+        if (count == 0)
+            say("local x = parameter('%s', {2, 3, 5}, {init = 'zeros'})\n"
+                "local z = parameter('positive_z', {3, 1}, {init = 'zeros'})\n"
+                "local y = z * 0\n",
+                bounded ? "positive" : "x");
+        say("y = y + op.%s(x %s%s)\n", op->name, bounded ? domain : "* 2",
+            inputs == 1   ? ""
+            : inputs == 2 ? ", z"
+                          : ", z, z * z");
+        if (++count < TOGETHER)
+            continue;
+        end_with_weighted_sum();
+        check_definition(1, 0);
+        count = 0;
+    }
+    if (count == 0)
+        return;
+    end_with_weighted_sum();
+    check_definition(1, 0);
+}
 
 START_TEST(elementwise)
 {
-    for (int i = 0; i < nt_op_count; i++) {
-        const struct nt_op *op = nt_ops[i];
-        if (!op->expression || strcmp(op->name, "detach") == 0)
-            continue;
-        say("local y = op.%s(", op->name);
-        for (int j = 0; j < nt_op_min_inputs(op); j++) {
-            /* the second operand broadcasts */
-            say("%sparameter('positive_%d', {%s}, {init = 'zeros'})", j ? ", " : "", j,
-                j ? "3, 1" : "2, 3, 5");
-        }
-        say(")\n");
+    for (int inputs = 1; inputs <= 3; inputs++)
+        for (int bounded = 0; bounded < 2; bounded++)
+            check_kind(inputs, bounded);
+}
+END_TEST
+
+/* Attributes, and arguments so large that exponentials overflow. */
+START_TEST(activations_far_out)
+{
+    static const char *const calls[][6] = {
+        {"hard_sigmoid{alpha = 0.2}", "hardtanh{max = 1.5}", "sigmoid()", "softsign()", "tanh()"},
+        {"celu{alpha = 0.3}", "clamp{max = 2}", "elu{alpha = 0.7}", "gelu()",
+            "gelu{approximate = 'tanh'}", "hard_swish()"},
+        {"clamp{min = -3, max = 40}", "hardshrink{lambd = 2}", "leaky_relu{slope = 0.2}",
+            "log_sigmoid()", "mish()", "selu{alpha = 1, gamma = 2}"},
+        {"silu()", "softplus()", "softplus{beta = 0.5, threshold = 3}",
+            "softplus{beta = 3, threshold = 1000}", "softshrink{lambd = 3}", "swish{beta = 1.7}"}};
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        say("local x = parameter('x', {40}, {init = 'zeros'}) * 100\nlocal y = x * 0\n");
+        for (int j = 0; j < 6 && calls[i][j]; j++)
+            say("y = y + x:%s\n", calls[i][j]);
         end_with_weighted_sum();
         check_definition(1, 0);
     }
+}
+END_TEST
+
+/* The last node's value and derivative at points, on the host, as PyTorch computes them. */
+static void check_call(const char *call, int count, const double *points, const double *want)
+{
+    char folder[] = "/tmp/neutra_elementwise_XXXXXX", path[64];
+    struct nt_model *model = NULL;
+    struct nt_graph *graph = NULL;
+    ck_assert(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/model.lua", folder);
+    FILE *file = fopen(path, "w");
+    ck_assert(file);
+    fprintf(file, "output('y', input('x', {1}):%s)\n", call);
+    ck_assert_int_eq(fclose(file), 0);
+    test_ok(nt_model_load(test_context(), path, 0, NULL, &model));
+    test_ok(nt_model_build(model, 1, true, &graph));
+    struct nt_node *node = graph->node[graph->node_count - 1];
+    int derivative = nt_expr_derivative(node->expr, node->term, 0);
+    for (int i = 0; i < count; i++) {
+        double in[2] = {points[i]};
+        if (node->inputs > 1)
+            in[1] = graph->value[node->input[1]].constant;
+        double y = nt_expr_evaluate(node->expr, node->term, in);
+        double dy = nt_expr_evaluate(node->expr, derivative, in);
+        ck_assert_msg(fabs(y - want[i]) <= 1e-12 * fmax(1, fabs(want[i])),
+            "%s at %g: %.15g, PyTorch %.15g", call, points[i], y, want[i]);
+        ck_assert_msg(fabs(dy - want[count + i]) <= 1e-12 * fmax(1, fabs(dy)),
+            "derivative of %s at %g: %.15g, PyTorch %.15g", call, points[i], dy, want[count + i]);
+    }
+    nt_graph_destroy(graph);
+    nt_model_destroy(model);
+    unlink(path);
+    rmdir(folder);
+}
+
+START_TEST(values_as_pytorch)
+{
+    struct nt_safetensors *file = NULL;
+    test_ok(nt_safetensors_open(test_context(), "tests/reference/activations.safetensors", &file));
+    double points[64], want[128];
+    int at = nt_safetensors_find(file, "points");
+    ck_assert_int_ge(at, 0);
+    int count = (int)nt_safetensors_get(file, at)->shape.dim[0];
+    ck_assert_int_le(count, 64);
+    test_ok(nt_safetensors_read(file, at, points));
+    for (int i = 0; i < nt_safetensors_count(file); i++) {
+        if (i == at)
+            continue;
+        test_ok(nt_safetensors_read(file, i, want));
+        check_call(nt_safetensors_get(file, i)->name, count, points, want);
+    }
+    nt_safetensors_close(file);
 }
 END_TEST
 
@@ -34,4 +160,5 @@ START_TEST(chains_with_signs)
 }
 END_TEST
 
-OPERATORS_MAIN("elementwise operators", elementwise, chains_with_signs)
+OPERATORS_MAIN(
+    "elementwise operators", elementwise, activations_far_out, values_as_pytorch, chains_with_signs)
