@@ -12,6 +12,7 @@ static const struct naive_op *const families[] = {
     naive_index,
     naive_move,
     naive_pool,
+    naive_recurrent,
     naive_reduce,
     naive_rows,
 };

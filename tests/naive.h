@@ -38,6 +38,7 @@ extern const struct naive_op naive_dense[];
 extern const struct naive_op naive_index[];
 extern const struct naive_op naive_move[];
 extern const struct naive_op naive_pool[];
+extern const struct naive_op naive_recurrent[];
 extern const struct naive_op naive_reduce[];
 extern const struct naive_op naive_rows[];
 
