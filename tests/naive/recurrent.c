@@ -96,8 +96,16 @@ static void run_detach(const struct naive_run *run, double *y, const struct nt_s
     memcpy(y, input_of(run, 0), (size_t)nt_shape_count(s) * sizeof *y);
 }
 
+static void run_lengths(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    int64_t steps = naive_shape(run, run->node->input[0])->dim[1];
+    for (int64_t i = 0; i < s->dim[0] * steps; i++)
+        y[i / steps] += input_of(run, 0)[i] != nt_attr_float(run->node, "padding");
+}
+
 const struct naive_op naive_recurrent[] = {
     {&nt_op_recurrent_layer, run_layer},
     {&nt_op_detach, run_detach},
+    {&nt_op_sequence_lengths, run_lengths},
     {0},
 };

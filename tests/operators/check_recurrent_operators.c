@@ -43,7 +43,9 @@ static void one_layer(const char *op, const char *extra)
     if (lstm && test_int(0, 1))
         say(", c0 = state('c0')");
     if (test_int(0, 1))
-        say(", lengths = target('lengths')");
+        say(test_int(0, 1) ? ", lengths = target('lengths')"
+                           : ", lengths = target('tokens', {%d}):sequence_lengths{padding = 1}",
+            steps);
     say("}\n");
     if (!first)
         say("y = y:transpose(swap)\n");
