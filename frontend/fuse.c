@@ -150,35 +150,44 @@ static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
 
 /* ---- epilogues ---- */
 
-/* Whether an operand may stand in an epilogue of a result of this shape. */
-static bool fits(const struct nt_shape *operand, const struct nt_shape *result)
+/* Whether an operand may stand in an epilogue of a result of this shape: one like it, a scalar, or
+ * one that varies along the dimension `fast`, which lies fastest in memory. */
+static bool fits(const struct nt_shape *operand, const struct nt_shape *result, int fast)
 {
     if (nt_shape_equal(operand, result) || nt_shape_count(operand) == 1)
         return true;
     int lead = result->rank - operand->rank;
     for (int i = 0; i < operand->rank; i++)
-        if (operand->dim[i] != (i + lead == 1 ? result->dim[1] : 1))
+        if (operand->dim[i] != (i + lead == fast ? result->dim[fast] : 1))
             return false;
-    return lead <= 1;
+    return lead <= fast;
+}
+
+/* Whether an elementwise node can be an epilogue of what gives its input `which`. */
+static bool is_host(const struct pass *pass, const struct nt_node *node, int which)
+{
+    const struct nt_graph *graph = pass->graph;
+    const struct nt_shape *shape = &graph->value[node->output[0]].shape;
+    const struct nt_value *result = &graph->value[node->input[which]];
+    const struct nt_node *from = result->node >= 0 ? graph->node[result->node] : NULL;
+    if (!from || !from->op->epilogue || from->expr || from->dead ||
+        pass->uses[node->input[which]] != 1 || !nt_shape_equal(&result->shape, shape))
+        return false;
+    int fast = nt_op_fast_dim(from->op, shape->rank);
+    for (int i = 0; i < node->inputs; i++) {
+        const struct nt_value *value = &graph->value[node->input[i]];
+        if (!fits(&value->shape, shape, fast) || value->dtype != NT_F32)
+            return false;
+    }
+    return true;
 }
 
 /* The input of an elementwise node whose producer can take the node as its epilogue, or -1. */
 static int epilogue_host(const struct pass *pass, const struct nt_node *node)
 {
-    const struct nt_graph *graph = pass->graph;
-    const struct nt_shape *shape = &graph->value[node->output[0]].shape;
-    if (node->inputs - 1 > MAX_EPILOGUE_OPERANDS)
-        return -1;
-    int host = -1;
-    for (int i = 0; i < node->inputs; i++) {
-        const struct nt_value *value = &graph->value[node->input[i]];
-        if (!fits(&value->shape, shape) || value->dtype != NT_F32)
-            return -1;
-        const struct nt_node *from = value->node >= 0 ? graph->node[value->node] : NULL;
-        if (from && from->op->epilogue && !from->expr && !from->dead &&
-            pass->uses[node->input[i]] == 1 && nt_shape_equal(&value->shape, shape))
-            host = i;
-    }
+    int host = node->inputs - 1 > MAX_EPILOGUE_OPERANDS ? -1 : node->inputs - 1;
+    while (host >= 0 && !is_host(pass, node, host))
+        host--;
     return host;
 }
 

@@ -131,10 +131,11 @@ enum nt_status nt_lower_get_epilogue(struct nt_lowering *lowering, const struct 
         struct nt_tensor b = nt_lower_tensor(lowering, bias);
         struct nt_shape shape = {.rank = graph->value[node->output[0]].shape.rank};
         struct nt_tensor wide = {.buffer = b.buffer, .dtype = b.dtype, .offset = b.offset};
+        int fast = nt_op_fast_dim(node->op, shape.rank);
         for (int i = 0; i < shape.rank; i++)
-            shape.dim[i] = i == 1 ? b.shape.dim[0] : 1;
+            shape.dim[i] = i == fast ? b.shape.dim[0] : 1;
         wide.shape = shape;
-        wide.stride[1] = 1;
+        wide.stride[fast] = 1;
         out->in[operands] = wide;
     }
     struct nt_expr *expr = nt_expr_create();
@@ -150,6 +151,17 @@ enum nt_status nt_lower_get_epilogue(struct nt_lowering *lowering, const struct 
     out->epilogue.expr = out->owned = expr;
     out->epilogue.inputs = operands + (bias >= 0);
     return NT_OK;
+}
+
+void nt_lower_fold(struct nt_tensor *operand, const struct nt_shape *shape)
+{
+    int64_t count = nt_shape_count(&operand->shape), offset = operand->offset;
+    struct nt_shape row = {.rank = shape->rank};
+    for (int i = 0; i < row.rank; i++)
+        row.dim[i] = i == row.rank - 1 ? count : 1;
+    *operand = nt_tensor_make(operand->buffer, operand->dtype,
+        count == nt_shape_count(shape) ? shape : &row, NT_ROW_MAJOR);
+    operand->offset = offset;
 }
 
 void nt_lower_release(struct nt_lower_epilogue *epilogue)

@@ -61,6 +61,11 @@ const char *nt_op_suggest(const char *name)
     return nt_near_miss(name, count, names);
 }
 
+int nt_op_fast_dim(const struct nt_op *op, int rank)
+{
+    return strchr(op->layouts, '>')[1] == 'l' ? 1 : rank - 1;
+}
+
 int nt_attr_index(const struct nt_op *op, const char *name)
 {
     for (int i = 0; i < op->attr_count; i++)

@@ -59,6 +59,9 @@ const struct nt_op *nt_op_find(const char *name);
 /* The known name nearest to a misspelt one, NULL when none is near. */
 const char *nt_op_suggest(const char *name);
 
+/* The dimension of an output 0 of some rank that lies fastest in memory, as the layouts ask. */
+int nt_op_fast_dim(const struct nt_op *op, int rank);
+
 /* Attribute access by name within an operator's own file. The name must be in its spec. */
 int64_t nt_attr_int(const struct nt_node *node, const char *name);
 double nt_attr_float(const struct nt_node *node, const char *name);
@@ -102,6 +105,9 @@ struct nt_lower_epilogue {
 };
 enum nt_status nt_lower_get_epilogue(struct nt_lowering *lowering, const struct nt_node *node,
     int bias, struct nt_lower_epilogue *out);
+/* An operand of a row-major result's epilogue, for the result under another shape with the same
+ * last dimension. */
+void nt_lower_fold(struct nt_tensor *operand, const struct nt_shape *shape);
 void nt_lower_release(struct nt_lower_epilogue *epilogue);
 
 #endif

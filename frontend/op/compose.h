@@ -30,7 +30,7 @@ int nt_compose_slice(
 /* The value itself when there is only one. */
 int nt_compose_concat(struct nt_graph *graph, int count, const int *values, int axis);
 
-/* A reduction by name over the axes of a mask. */
+/* A reduction over the axes of a mask. */
 int nt_compose_reduce(
     struct nt_graph *graph, const struct nt_op *op, int value, unsigned mask, bool keepdims);
 

@@ -5,37 +5,49 @@
 static void run_linear(const struct naive_run *run, double *y, const struct nt_shape *s)
 {
     const struct nt_node *node = run->node;
-    int64_t inner = naive_shape(run, node->input[0])->dim[1];
+    const struct nt_shape *xs = naive_shape(run, node->input[0]);
+    int64_t inner = xs->dim[xs->rank - 1], features = s->dim[s->rank - 1];
     const double *x = run->data[node->input[0]], *w = run->data[node->input[1]];
-    for (int64_t m = 0; m < s->dim[0]; m++)
-        for (int64_t n = 0; n < s->dim[1]; n++) {
-            double sum = node->inputs > 2 ? run->data[node->input[2]][n] : 0;
-            for (int64_t k = 0; k < inner; k++)
-                sum += x[m * inner + k] * w[n * inner + k];
-            y[m * s->dim[1] + n] = sum;
-        }
+    for (int64_t e = 0; e < nt_shape_count(s); e++) {
+        int64_t m = e / features, n = e % features;
+        y[e] = node->inputs > 2 ? run->data[node->input[2]][n] : 0;
+        for (int64_t k = 0; k < inner; k++)
+            y[e] += x[m * inner + k] * w[n * inner + k];
+    }
+}
+
+/* Element row, column of an operand's matrix, in the batch that lead says. */
+static double element(const struct naive_run *run, int operand, const int64_t *lead, int leads,
+    int64_t row, int64_t column)
+{
+    const struct nt_node *node = run->node;
+    const struct nt_shape *s = naive_shape(run, node->input[operand]);
+    bool transpose = nt_attr_bool(node, operand ? "transpose_b" : "transpose_a");
+    int64_t at[NT_MAX_RANK];
+    if (s->rank == 1)
+        return run->data[node->input[operand]][operand ? row : column];
+    for (int i = 0; i < s->rank - 2; i++)
+        at[i] = s->dim[i] == 1 ? 0 : lead[i + leads - (s->rank - 2)];
+    at[s->rank - 2] = transpose ? column : row;
+    at[s->rank - 1] = transpose ? row : column;
+    return run->data[node->input[operand]][naive_flat(s, at)];
 }
 
 static void run_matmul(const struct naive_run *run, double *y, const struct nt_shape *s)
 {
     const struct nt_node *node = run->node;
-    const struct nt_shape *as = naive_shape(run, node->input[0]),
-                          *bs = naive_shape(run, node->input[1]);
-    bool ta = nt_attr_bool(node, "transpose_a"), tb = nt_attr_bool(node, "transpose_b");
-    int r = s->rank;
+    const struct nt_shape *as = naive_shape(run, node->input[0]);
+    const struct nt_shape *bs = naive_shape(run, node->input[1]);
+    int rows = as->rank > 1, columns = bs->rank > 1, leads = s->rank - rows - columns;
+    bool transpose = rows && nt_attr_bool(node, "transpose_a");
+    int64_t inner = as->dim[as->rank - (transpose ? 2 : 1)];
     for (int64_t e = 0; e < nt_shape_count(s); e++) {
-        int64_t at[3], a[3], b[3];
+        int64_t at[NT_MAX_RANK];
         naive_unflat(s, e, at);
-        a[0] = b[0] = at[0];
+        int64_t m = rows ? at[leads] : 0, n = columns ? at[s->rank - 1] : 0;
         y[e] = 0;
-        for (int64_t k = 0; k < as->dim[r - (ta ? 2 : 1)]; k++) {
-            a[r - 2] = ta ? k : at[r - 2];
-            a[r - 1] = ta ? at[r - 2] : k;
-            b[r - 2] = tb ? at[r - 1] : k;
-            b[r - 1] = tb ? k : at[r - 1];
-            y[e] += run->data[node->input[0]][naive_flat(as, a)] *
-                    run->data[node->input[1]][naive_flat(bs, b)];
-        }
+        for (int64_t k = 0; k < inner; k++)
+            y[e] += element(run, 0, at, leads, m, k) * element(run, 1, at, leads, k, n);
     }
 }
 
