@@ -16,7 +16,10 @@
 #include <unistd.h>
 
 #define MAX_PARTS 4
-#define MIN_UNITS 6 /* a process takes 0.1 s to start, and the driver's library 1 s to load */
+/* A process takes 0.1 s to start, and the driver's library 1 s to load, which this process has
+ * behind it once it has compiled. A unit takes 0.1 s. */
+#define MIN_UNITS 6
+#define MIN_UNITS_LOADED 24
 #define PATIENCE_MS 60000
 /* Drivers compile apart for large grids. */
 #define SMALL_GRID 16384
@@ -395,7 +398,9 @@ void nt_compile_ahead(struct nt_tape *tape)
     if (!units)
         return;
     int count = find_missing(tape, units);
-    if (count >= MIN_UNITS) {
+    if (count < (dev->compiled ? MIN_UNITS_LOADED : MIN_UNITS)) {
+        dev->compiled = dev->compiled || count > 0;
+    } else {
         if (find_helper(helper, sizeof helper))
             divide_and_compile(tape, helper, count, units);
         else

@@ -24,6 +24,7 @@ struct nt_device {
     cl_mem nothing;          /* stands for buffers of 0 bytes */
     struct nt_programs *programs;
     struct nt_cache *cache;
+    bool compiled;              /* programs were compiled in this process */
     struct nt_profile *profile; /* NULL: not profiling, the queues give no times */
 };
 
