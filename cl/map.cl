@@ -25,6 +25,8 @@
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_OUTER)(k, a)
 #define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
 #define NT_INT const int
+/* An index as numbers. */
+#define NT_NUMBER(x) NT_VECTOR(convert_float, NT_VEC)(x)
 #ifdef NT_RANDOM
 NT_DEFINE_UNIFORM
 #endif

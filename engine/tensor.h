@@ -60,7 +60,7 @@ NT_API struct nt_tensor nt_tensor_make(
     int32_t buffer, enum nt_dtype dtype, const struct nt_shape *shape, enum nt_layout layout);
 
 /* Not in memory: element i (row-major) is the number first + i. An input of nt_map alone, for the
- * function uniform(index, key). */
+ * functions number(index) and uniform(index, key). */
 #define NT_BUFFER_INDEX (-2)
 NT_API struct nt_tensor nt_tensor_index(const struct nt_shape *shape, int64_t first);
 

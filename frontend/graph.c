@@ -216,17 +216,22 @@ enum nt_status nt_graph_update(struct nt_graph *graph, int state, int value)
     return NT_OK;
 }
 
+int nt_graph_index(struct nt_graph *graph, const struct nt_shape *shape, int64_t first)
+{
+    return new_value(graph, (struct nt_value){.name = "",
+                                .kind = NT_VALUE_INDEX,
+                                .dtype = NT_I32,
+                                .shape = *shape,
+                                .node = -1,
+                                .constant = (double)first});
+}
+
 int nt_graph_uniform(struct nt_graph *graph, const struct nt_shape *shape)
 {
     if (graph->key < 0)
         graph->key = new_value(graph,
             (struct nt_value){.name = "", .kind = NT_VALUE_KEY, .dtype = NT_I64, .node = -1});
-    int index = new_value(graph, (struct nt_value){.name = "",
-                                     .kind = NT_VALUE_INDEX,
-                                     .dtype = NT_I32,
-                                     .shape = *shape,
-                                     .node = -1,
-                                     .constant = (double)graph->random_count});
+    int index = nt_graph_index(graph, shape, graph->random_count);
     if (graph->key < 0 || index < 0)
         return -1;
     graph->random_count = (graph->random_count + nt_shape_count(shape)) & INT32_MAX;

@@ -163,6 +163,10 @@ enum nt_status nt_graph_carried(struct nt_graph *graph, const char *name,
  * same state. Sessions for gradient checks leave states alone. */
 enum nt_status nt_graph_update(struct nt_graph *graph, int state, int value);
 
+/* The numbers first, first + 1, ... in row-major order, for the functions number and uniform of
+ * elementwise nodes: nothing is stored. Returns the value, -1 after a failure. */
+int nt_graph_index(struct nt_graph *graph, const struct nt_shape *shape, int64_t first);
+
 /* Uniform random numbers in [0, 1), other ones in every training step and for every call, as a
  * value that elementwise nodes fuse with: nothing is stored, gradients make them anew. Element i
  * (row-major) is nt_uniform(n + i, key), n being the count of all elements before modulo 2^31.

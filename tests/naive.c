@@ -7,12 +7,12 @@
 #include "frontend/op.h"
 
 static const struct naive_op *const families[] = {
+    naive_box,
     naive_conv,
     naive_dense,
     naive_index,
     naive_move,
     naive_pool,
-    naive_recurrent,
     naive_reduce,
     naive_rows,
 };
@@ -84,12 +84,13 @@ void naive_run(const struct nt_graph *graph, double **data)
 {
     for (int v = 0; v < graph->value_count; v++) {
         const struct nt_value *value = &graph->value[v];
-        if (value->kind != NT_VALUE_CONSTANT)
+        bool index = value->kind == NT_VALUE_INDEX;
+        if (value->kind != NT_VALUE_CONSTANT && !index)
             continue;
         int64_t count = nt_shape_count(&value->shape);
         data[v] = malloc((size_t)count * sizeof **data);
         for (int64_t i = 0; i < count; i++)
-            data[v][i] = value->constant;
+            data[v][i] = value->constant + (index ? (double)i : 0);
     }
     for (int i = 0; i < graph->node_count; i++)
         run_node(&(struct naive_run){graph, graph->node[i], data});
@@ -97,11 +98,13 @@ void naive_run(const struct nt_graph *graph, double **data)
 
 void naive_free(const struct nt_graph *graph, double **data)
 {
-    for (int v = 0; v < graph->value_count; v++)
-        if (graph->value[v].kind == NT_VALUE_RESULT || graph->value[v].kind == NT_VALUE_CONSTANT) {
+    for (int v = 0; v < graph->value_count; v++) {
+        enum nt_value_kind kind = graph->value[v].kind;
+        if (kind == NT_VALUE_RESULT || kind == NT_VALUE_CONSTANT || kind == NT_VALUE_INDEX) {
             free(data[v]);
             data[v] = NULL;
         }
+    }
 }
 
 double naive_loss(const struct nt_graph *graph, double **data)

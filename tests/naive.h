@@ -33,12 +33,12 @@ struct naive_op {
 };
 
 /* Each ends with {0}. */
+extern const struct naive_op naive_box[];
 extern const struct naive_op naive_conv[];
 extern const struct naive_op naive_dense[];
 extern const struct naive_op naive_index[];
 extern const struct naive_op naive_move[];
 extern const struct naive_op naive_pool[];
-extern const struct naive_op naive_recurrent[];
 extern const struct naive_op naive_reduce[];
 extern const struct naive_op naive_rows[];
 

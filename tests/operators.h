@@ -26,6 +26,10 @@ void check_definition(int batch, int classes);
 void check_definition_against(int batch, int classes, double (*expected)(const int64_t *at));
 double expected_operand(const char *name, const int64_t *at);
 
+/* The model of a definition's text. */
+struct nt_model;
+struct nt_model *operators_load(const char *text);
+
 /* How often each random configuration is drawn: normal, or once with $NT_SMALL for slow devices. */
 int rounds(int normal);
 
