@@ -136,6 +136,11 @@ class Case:
         """A parameter that the operator makes under its name."""
         return self._leaf(f"{self.name}.{name}", "", self._draw(shape, positive))
 
+    def adopt(self, name, parameter):
+        """A parameter of a module of PyTorch's as one that the operator makes."""
+        parameter.data = self.weight(name, *parameter.shape).data
+        self.file.leaves[f"{self.name}.{name}"] = parameter
+
     def state(self, name, *shape, positive=False):
         """Running statistics that the operator keeps: no gradient. What they become is
         compared when the tensor is given to `becomes`."""
@@ -167,7 +172,7 @@ def unary(name, reference, positive=False, **attrs):
         x = c.input(*c.pick([], [c.int(1, 3)]), c.int(17, 40), positive=positive)
         text = lua(attrs) if attrs else "()"
         return f"a:{name}{text}", reference(x)
-    case.__name__ = name
+    case.__name__ = "_".join([name, *(value for value in attrs.values() if isinstance(value, str))])
 
 
 def binary(name, reference, positive=False, broadcast=False):
@@ -180,16 +185,32 @@ def binary(name, reference, positive=False, broadcast=False):
     case.__name__ = name
 
 
-for _name, _reference in {"neg": torch.neg, "abs": torch.abs, "exp": torch.exp, "square": torch.square,
-                          "relu": F.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh}.items():
-    unary(_name, _reference)
-unary("log", torch.log, positive=True)
-unary("sqrt", torch.sqrt, positive=True)
+for _name in ("neg", "abs", "exp", "expm1", "square", "sin", "cos", "tanh", "sinh", "cosh", "atan", "asinh", "erf",
+              "relu", "sigmoid", "floor", "ceil", "sign"):
+    unary(_name, getattr(torch, _name))
+for _name in ("log", "log1p", "sqrt", "rsqrt", "reciprocal"):
+    unary(_name, getattr(torch, _name), positive=True)
+for _name in ("relu6", "selu", "silu", "mish", "softsign", "tanhshrink"):
+    unary(_name, getattr(F, _name))
 unary("leaky_relu", lambda x: F.leaky_relu(x, 0.25), slope=0.25)
+unary("thresholded_relu", lambda x: F.threshold(x, 0.5, 0), alpha=0.5)
+unary("elu", lambda x: F.elu(x, 0.75), alpha=0.75)
+unary("celu", lambda x: F.celu(x, 0.75), alpha=0.75)
+unary("gelu", F.gelu)
+unary("gelu", lambda x: F.gelu(x, approximate="tanh"), approximate="tanh")
+unary("log_sigmoid", F.logsigmoid)
+unary("hard_sigmoid", F.hardsigmoid)
+unary("hard_swish", F.hardswish)
+unary("hardtanh", lambda x: F.hardtanh(x, -0.5, 1.25), min=-0.5, max=1.25)
+unary("softplus", lambda x: F.softplus(x, 2, 1), beta=2, threshold=1)
+unary("hardshrink", lambda x: F.hardshrink(x, 0.25), lambd=0.25)
+unary("softshrink", lambda x: F.softshrink(x, 0.25), lambd=0.25)
 unary("scale", lambda x: 0.5 * x - 2, factor=0.5, offset=-2)
-for _name, _reference in {"add": torch.add, "mul": torch.mul, "maximum": torch.maximum,
-                          "minimum": torch.minimum}.items():
-    binary(_name, _reference)
+unary("clamp", lambda x: x.clamp(-0.5, 1), min=-0.5, max=1)
+for _name in ("add", "mul", "maximum", "minimum"):
+    binary(_name, getattr(torch, _name))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    binary(_name, lambda x, y, compare=getattr(torch, _name): compare(x, y) + 0 * (x + y))
 binary("sub", torch.sub, broadcast=True)
 binary("div", torch.div, broadcast=True, positive=True)
 binary("pow", torch.pow, positive=True)
@@ -323,10 +344,10 @@ def slice_(c):
 
 @operator("shapes")
 def concat(c):
-    axis, shape, parts = c.int(1, 3), c.ints(3, 1, 5), []
+    axis, shape, parts = c.int(0, 3), c.ints(4, 1, 5), []
     for _ in range(c.int(2, 3)):
-        shape[axis - 1] = c.int(1, 5)
-        parts.append(c.input(*shape))
+        shape[axis] = c.int(1, 5)
+        parts.append(c.parameter(*shape))
     return f"op.concat({', '.join('abc'[:len(parts)])}, {lua({'axis': axis})})", torch.cat(parts, axis)
 
 
@@ -335,6 +356,103 @@ def broadcast(c):
     x = c.parameter(*[c.pick(1, c.int(1, 5)) for _ in range(c.int(1, 3))])
     shape = c.ints(c.int(0, 1), 1, 3) + [c.int(1, 5) if n == 1 else n for n in x.shape]
     return "a:broadcast" + lua({"shape": shape}), x.expand(shape)
+
+
+@operator("shapes")
+def pad(c):
+    mode = c.pick("constant", "reflect", "replicate", "circular")
+    x = c.parameter(*c.ints(2, 1, 4), *c.ints(2, 3, 6))
+    before, after = c.ints(2, 0, 2), c.ints(2, 0, 2)
+    y = F.pad(x, (before[1], after[1], before[0], after[0]), mode, *([0.5] if mode == "constant" else []))
+    return "a:pad" + lua({"before": before, "after": after, "mode": mode, "axes": [2, 3],
+                          "value": 0.5 if mode == "constant" else None}), y
+
+
+@operator("shapes")
+def flip(c):
+    x, axes = c.parameter(*c.ints(3, 1, 5)), c.pick([0], [1, 2], [-1])
+    return "a:flip" + lua({"axes": axes}), x.flip(axes)
+
+
+@operator("shapes")
+def roll(c):
+    x, shifts = c.parameter(*c.ints(3, 1, 5)), c.ints(2, -4, 4)
+    return "a:roll" + lua({"shifts": shifts, "axes": [0, 2]}), x.roll(shifts, [0, 2])
+
+
+@operator("shapes")
+def stack(c):
+    shape, axis = c.ints(2, 1, 5), c.int(0, 2)
+    parts = c.parameter(*shape), c.parameter(*shape)
+    return "op.stack(a, b, " + lua({"axis": axis}) + ")", torch.stack(parts, axis)
+
+
+@operator("shapes")
+def split(c):
+    x, size, axis = c.parameter(*c.ints(3, 2, 6)), c.int(1, 4), c.int(0, 2)
+    return f"(a:split{lua({'sizes': size, 'axis': axis})})", x.split(size, axis)[0]
+
+
+@operator("shapes")
+def tile(c):
+    x, repeats = c.parameter(*c.ints(3, 1, 4)), c.ints(3, 1, 3)
+    return "a:tile" + lua({"repeats": repeats}), x.tile(repeats)
+
+
+# ---- indices ----
+
+@operator("indices")
+def embedding(c):
+    count, features = c.int(2, 30), c.int(1, 20)
+    index = c.classes(count, *c.pick([], [c.int(1, 6)]))
+    weight = c.weight("weight", count, features)
+    return "a:embedding" + c.options(num_embeddings=count, embedding_dim=features), F.embedding(index, weight)
+
+
+@operator("indices")
+def gather(c):
+    x, axis = c.parameter(*c.ints(3, 2, 6)), c.int(0, 2)
+    index = c.classes(x.shape[axis])
+    return "a:gather(b, " + lua({"axis": axis}) + ")", x.index_select(axis, index)
+
+
+@operator("indices")
+def one_hot(c):
+    count = c.int(2, 9)
+    index = c.classes(count, c.int(1, 5))
+    scale = c.parameter(1)
+    return f"a:one_hot{lua({'num_classes': count})} * b", F.one_hot(index, count) * scale
+
+
+# ---- recurrent layers ----
+
+def recurrent(name, module, cell_state=False, **choices):
+    @operator("recurrent")
+    def case(c):
+        features, hidden, layers, ways = c.int(1, 9), c.int(1, 9), c.int(1, 2), c.int(1, 2)
+        bias, first, some = c.flip(), c.flip(), {key: c.pick(*values) for key, values in choices.items()}
+        steps = c.int(1, 6)
+        x = c.parameter(*((c.batch, steps) if first else (steps, c.batch)), features)
+        states = [c.parameter(layers * ways, c.batch, hidden) for _ in range((1 + cell_state) * c.pick(0, 1))]
+        layer = module(features, hidden, layers, bias=bias, batch_first=first, bidirectional=ways == 2, **some).double()
+        for key, value in layer.named_parameters():
+            c.adopt(key, value)
+        given = tuple(states) if cell_state and states else states[0] if states else None
+        y, state = layer(x, given)
+        options = c.options(hidden=hidden, layers=layers, bidirectional=ways == 2, batch_first=first, bias=bias, **some)
+        for key, local in zip(("h0", "c0"), "bc"[:len(states)]):
+            options = options[:-1] + f", {key} = {local}" + "}"
+        last = state[1] if cell_state else state
+        take = "local y, h, c = a:" if cell_state else "local y, h = a:"
+        c.lines.append(take + name + options)
+        return (f"op.concat(y:reshape{{shape = {{-1}}}}, {'c' if cell_state else 'h'}:reshape{{shape = {{-1}}}}, "
+                "{axis = 0})"), torch.cat((y.reshape(-1), last.reshape(-1)))
+    case.__name__ = name
+
+
+recurrent("rnn", torch.nn.RNN, nonlinearity=("tanh", "relu"))
+recurrent("lstm", torch.nn.LSTM, cell_state=True)
+recurrent("gru", torch.nn.GRU)
 
 
 # ---- softmax and losses ----
@@ -375,8 +493,8 @@ def write_file(path, makers, rng):
     batch = rng.choice([1, 2, 3, 4, 5, 8])
     file, lines, results = File(batch, rng), [], []
     while makers and len(results) < PER_FILE and file.inputs <= INPUTS - 2:
-        maker, number = makers.pop()
-        c = Case(file, f"{maker.__name__.rstrip('_')}_{number}")
+        maker, name = makers.pop()
+        c = Case(file, name)
         text, y = maker(c)
         lines += ["do", *c.lines, f"add({text})", "end"]
         file.arrays["output." + c.name] = y.detach().float().contiguous().numpy()
@@ -396,7 +514,8 @@ def main():
     torch.set_num_threads(1)
     rng = random.Random(seed)
     for family, functions in FAMILIES.items():
-        makers = [(function, number) for function in reversed(functions) for number in range(cases)]
+        makers = [(function, f"{function.__name__.rstrip('_')}_{number}")
+                  for function in reversed(functions) for number in range(cases)]
         count = 0
         while makers:
             write_file(os.path.join(folder, f"{family}_{count}"), makers, rng)
