@@ -127,6 +127,52 @@ NT_API enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool
 NT_API enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool,
     const struct nt_tensor *dy, const struct nt_tensor *index, const struct nt_tensor *dx);
 
+/* y = zeros, but y at index[i] of its channel (h*W+w, as pooling writes it) is x[i]; elements with
+ * one index add up, an index outside y names no place. index: int32, shaped as x; channels-last. */
+NT_API enum nt_status nt_unpool_forward(struct nt_tape *tape, const struct nt_tensor *x,
+    const struct nt_tensor *index, const struct nt_tensor *y);
+NT_API enum nt_status nt_unpool_backward(struct nt_tape *tape, const struct nt_tensor *dy,
+    const struct nt_tensor *index, const struct nt_tensor *dx);
+
+/* How nt_resample takes elements between those of the source. */
+enum nt_resample_filter { NT_RESAMPLE_NEAREST, NT_RESAMPLE_LINEAR, NT_RESAMPLE_CUBIC };
+
+/* Where in the source, of extent I, element o of the result, of extent O, lies; s: the scale. As
+ * ONNX calls and defines them (operator Resize). */
+enum nt_resample_coordinates {
+    NT_RESAMPLE_HALF_PIXEL,           /* (o + 0.5) / s - 0.5 */
+    NT_RESAMPLE_ASYMMETRIC,           /* o / s */
+    NT_RESAMPLE_ALIGN_CORNERS,        /* o (I - 1) / (O - 1) */
+    NT_RESAMPLE_PYTORCH_HALF_PIXEL,   /* half_pixel, 0 when O = 1 */
+    NT_RESAMPLE_HALF_PIXEL_SYMMETRIC, /* half_pixel with equal rests at both ends */
+    NT_RESAMPLE_HALF_PIXEL_FOR_NN,    /* (o + 0.5) / s */
+};
+
+/* Which element is the nearest one. */
+enum nt_resample_rounding {
+    NT_RESAMPLE_FLOOR,
+    NT_RESAMPLE_CEIL,
+    NT_RESAMPLE_ROUND_PREFER_FLOOR, /* x.5 is rounded down */
+    NT_RESAMPLE_ROUND_PREFER_CEIL,
+};
+
+/* Resampling over one to three spatial dimensions, channels-last; x and y may be slices of
+ * channels. What lies outside x is like its border. Index i of scale is dimension 2 + i. */
+struct nt_resample {
+    enum nt_resample_filter filter;
+    enum nt_resample_coordinates coordinates;
+    enum nt_resample_rounding rounding;
+    double scale[3];      /* 0: the extents' quotient O / I */
+    double cubic_a;       /* of Keys' kernel; 0 means -0.75 */
+    bool exclude_outside; /* what lies outside x has no weight; the others sum to 1 */
+    bool antialias;       /* widens the filter where the result is smaller */
+};
+NT_API enum nt_status nt_resample(struct nt_tape *tape, const struct nt_resample *how,
+    const struct nt_tensor *x, const struct nt_tensor *y);
+/* dx in gather form. */
+NT_API enum nt_status nt_resample_backward(struct nt_tape *tape, const struct nt_resample *how,
+    const struct nt_tensor *dy, const struct nt_tensor *dx);
+
 /* Rows: tensors of rank 2, R rows of C classes, any strides (per-pixel logits are a view). */
 
 /* y = softmax(x) by row, or its logarithm. Stable: the row's maximum is subtracted. */

@@ -79,8 +79,10 @@ void nt_tape_destroy(struct nt_tape *tape)
         free(tape->launch[i].arg);
         free(tape->launch[i].user);
     }
-    for (int i = 0; i < tape->buffers; i++)
+    for (int i = 0; i < tape->buffers; i++) {
         free(tape->buffer[i].name);
+        free(tape->buffer[i].content);
+    }
     for (int i = 0; i < tape->label_count; i++)
         free(tape->labels[i]);
     free(tape->labels);
@@ -129,6 +131,21 @@ int32_t nt_tape_buffer(
 {
     return add_buffer(
         tape, (struct nt_tape_buffer){.kind = kind, .bytes = bytes, .arena = -1}, name);
+}
+
+int32_t nt_tape_constant(struct nt_tape *tape, const void *data, size_t bytes, const char *name)
+{
+    void *content = malloc(bytes + 1);
+    if (!content)
+        return remember(
+            tape, nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", name));
+    memcpy(content, data, bytes);
+    int32_t id = nt_tape_buffer(tape, NT_BUFFER_KEPT, bytes, name);
+    if (id < 0)
+        free(content);
+    else
+        tape->buffer[id].content = content;
+    return id;
 }
 
 int32_t nt_tape_external(

@@ -45,6 +45,10 @@ NT_API int32_t nt_tape_buffer(
 NT_API int32_t nt_tape_external(
     struct nt_tape *tape, struct nt_memory *memory, size_t offset, size_t bytes, const char *name);
 
+/* Declares a kept buffer that holds a copy of data from build on: a table that kernels read. */
+NT_API int32_t nt_tape_constant(
+    struct nt_tape *tape, const void *data, size_t bytes, const char *name);
+
 /* Names what the launches appended from now on belong to (copied): profiles and error
  * messages show it. NULL: nothing. */
 NT_API void nt_tape_label(struct nt_tape *tape, const char *label);

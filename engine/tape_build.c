@@ -228,6 +228,8 @@ static enum nt_status place_buffer(struct nt_tape *tape, struct nt_tape_buffer *
                             : slice(tape, b, tape->arena[b->arena], tape->arena_bytes[b->arena]);
     enum nt_status status =
         nt_memory_allocate(tape->dev, CL_MEM_READ_WRITE, b->bytes, b->name, &b->mem);
+    if (status == NT_OK && b->content)
+        return nt_memory_copy_in(tape->dev, b->mem, b->bytes, b->name, 0, b->content, b->bytes);
     return status == NT_OK ? nt_memory_zero(tape->dev, b->mem, b->bytes, b->name) : status;
 }
 

@@ -18,6 +18,7 @@ struct nt_tape_buffer {
     struct nt_memory *memory; /* not NULL: external */
     size_t bytes;
     char *name;
+    void *content; /* what build puts there, NULL: zeros */
     int arena;     /* transient: -1 when no launch uses it */
     size_t offset; /* in the arena or in the external memory */
     cl_mem mem;    /* of a built tape */

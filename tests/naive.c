@@ -14,6 +14,7 @@ static const struct naive_op *const families[] = {
     naive_move,
     naive_pool,
     naive_reduce,
+    naive_resample,
     naive_rows,
 };
 

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/op/chunk.h"
+#include "engine/op/spatial.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 
 #include <string.h>
 
 const char *const nt_pool_variants[] = {"tile", "group", NULL};
-
-/* Work-groups of the second and third grid dimension: what every GPU allows. */
-#define MAX_GROUPS 65535
 
 /* x and y (or dx and dy) and index with three spatial dimensions, the leading ones of extent 1
  * where a tensor has fewer, and the window along them. */
@@ -61,48 +58,20 @@ static enum nt_status check_window(
     return NT_OK;
 }
 
-/* Channels must lie side by side; the kernels take any other strides. */
-static enum nt_status check_tensor(struct nt_context *ctx, const char *name, const char *what,
-    const struct nt_tensor *t, enum nt_dtype dtype)
-{
-    char text[128];
-    if (t->dtype != dtype)
-        return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: %s of %s: must be %s", name, what,
-            nt_dtype_name(t->dtype), nt_dtype_name(dtype));
-    if (t->shape.rank < 3 || t->shape.rank > 5)
-        return nt_fail(ctx, NT_ERR_SHAPE, "%s: %s of shape %s: must have rank 3 to 5", name, what,
-            nt_shape_text(&t->shape, text, sizeof text));
-    if (t->shape.dim[1] > 1 && t->stride[1] != 1)
-        return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: %s: must lie channels-last", name, what);
-    return NT_OK;
-}
-
 static enum nt_status check_tensors(struct nt_context *ctx, const char *name,
     const struct nt_tensor *x, const struct nt_tensor *y, const struct nt_tensor *index)
 {
     char text[128], y_text[128];
-    enum nt_status status = check_tensor(ctx, name, "x", x, NT_F32);
+    enum nt_status status = nt_spatial_check(ctx, name, "x", x, NT_F32);
     if (status == NT_OK)
-        status = check_tensor(ctx, name, "y", y, NT_F32);
+        status = nt_spatial_check(ctx, name, "y", y, NT_F32);
     if (status == NT_OK && index)
-        status = check_tensor(ctx, name, "index", index, NT_I32);
+        status = nt_spatial_check(ctx, name, "index", index, NT_I32);
     if (status == NT_OK && index && !nt_shape_equal(&index->shape, &y->shape))
         status = nt_fail(ctx, NT_ERR_SHAPE, "%s: index of shape %s: must be %s", name,
             nt_shape_text(&index->shape, text, sizeof text),
             nt_shape_text(&y->shape, y_text, sizeof y_text));
     return status;
-}
-
-static struct nt_tensor with_depth(const struct nt_tensor *t)
-{
-    struct nt_tensor full = *t;
-    int lack = 5 - t->shape.rank;
-    full.shape.rank = 5;
-    for (int i = 4; i >= 2; i--) {
-        full.shape.dim[i] = i - lack >= 2 ? t->shape.dim[i - lack] : 1;
-        full.stride[i] = i - lack >= 2 ? t->stride[i - lack] : 0;
-    }
-    return full;
 }
 
 /* Adaptive windows that are all alike are ordinary ones. */
@@ -155,9 +124,9 @@ static enum nt_status check(struct nt_tape *tape, const char *name, const struct
         fit = y->shape.dim[2 + i] > 0;
     if (fit)
         *problem = (struct problem){.pool = window_with_depth(pool, x, y),
-            .x = with_depth(x),
-            .y = with_depth(y),
-            .index = with_depth(index ? index : y),
+            .x = nt_spatial_view(x),
+            .y = nt_spatial_view(y),
+            .index = nt_spatial_view(index ? index : y),
             .indexed = index != NULL};
     for (int i = 0; fit && i < 3; i++)
         fit = fits(&problem->pool, i, problem->x.shape.dim[2 + i], problem->y.shape.dim[2 + i]);
@@ -168,13 +137,6 @@ static enum nt_status check(struct nt_tape *tape, const char *name, const struct
             nt_shape_text(&y->shape, y_text, sizeof y_text),
             window_text(pool, dims, window, sizeof window));
     return NT_OK;
-}
-
-static void add_strides(struct nt_launch *launch, const struct nt_tensor *t)
-{
-    nt_launch_int(launch, t->stride[0]);
-    for (int i = 2; i < 5; i++)
-        nt_launch_int(launch, t->stride[i]);
 }
 
 static void add_triple(struct nt_launch *launch, const int64_t *values)
@@ -235,17 +197,10 @@ static bool is_cells(const struct problem *p)
 /* The defines; whether the gradient goes by cells. *width: channels at once. */
 static bool add_defines(struct nt_launch *launch, const struct problem *p, bool tile, int *width)
 {
-    unsigned native = nt_device_get_info(nt_tape_device(launch->tape))->vector_width;
     const int64_t *kernel = p->pool.kernel;
-    int64_t channels = p->x.shape.dim[1];
     bool unrolled = kernel[1] * kernel[2] <= MAX_UNROLLED && all_inside(p);
     bool cells = tile && unrolled && is_cells(p);
-    *width = native >= 16 ? 16 : native >= 8 ? 8 : 4;
-    /* Two widths at most, so that few kernels serve all layers of a network. */
-    if (!tile || channels < 4)
-        *width = 1;
-    else if (channels < 2 * *width)
-        *width = 4;
+    *width = tile ? nt_spatial_width(launch->tape, p->x.shape.dim[1]) : 1;
     nt_launch_define(launch, "NT_MAX", "%d", p->pool.pooling == NT_POOL_MAX);
     nt_launch_define(launch, "NT_VEC", "%d", *width);
     nt_launch_define(launch, "NT_TILE", "%d", tile);
@@ -262,23 +217,16 @@ static void add_grid(struct nt_launch *launch, const struct nt_pool *pool,
     const struct nt_tensor *result, bool tile, bool cells, int width)
 {
     const int64_t *dim = result->shape.dim, *kernel = pool->kernel;
-    if (tile) {
-        int64_t taps = kernel[0] * kernel[1] * kernel[2];
-        int64_t rows = cells ? (dim[3] + kernel[1] - 1) / kernel[1] : dim[3];
-        int64_t columns = cells ? (dim[4] + kernel[2] - 1) / kernel[2] : dim[4];
-        int64_t items = dim[0] * dim[2] * rows * columns;
-        int64_t chunk =
-            nt_chunk(launch->tape, items, (taps + 2) * ((dim[1] + width - 1) / width) * 4);
-        nt_launch_int(launch, chunk);
-        nt_launch_grid(launch, 1, (size_t[]){(size_t)((items + chunk - 1) / chunk)}, NULL);
+    if (!tile) {
+        nt_launch_int(launch, 0);
+        nt_spatial_grid(launch, result);
         return;
     }
-    int64_t rows = dim[3] < MAX_GROUPS ? dim[3] : MAX_GROUPS;
-    int64_t slices = dim[0] * dim[2] < MAX_GROUPS ? dim[0] * dim[2] : MAX_GROUPS;
-    size_t most = nt_device_get_info(nt_tape_device(launch->tape))->max_work_group;
-    nt_launch_int(launch, 0);
-    nt_launch_grid(launch, 3, (size_t[]){(size_t)(dim[4] * dim[1]), (size_t)rows, (size_t)slices},
-        (size_t[]){most < 64 ? 1 : 64, 1, 1});
+    int64_t taps = kernel[0] * kernel[1] * kernel[2];
+    int64_t rows = cells ? (dim[3] + kernel[1] - 1) / kernel[1] : dim[3];
+    int64_t columns = cells ? (dim[4] + kernel[2] - 1) / kernel[2] : dim[4];
+    int64_t vectors = (dim[1] + width - 1) / width;
+    nt_spatial_chunks(launch, dim[0] * dim[2] * rows * columns, (taps + 2) * vectors * 4);
 }
 
 static double traffic(const struct problem *p)
@@ -307,9 +255,9 @@ enum nt_status nt_pool_forward(struct nt_tape *tape, const struct nt_pool *pool,
     nt_launch_tensor(&l, &p.y, NT_ACCESS_WRITE);
     /* y stands in for an index that is not wanted: the kernel leaves it alone. */
     nt_launch_tensor(&l, &p.index, NT_ACCESS_WRITE);
-    add_strides(&l, &p.y);
-    add_strides(&l, &p.index);
-    add_strides(&l, &p.x);
+    nt_spatial_strides(&l, &p.y);
+    nt_spatial_strides(&l, &p.index);
+    nt_spatial_strides(&l, &p.x);
     add_window(&l, &p);
     add_defines(&l, &p, tile, &width);
     add_grid(&l, &p.pool, &p.y, tile, false, width);
@@ -340,9 +288,9 @@ enum nt_status nt_pool_backward(struct nt_tape *tape, const struct nt_pool *pool
     nt_launch_tensor(&l, &p.y, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p.index, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p.x, NT_ACCESS_WRITE);
-    add_strides(&l, &p.y);
-    add_strides(&l, &p.index);
-    add_strides(&l, &p.x);
+    nt_spatial_strides(&l, &p.y);
+    nt_spatial_strides(&l, &p.index);
+    nt_spatial_strides(&l, &p.x);
     add_window(&l, &p);
     bool cells = add_defines(&l, &p, tile, &width);
     add_grid(&l, &p.pool, &p.x, tile, cells, width);
