@@ -20,6 +20,7 @@ static const struct nt_dataset_kind *const kinds[] = {
     &nt_dataset_fashion_mnist,
     &nt_dataset_mnist,
     &nt_dataset_idx,
+    &nt_dataset_boxes,
     &nt_dataset_cifar10,
     &nt_dataset_images,
     &nt_dataset_npy,

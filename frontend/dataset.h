@@ -8,13 +8,18 @@
  *   cifar10:DIR           CIFAR-10 binary batches: data_batch_*.bin or train*.bin, test*.bin
  *   images:DIR            one folder of JPEG and PNG pictures per class; in DIR/train, DIR/val and
  *                         DIR/test if there is a DIR/train
+ *   boxes:DIR             pictures with boxes of objects, in the folders of Pascal VOC: JPEGImages,
+ *                         Annotations and ImageSets/Main/train.txt (val.txt, test.txt). Pictures
+ *                         are resized to the model's input; targets are floats, N x 5: class, x1,
+ *                         y1, x2, y2 in pixels of the input, then rows of class -1
+ *   segmentation:DIR      pictures and masks of the same names in DIR/train/image and
+ *                         DIR/train/label (or images, labels, masks), or in DIR/image and
+ *                         DIR/label; DIR/val and DIR/test likewise, where they have masks. Gray
+ *                         values of a mask are classes, 255: does not count; a mask of other grays
+ *                         than these is black and white, parted at 128. An item is a window of the
+ *                         model's input size; evaluation cuts each picture into such windows
  *   npy:X.npy,Y.npy       X of any shape, items first; Y integers (a class for each item, or for
- * each place of it) or floats (targets) segmentation:DIR      pictures and masks of the same names
- * in DIR/train/image and DIR/train/label (or images, labels, masks), or in DIR/image and DIR/label;
- *                         DIR/val and DIR/test likewise, where they have masks. Gray values of a
- *                         mask are classes, 255: does not count; a mask of other grays than these
- *                         is black and white, parted at 128. An item is a window of the model's
- *                         input size; evaluation cuts each picture into such windows
+ *                         each place of it) or floats (targets)
  *   text:FILE             UTF-8: items are consecutive windows of characters, as tokens, and the
  *                         target of each place is the character that follows. Held out is the end
  *   series:FILE.csv       a time series: the last numeric column, or series:FILE.csv,COLUMN. Items
@@ -22,7 +27,7 @@
  *                         are normalised by mean and deviation of the training part. Held out is
  *                         the end
  *   toy:NAME              points of the plane in two or three classes: toy:xor, toy:ring,
- * toy:modes, toy:spiral; 2,000 for training and 1,000 for tests
+ *                         toy:modes, toy:spiral; 2,000 for training and 1,000 for tests
  *
  * Values: bytes become [0, 1], then (value - mean) / deviation. By default that is 0.2860, 0.3530
  * for fashion-mnist, 0.1307, 0.3081 for mnist, 0.5, 0.5 for idx and segmentation, CIFAR-10's and
@@ -96,6 +101,7 @@ struct nt_dataset_info {
     int64_t count;                  /* items of this split */
     bool continues;                 /* an item goes on where the one before ended: text */
     int classes;                    /* 0: targets are float arrays */
+    int box_classes;                /* boxes: classes of the objects */
     const char *const *class_names; /* NULL: unknown */
     enum nt_dtype target_dtype;     /* NT_I32 for classes, NT_F32 */
     struct nt_shape target;         /* of one item: scalar for one class, else by place */

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "frontend/dataset/kind.h"
+#include "frontend/dataset/pixels.h"
 #include "frontend/file.h"
 
 #define DEFAULT_SIZE 224
@@ -208,20 +209,6 @@ static struct nt_box random_box(const struct nt_picture *picture, struct nt_rand
     return (struct nt_box){(picture->width - side) / 2, (picture->height - side) / 2, side, side};
 }
 
-static void convert(const struct nt_picture *picture, const struct nt_dataset_info *info,
-    enum nt_layout layout, float *x)
-{
-    int channels = picture->channels;
-    size_t area = (size_t)picture->width * (size_t)picture->height;
-    for (int c = 0; c < channels; c++) {
-        float scale = 1 / (255 * info->deviation[c]), offset = -info->mean[c] / info->deviation[c];
-        size_t step = layout == NT_CHANNELS_LAST ? (size_t)channels : 1;
-        float *to = x + (layout == NT_CHANNELS_LAST ? (size_t)c : (size_t)c * area);
-        for (size_t i = 0; i < area; i++)
-            to[i * step] = picture->pixels[i * (size_t)channels + (size_t)c] * scale + offset;
-    }
-}
-
 static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *dataset, int64_t index,
     struct nt_random *random, enum nt_layout layout, void *x, void *y)
 {
@@ -245,7 +232,7 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
         return status;
     if (random && params->augment & NT_AUGMENT_FLIP && nt_random_below(random, 2))
         nt_picture_flip(&square);
-    convert(&square, &dataset->info, layout, x);
+    nt_pixels_convert(&square, &dataset->info, layout, x);
     nt_picture_finish(&square);
     *(int32_t *)y = images->labels[index];
     return NT_OK;

@@ -93,3 +93,17 @@ void nt_pixels_close(struct nt_dataset *dataset)
     free(pixels->owned[1]);
     free(pixels);
 }
+
+void nt_pixels_convert(const struct nt_picture *picture, const struct nt_dataset_info *info,
+    enum nt_layout layout, float *x)
+{
+    int channels = picture->channels;
+    size_t area = (size_t)picture->width * (size_t)picture->height;
+    for (int c = 0; c < channels; c++) {
+        float scale = 1 / (255 * info->deviation[c]), offset = -info->mean[c] / info->deviation[c];
+        size_t step = layout == NT_CHANNELS_LAST ? (size_t)channels : 1;
+        float *to = x + (layout == NT_CHANNELS_LAST ? (size_t)c : (size_t)c * area);
+        for (size_t i = 0; i < area; i++)
+            to[i * step] = picture->pixels[i * (size_t)channels + (size_t)c] * scale + offset;
+    }
+}

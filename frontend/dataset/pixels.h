@@ -21,6 +21,9 @@ enum nt_status nt_pixels_set(struct nt_context *ctx, struct nt_dataset *dataset,
 
 enum nt_status nt_pixels_item(struct nt_context *ctx, const struct nt_dataset *dataset,
     int64_t index, struct nt_random *random, enum nt_layout layout, void *x, void *y);
+/* A picture's bytes as normalised numbers. */
+void nt_pixels_convert(const struct nt_picture *picture, const struct nt_dataset_info *info,
+    enum nt_layout layout, float *x);
 void nt_pixels_close(struct nt_dataset *dataset);
 
 #endif
