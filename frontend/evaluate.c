@@ -64,12 +64,14 @@ enum nt_status nt_check_data(
 {
     const struct nt_dataset_info *info = nt_dataset_get_info(dataset);
     int inputs = nt_session_input_count(session);
-    if (inputs != 2)
+    if (inputs != 1 && inputs != 2)
         return nt_fail(ctx, NT_ERR_SHAPE,
-            "the model has %d inputs: data of items and targets need a model with 2", inputs);
-    struct nt_port x = nt_session_input(session, 0), y = nt_session_input(session, 1);
+            "the model has %d inputs: data of items and targets need a model with 2, or 1 that "
+            "does without targets",
+            inputs);
+    struct nt_port x = nt_session_input(session, 0), y = nt_session_input(session, inputs - 1);
     enum nt_status status = check_port(ctx, &x, info->item_dtype, &info->item);
-    if (status == NT_OK)
+    if (status == NT_OK && inputs == 2)
         status = check_port(ctx, &y, info->target_dtype, &info->target);
     if (status != NT_OK || info->classes == 0 || nt_session_output_count(session) == 0)
         return status;
@@ -211,8 +213,9 @@ static enum nt_status run_batch(
     if (!item || !targets) {
         status = nt_fail(e->ctx, NT_ERR_MEMORY, "no memory for a batch's items");
     } else {
-        gather(e, batch, ptr[0], ptr[1], item);
-        memcpy(targets, ptr[1], (size_t)batch->count * e->target_bytes);
+        gather(e, batch, ptr[0], targets, item);
+        if (nt_session_input_count(*used) > 1)
+            memcpy(ptr[1], targets, (size_t)batch->count * e->target_bytes);
         status = nt_session_submit(*used);
         if (status == NT_OK)
             status = nt_session_run(*used, NULL);

@@ -253,7 +253,8 @@ static enum nt_status feed(struct nt_trainer *t, struct nt_loader *loader)
     if (status != NT_OK)
         return status;
     memcpy(ptr[0], batch.x, (size_t)t->params.batch * t->item_bytes);
-    memcpy(ptr[1], batch.y, (size_t)t->params.batch * t->target_bytes);
+    if (nt_session_input_count(t->session) > 1)
+        memcpy(ptr[1], batch.y, (size_t)t->params.batch * t->target_bytes);
     nt_loader_release(loader);
     return nt_session_submit(t->session);
 }

@@ -5,9 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/cli/eval_masks.h"
+#include "frontend/cli/eval_regions.h"
+#include "frontend/cli/eval_series.h"
 #include "frontend/cli/eval_sheet.h"
 #include "frontend/evaluate.h"
 #include "frontend/progress.h"
+#include "frontend/trainer.h"
 
 struct options {
     const char *weights;
@@ -15,8 +19,8 @@ struct options {
     int64_t batch;
     bool confusion;
     double validation;
-    int64_t seed;
-    const char *sheet;
+    int64_t seed, season;
+    const char *sheet, *regions, *plot;
 };
 
 static const struct cli_option options[] = {
@@ -25,14 +29,21 @@ static const struct cli_option options[] = {
     {"part", CLI_CHOICE, offsetof(struct options, part), "train|validation|test",
         "which part of the data (default test; everything where there are no parts)"},
     {"validation", CLI_REAL, offsetof(struct options, validation), "SHARE",
-        "with part validation: the share that was set aside", 0, 0.99},
+        "the share that was set aside (default: as in the training, when the data are the same)", 0,
+        0.99},
     {"seed", CLI_INT, offsetof(struct options, seed), "N",
-        "with part validation: the seed of the training (default 1)", 0, 9e18},
+        "with a share: the seed of the training (default: as there, else 1)", 0, 9e18},
     {"batch", CLI_INT, offsetof(struct options, batch), "B", "items per run (default 64)", 1, 1e9},
     {"confusion", CLI_FLAG, offsetof(struct options, confusion), NULL,
         "print how often each class was taken for each other"},
     {"sheet", CLI_TEXT, offsetof(struct options, sheet), "FILE.png",
-        "draw a contact sheet: pictures with true and predicted class"},
+        "draw a contact sheet: pictures with true and predicted class, or mask"},
+    {"regions", CLI_TEXT, offsetof(struct options, regions), "FILE.png",
+        "draw which class each place of the plane is given: for items of two numbers"},
+    {"plot", CLI_TEXT, offsetof(struct options, plot), "FILE.svg",
+        "draw the forecasts of a time series"},
+    {"season", CLI_INT, offsetof(struct options, season), "N",
+        "values in a season, for the naive forecast (default: what does best)", 2, 1e6},
     {0},
 };
 
@@ -43,21 +54,32 @@ struct work {
     struct cli *cli;
     const struct nt_dataset_info *info;
     int classes;
+    int64_t places;           /* with a class each, of an item */
+    int32_t *best;            /* predicted classes of an item */
     int64_t *confusion;       /* classes x classes: true, predicted */
-    struct eval_sheet *sheet; /* NULL: none is wanted */
+    struct eval_sheet *sheet; /* NULL: none is wanted, as below */
+    struct eval_masks *masks;
+    struct eval_series *series;
 };
 
 static void on_item(void *user, const struct nt_prediction *p)
 {
     struct work *w = user;
-    int best = 0;
-    for (int i = 1; i < p->count; i++)
-        if (p->scores[i] > p->scores[best])
-            best = i;
-    if (p->target >= 0 && p->target < w->classes && best < w->classes)
-        w->confusion[(int64_t)p->target * w->classes + best]++;
+    const int32_t *targets = p->targets;
+    if (w->series) {
+        eval_series_add(w->series, p);
+        return;
+    }
+    if (p->count % w->places)
+        return;
+    eval_masks_best(p, w->places, w->best);
+    for (int64_t i = 0; i < w->places; i++)
+        if (targets[i] >= 0 && targets[i] < w->classes && w->best[i] < w->classes)
+            w->confusion[(int64_t)targets[i] * w->classes + w->best[i]]++;
     if (w->sheet)
         eval_sheet_add(w->sheet, p);
+    if (w->masks)
+        eval_masks_add(w->masks, p);
 }
 
 static void on_progress(void *user, int64_t done, int64_t count)
@@ -83,6 +105,40 @@ static int64_t row_sum(const struct work *w, int row)
     return sum;
 }
 
+static int64_t column_sum(const struct work *w, int column)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < w->classes; i++)
+        sum += w->confusion[(int64_t)i * w->classes + column];
+    return sum;
+}
+
+/* Intersection of truth and prediction over their union; NaN for a class that is in neither. */
+static double overlap(const struct work *w, int class)
+{
+    int64_t both = w->confusion[(int64_t) class * w->classes + class];
+    int64_t either = row_sum(w, class) + column_sum(w, class) - both;
+    return either > 0 ? (double)both / (double)either : NAN;
+}
+
+static double mean_overlap(const struct work *w)
+{
+    double sum = 0;
+    int count = 0;
+    for (int i = 0; i < w->classes; i++)
+        if (!isnan(overlap(w, i))) {
+            sum += overlap(w, i);
+            count++;
+        }
+    return count ? sum / count : NAN;
+}
+
+/* Pictures with a class for each pixel. */
+static bool segments(const struct work *w)
+{
+    return w->classes > 0 && w->info->target.rank == 2;
+}
+
 /* The other class that one is most often taken for, -1: none. */
 static int rival_of(const struct work *w, int row)
 {
@@ -96,8 +152,11 @@ static int rival_of(const struct work *w, int row)
 
 static void print_classes(const struct work *w)
 {
-    static const char *const heads[] = {"class", "items", "accuracy", "most often taken for"};
-    struct cli_table *table = cli_table_create("lrrl", heads);
+    static const char *const heads[] = {"class", "items", "accuracy", "IoU", "taken for"};
+    static const char *const plain[] = {"class", "items", "accuracy", "most often taken for"};
+    bool pixels = segments(w);
+    struct cli_table *table =
+        pixels ? cli_table_create("lrrrl", heads) : cli_table_create("lrrl", plain);
     char text[32];
     for (int i = 0; i < w->classes; i++) {
         int64_t items = row_sum(w, i), right = w->confusion[(int64_t)i * w->classes + i];
@@ -107,6 +166,10 @@ static void print_classes(const struct work *w)
         if (items > 0)
             cli_table_cell(table, "%.1f %%", 100.0 * (double)right / (double)items);
         else
+            cli_table_cell(table, "-");
+        if (pixels && !isnan(overlap(w, i)))
+            cli_table_cell(table, "%.1f %%", 100 * overlap(w, i));
+        else if (pixels)
             cli_table_cell(table, "-");
         if (rival >= 0)
             cli_table_cell(table, "%s (%lld)", class_name(w, rival, text, sizeof text),
@@ -134,13 +197,20 @@ static void print_text(const struct work *w, const struct options *o, const stru
     printf("loss      %.6g\n", e->loss);
     if (!isnan(e->accuracy))
         printf("accuracy  %.2f %%\n", 100 * e->accuracy);
+    if (segments(w))
+        printf("pixel error %.2f %%\nmean IoU  %.2f %%\n", 100 * (1 - e->accuracy),
+            100 * mean_overlap(w));
+    if (w->info->continues && !isnan(e->loss))
+        printf("bits per character  %.4f\n", e->loss / log(2));
     printf("items     %lld\n", (long long)e->items);
     if (e->unreadable)
         printf("left out  %lld unreadable\n", (long long)e->unreadable);
     printf("seconds   %.3f\n", e->seconds);
+    if (w->series)
+        eval_series_print(w->series);
     if (isnan(e->accuracy))
         return;
-    if (w->classes <= CLASSES_SHOWN)
+    if (w->classes <= CLASSES_SHOWN && !w->info->continues)
         print_classes(w);
     if (o->confusion)
         print_confusion(w);
@@ -171,6 +241,14 @@ static int print_json(const struct work *w, const struct nt_evaluation *e)
         json_object_set_new(json, "accuracy", json_real(e->accuracy));
         json_object_set_new(json, "classes", list_classes(w));
     }
+    if (segments(w)) {
+        json_object_set_new(json, "pixel_error", json_real(1 - e->accuracy));
+        json_object_set_new(json, "mean_iou", json_real(mean_overlap(w)));
+    }
+    if (w->info->continues)
+        json_object_set_new(json, "bits_per_character", json_real(e->loss / log(2)));
+    if (w->series)
+        eval_series_json(w->series, json);
     return cli_print_json(w->cli, json);
 }
 
@@ -183,6 +261,53 @@ struct opened {
     struct nt_evaluator *evaluator;
 };
 
+/* The share and seed of the training, when it was of the same data. */
+static void take_trained(
+    const struct cli *cli, const struct options *o, struct nt_dataset_params *data)
+{
+    struct nt_trainer_stored stored;
+    if (nt_trainer_read_params(cli->ctx, o->weights, &stored) != NT_OK)
+        return; /* weights alone */
+    if (stored.params.data && !strcmp(stored.params.data, cli->data)) {
+        if (isnan(o->validation))
+            data->validation_share = stored.params.validation_share;
+        if (o->seed == CLI_UNSET_INT)
+            data->seed = stored.params.seed;
+    }
+    nt_trainer_stored_finish(&stored);
+}
+
+/* What is counted and drawn of the items. */
+static enum nt_status prepare(struct work *w, const struct options *o, const struct opened *x)
+{
+    struct nt_context *ctx = w->cli->ctx;
+    w->info = nt_dataset_get_info(x->data);
+    w->classes = w->info->classes;
+    w->places = nt_shape_count(&w->info->target);
+    size_t cells = (size_t)w->classes * (size_t)w->classes;
+    w->confusion = calloc(cells + 1, sizeof *w->confusion);
+    w->best = calloc((size_t)w->places, sizeof *w->best);
+    if (!w->confusion || !w->best)
+        return nt_fail(ctx, NT_ERR_MEMORY, "no memory to count %d classes", w->classes);
+    if (o->sheet && w->info->item.rank != 3)
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "--sheet: the items of %s are no pictures", w->info->kind);
+    bool failed = false;
+    if (o->sheet && segments(w))
+        failed = !(w->masks = eval_masks_create(ctx, x->data));
+    else if (o->sheet && w->classes)
+        failed = !(w->sheet = eval_sheet_create(ctx, x->data));
+    if (w->classes == 0 && w->info->target_dtype == NT_F32)
+        failed = failed || !(w->series = eval_series_create(
+                                 ctx, x->data, o->season == CLI_UNSET_INT ? 0 : (int)o->season));
+    if (failed)
+        return nt_fail(ctx, NT_ERR_MEMORY, "no memory for what is drawn");
+    if (o->plot && !w->series)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "--plot: draws forecasts of series:FILE.csv, not %s",
+            w->info->kind);
+    return NT_OK;
+}
+
 static enum nt_status set_up(struct work *w, const struct options *o, struct opened *x)
 {
     struct cli *cli = w->cli;
@@ -191,6 +316,7 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
         .augment = NT_AUGMENT_NONE,
         .seed = o->seed == CLI_UNSET_INT ? 1 : (uint64_t)o->seed,
         .validation_share = isnan(o->validation) ? 0 : o->validation};
+    take_trained(cli, o, &data);
     enum nt_status status = cli_load_model(cli, o->weights, &x->model);
     if (status == NT_OK)
         status = cli_open_data(cli, x->model, o->weights, &data, &x->data);
@@ -200,26 +326,34 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
         status = nt_weights_create(x->dev, x->model, 0, 0, &x->weights);
     if (status == NT_OK)
         status = nt_weights_load(x->weights, o->weights);
+    if (status == NT_OK)
+        status = prepare(w, o, x);
     if (status != NT_OK)
         return status;
-    w->info = nt_dataset_get_info(x->data);
-    w->classes = w->info->classes;
-    size_t cells = (size_t)w->classes * (size_t)w->classes;
-    w->confusion = calloc(cells + 1, sizeof *w->confusion);
-    if (!w->confusion)
-        return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory to count %d classes", w->classes);
-    if (o->sheet && w->classes && !(w->sheet = eval_sheet_create(cli->ctx, x->data)))
-        return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory for a contact sheet");
     const struct nt_evaluator_params params = {
         .batch = o->batch == CLI_UNSET_INT ? 0 : o->batch,
         .workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers,
         .max_unreadable = isnan(cli->max_unreadable) ? 0 : cli->max_unreadable,
         .stop = &cli_stop,
-        .each = w->classes ? on_item : NULL,
+        .each = w->classes || w->series ? on_item : NULL,
         .progress = on_progress,
         .user = w,
     };
     return nt_evaluator_create(x->dev, x->model, x->weights, x->data, &params, &x->evaluator);
+}
+
+static enum nt_status draw(struct work *w, const struct options *o, struct opened *x)
+{
+    enum nt_status status = w->series ? eval_series_finish(w->series) : NT_OK;
+    if (status == NT_OK && w->sheet)
+        status = eval_sheet_write(w->sheet, o->sheet);
+    if (status == NT_OK && w->masks)
+        status = eval_masks_write(w->masks, o->sheet);
+    if (status == NT_OK && o->plot)
+        status = eval_series_plot(w->series, w->cli->data, o->plot);
+    if (status == NT_OK && o->regions)
+        status = eval_regions(x->dev, x->model, x->weights, x->data, o->regions);
+    return status;
 }
 
 static int eval(struct work *w, const struct options *o, struct opened *x)
@@ -237,8 +371,8 @@ static int eval(struct work *w, const struct options *o, struct opened *x)
     if (status == NT_OK && !isfinite(result.loss))
         status = nt_fail(cli->ctx, NT_ERR_NUMERIC, "%s: the loss is %g: the weights are not usable",
             o->weights, result.loss);
-    if (status == NT_OK && w->sheet)
-        status = eval_sheet_write(w->sheet, o->sheet);
+    if (status == NT_OK)
+        status = draw(w, o, x);
     if (status != NT_OK)
         return cli_fail(cli, status);
     if (cli->json)
@@ -264,7 +398,10 @@ static int run(struct cli *cli, void *fields)
     cli_close_device(cli, opened.dev);
     nt_model_destroy(opened.model);
     free(work.confusion);
+    free(work.best);
     eval_sheet_destroy(work.sheet);
+    eval_masks_destroy(work.masks);
+    eval_series_destroy(work.series);
     return code;
 }
 
