@@ -274,7 +274,7 @@ static int find_target(const struct nt_session *session)
     if (graph->output_count == 0)
         return -1;
     const struct nt_value *scores = &graph->value[graph->output[0].value];
-    for (int i = 0; i < session->inputs; i++) {
+    for (int i = session->inputs - 1; i >= 0; i--) { /* tokens, which come first, may fit too */
         const struct nt_value *v = &graph->value[session->input[i]];
         bool fits = v->dtype == NT_I32 && v->shape.rank == scores->shape.rank - 1 &&
                     scores->shape.rank >= 2 && scores->shape.dim[1] > 1 &&

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program as users call it: $NEUTRA_PROGRAM is run, its exit status, stdout and stderr looked
- * at.
+ * The program as users call it.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,106 +15,9 @@
 #include "frontend/npy.h"
 #include "frontend/trainer.h"
 #include "tests/fixture.h"
+#include "tests/command.h"
 #include "tests/testing.h"
 #include "tests/toy.h"
-
-extern char **environ;
-
-#define MAX_WORDS 64
-#define OUTPUT_SIZE 100000
-
-static char out[OUTPUT_SIZE], err[OUTPUT_SIZE];
-static const char *out_path, *err_path;
-
-static void read_back(const char *path, char *text)
-{
-    FILE *file = fopen(path, "r");
-    size_t size = file ? fread(text, 1, OUTPUT_SIZE - 1, file) : 0;
-    text[size] = 0;
-    if (file)
-        fclose(file);
-}
-
-/* Starts the program with words separated by blanks. */
-static pid_t start(const char *command, const char *to)
-{
-    char line[8192], *argv[MAX_WORDS];
-    int argc = 0;
-    snprintf(line, sizeof line, "%s %s", getenv("NEUTRA_PROGRAM"), command);
-    for (char *word = strtok(line, " "); word && argc < MAX_WORDS - 1; word = strtok(NULL, " "))
-        argv[argc++] = word;
-    argv[argc] = NULL;
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, err_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    pid_t pid;
-    int error = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    ck_assert_msg(error == 0, "%s: %s", argv[0], strerror(error));
-    return pid;
-}
-
-static int finish(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        ck_assert_int_eq(errno, EINTR);
-    read_back(out_path, out);
-    read_back(err_path, err);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static void set_up(void)
-{
-    if (!out_path) {
-        out_path = fixture_path("stdout");
-        err_path = fixture_path("stderr");
-    }
-}
-
-static void expect(int code, const char *in_err, const char *fmt, ...) NT_PRINTF(3, 4);
-
-/* Runs; the exit status must be code, and stderr contain in_err (NULL: anything). */
-static void expect(int code, const char *in_err, const char *fmt, ...)
-{
-    char command[8000];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(command, sizeof command, fmt, ap);
-    va_end(ap);
-    set_up();
-    int got = finish(start(command, out_path));
-    ck_assert_msg(
-        got == code, "neutra %s: exit status %d, not %d; stderr: %s", command, got, code, err);
-    ck_assert_msg(!in_err || strstr(err, in_err), "neutra %s: stderr \"%s\" lacks \"%s\"", command,
-        err, in_err);
-}
-
-/* The whole of stdout as one JSON document. */
-static json_t *document(void)
-{
-    json_error_t error;
-    json_t *json = json_loads(out, 0, &error);
-    ck_assert_msg(json != NULL, "stdout is not one JSON document: %s: %s", error.text, out);
-    return json;
-}
-
-static double number(const json_t *json, const char *key)
-{
-    const json_t *value = json_object_get(json, key);
-    ck_assert_msg(json_is_number(value), "%s: no number in %s", key, out);
-    return json_number_value(value);
-}
-
-static bool absent(void)
-{
-    if (getenv("NEUTRA_PROGRAM"))
-        return false;
-    test_skip("NEUTRA_PROGRAM is not set");
-    return true;
-}
 
 START_TEST(wrong_usage)
 {

@@ -88,7 +88,8 @@ struct cli {
     struct nt_progress *progress; /* a live line to clear before a message; NULL: none */
 };
 
-extern const struct cli_command cli_devices, cli_show, cli_train, cli_eval, cli_run, cli_gradcheck;
+extern const struct cli_command cli_devices, cli_show, cli_train, cli_eval, cli_run, cli_sample,
+    cli_gradcheck;
 
 /* Parses the arguments behind the command's name and runs it. */
 int cli_main(const struct cli_command *command, int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct cli_command *const commands[] = {
     &cli_train,
     &cli_eval,
     &cli_run,
+    &cli_sample,
     &cli_gradcheck,
 };
 #define COMMAND_COUNT (int)(sizeof commands / sizeof *commands)

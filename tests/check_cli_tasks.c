@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The program on data that are more than classes of pictures: masks, series, points, texts. The
+ * figures that it prints are computed here a second way.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "frontend/dataset.h"
+#include "tests/command.h"
+#include "tests/fixture.h"
+#include "tests/testing.h"
+
+static const char *write_file(const char *name, const char *text)
+{
+    char *path = fixture_path(name);
+    fixture_write(path, text, strlen(text));
+    return path;
+}
+
+static struct nt_picture load(const char *path)
+{
+    struct nt_picture picture;
+    test_ok(nt_picture_load(test_context(), path, NULL, &picture));
+    return picture;
+}
+
+START_TEST(points_and_their_regions)
+{
+    if (absent())
+        return;
+    const char *model = write_file("points.lua",
+        "local x, y = input('input', {2}), target('target')\n"
+        "x = x:linear{name = 'a', features = 16}:relu():linear{name = 'b', features = 2}\n"
+        "output('logits', x)\nloss(x:cross_entropy(y))\n");
+    const char *dir = fixture_path("points"), *png = fixture_path("points.png");
+    expect(0, NULL, "train %s --data toy:ring --epochs 8 --optimizer adam --lr 0.02 --out %s",
+        model, dir);
+    expect(0, "", "eval %s --data toy:ring --weights %s/last.safetensors --regions %s --json",
+        model, dir, png);
+    json_t *json = document();
+    ck_assert(number(json, "accuracy") > 0.97);
+    ck_assert_int_eq(number(json, "items"), 1000);
+    json_decref(json);
+    /* blue (class 0) in the middle, orange in the corners, no point lies there */
+    struct nt_picture picture = load(png);
+    ck_assert_int_eq(picture.channels, 3);
+    const uint8_t *corner = picture.pixels + 3 * (2 * picture.width + 2);
+    ck_assert(corner[0] > corner[2] + 40);
+    int blue = 0, count = 0;
+    for (int i = -20; i <= 20; i++, count++) {
+        int at = picture.height / 2 * picture.width + picture.width / 2 + i;
+        blue += picture.pixels[3 * at + 2] > picture.pixels[3 * at];
+    }
+    ck_assert_int_eq(blue, count);
+    nt_picture_finish(&picture);
+    expect(1, "--sheet: the items of toy are no pictures",
+        "eval %s --data toy:ring --weights %s/last.safetensors --sheet %s", model, dir, png);
+}
+END_TEST
+
+#define LENGTH 80
+#define PERIOD 5
+
+/* The model gives the last value again: what the naive forecast gives. */
+START_TEST(forecasts_beside_naive_ones)
+{
+    if (absent())
+        return;
+    char table[LENGTH * 24] = "t,v\n", spec[1200];
+    double value[LENGTH], last = 0, season = 0, absolute = 0;
+    for (int i = 0; i < LENGTH; i++) {
+        char line[40];
+        snprintf(line, sizeof line, "x%d,%.7g\n", i,
+            300 + 40 * sin(6.283185307 * i / PERIOD) + 3 * test_float());
+        strcat(table, line);
+        value[i] = strtod(strchr(line, ',') + 1, NULL);
+    }
+    snprintf(spec, sizeof spec, "series:%s", write_file("season.csv", table));
+    const char *model = write_file("last.lua",
+        "local x, y = input('input', {12}), target('target', {2}, {dtype = 'float32'})\n"
+        "local z = x:linear{name = 'fc', features = 2, init = 'zeros', bias = false}\n"
+        "z = z + x:slice{axis = 1, first = 11, count = 1}\n"
+        "output('forecast', z)\nloss((z - y):square():mean{})\n");
+    const char *dir = fixture_path("series"), *svg = fixture_path("series.svg");
+    expect(0, NULL, "train %s --data %s --validation 0.25 --steps 1 --batch 4 --lr 1e-300 --out %s",
+        model, spec, dir);
+    /* The share is the training's. */
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors --plot %s --json", model, spec,
+        dir, svg);
+    int first = LENGTH * 3 / 4, count = 0;
+    for (int i = first; i + 2 <= LENGTH; i++)
+        for (int h = 0; h < 2; h++, count++) {
+            last += pow(value[i + h] - value[i - 1], 2);
+            absolute += fabs(value[i + h] - value[i - 1]);
+            season += pow(value[i + h] - value[i + h - PERIOD], 2);
+        }
+    json_t *json = document(), *naive = json_object_get(json, "last_value");
+    json_t *seasonal = json_object_get(json, "seasonal");
+    ck_assert_int_eq(number(json, "items"), LENGTH / 4 - 1);
+    ck_assert_double_eq_tol(number(json, "mse") / (last / count), 1, 1e-4);
+    ck_assert_double_eq_tol(number(json, "mae") / (absolute / count), 1, 1e-4);
+    ck_assert_double_eq_tol(number(naive, "mse") / (last / count), 1, 1e-4);
+    ck_assert_int_eq((int)number(seasonal, "season") % PERIOD, 0);
+    if (number(seasonal, "season") == PERIOD)
+        ck_assert_double_eq_tol(number(seasonal, "mse") / (season / count), 1, 1e-4);
+    json_decref(json);
+    ck_assert(access(svg, R_OK) == 0);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors --season %d", model, spec, dir,
+        PERIOD);
+    ck_assert(strstr(out, "last value again") && strstr(out, "5 values before again"));
+    expect(1, "--season 13: must be at most 12",
+        "eval %s --data %s --weights %s/last.safetensors --season 13", model, spec, dir);
+}
+END_TEST
+
+#define SIDE 16
+
+/* A model of zeros calls every pixel class 0. */
+START_TEST(masks_are_measured)
+{
+    if (absent())
+        return;
+    int64_t ones = 0, pixels = 3 * SIDE * 2 * SIDE;
+    for (int i = 0; i < 3; i++) {
+        struct nt_picture picture = fixture_picture(2 * SIDE, SIDE, 1), mask = picture;
+        char name[64];
+        snprintf(name, sizeof name, "masks/image/%d.png", i);
+        test_ok(nt_picture_write_png(test_context(), &picture, fixture_path(name)));
+        for (int at = 0; at < 2 * SIDE * SIDE; at++) {
+            mask.pixels[at] = at == 0 || test_int(0, 3) == 0 ? 255 : 0;
+            ones += mask.pixels[at] > 0;
+        }
+        snprintf(name, sizeof name, "masks/label/%d.png", i);
+        test_ok(nt_picture_write_png(test_context(), &mask, fixture_path(name)));
+        nt_picture_finish(&picture);
+    }
+    char spec[1200];
+    snprintf(spec, sizeof spec, "segmentation:%s", fixture_path("masks/x"));
+    *strrchr(spec, '/') = 0;
+    const char *model = write_file("zeros.lua",
+        "local x, y = input('input', {1, 16, 16}), target('target', {16, 16})\n"
+        "x = x:conv2d{name = 'c', channels = 2, kernel = 1, init = 'zeros', bias = false}\n"
+        "output('logits', x)\nloss(x:cross_entropy(y))\n");
+    const char *dir = fixture_path("masks-run"), *png = fixture_path("masks.png");
+    expect(0, NULL, "train %s --data %s --validation 0 --steps 1 --batch 2 --lr 1e-300 --out %s",
+        model, spec, dir);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors --sheet %s --json", model, spec,
+        dir, png);
+    json_t *json = document();
+    double share = (double)ones / (double)pixels;
+    ck_assert_int_eq(number(json, "items"), 6);
+    ck_assert_double_eq_tol(number(json, "loss"), log(2), 1e-5);
+    ck_assert_double_eq_tol(number(json, "pixel_error"), share, 1e-6);
+    ck_assert_double_eq_tol(number(json, "mean_iou"), (1 - share) / 2, 1e-6);
+    json_decref(json);
+    struct nt_picture picture = load(png);
+    ck_assert_int_eq(picture.width, 4 * 10 + 3 * SIDE);
+    nt_picture_finish(&picture);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors", model, spec, dir);
+    ck_assert(strstr(out, "pixel error") && strstr(out, "mean IoU"));
+}
+END_TEST
+
+/* A text in which each character tells the next: the model learns it and writes it. */
+START_TEST(text_is_learnt_and_written)
+{
+    if (absent())
+        return;
+    char text[3001] = "", spec[1200];
+    while (strlen(text) < 2990)
+        strcat(text, "abcdé\n");
+    snprintf(spec, sizeof spec, "text:%s", write_file("circle.txt", text));
+    const char *model = write_file("circle.lua",
+        "local classes = setting('classes', 2, 'characters')\n"
+        "local window = setting('window', 10, 'of a window')\n"
+        "local x = input('input', {window}, {dtype = 'int32'})\n"
+        "local y = target('target', {window})\n"
+        "x = x:embedding{name = 'e', num_embeddings = classes, embedding_dim = 8}\n"
+        "x = x:rnn{name = 'r', hidden = 16, stateful = true}\n"
+        "x = x:reshape{shape = {-1, 16}}:linear{name = 'fc', features = classes}\n"
+        "x = x:reshape{shape = {-1, window, classes}}:transpose{axes = {0, 2, 1}}\n"
+        "output('logits', x)\nloss(x:cross_entropy(y))\n");
+    const char *dir = fixture_path("circle");
+    expect(0, "classes=6, as the data have it",
+        "train %s --data %s --epochs 12 --batch 8 --optimizer adam --lr 0.02 --out %s", model, spec,
+        dir);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors --batch 4 --json", model, spec,
+        dir);
+    json_t *json = document();
+    ck_assert(number(json, "accuracy") > 0.95);
+    ck_assert_double_eq_tol(
+        number(json, "bits_per_character"), number(json, "loss") / log(2), 1e-6);
+    json_decref(json);
+    expect(
+        0, "", "sample %s --weights %s/last.safetensors --temperature 0 --length 12", model, dir);
+    ck_assert_str_eq(out, "abcdé\nabcdé\n\n");
+    expect(0, "",
+        "sample %s --weights %s/last.safetensors --prompt bcd --length 4 --seed 3 "
+        "--temperature 0.2 --json",
+        model, dir);
+    json = document();
+    ck_assert_str_eq(json_string_value(json_object_get(json, "text")), "bcdé\nab");
+    json_decref(json);
+    expect(0, "", "sample %s --weights %s/last.safetensors --temperature 50 --seed 7", model, dir);
+    char *once = strdup(out);
+    expect(0, "", "sample %s --weights %s/last.safetensors --temperature 50 --seed 7", model, dir);
+    ck_assert_str_eq(out, once);
+    expect(0, "", "sample %s --weights %s/last.safetensors --temperature 50 --seed 8", model, dir);
+    ck_assert(strcmp(out, once) != 0);
+    free(once);
+    expect(1, "'xyz': its first character is not in the vocabulary of 6",
+        "sample %s --weights %s/last.safetensors --prompt xyz", model, dir);
+    expect(2, "--weights: is missing", "sample %s", model);
+    expect(1, "must be one int32 character",
+        "sample %s --weights %s/last.safetensors --set window=3", model, dir);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cli_tasks");
+    TCase *tests = tcase_create("cli_tasks");
+    tcase_set_timeout(tests, 240);
+    tcase_add_test(tests, points_and_their_regions);
+    tcase_add_test(tests, forecasts_beside_naive_ones);
+    tcase_add_test(tests, masks_are_measured);
+    tcase_add_test(tests, text_is_learnt_and_written);
+    suite_add_tcase(suite, tests);
+    return test_main(suite);
+}
