@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/tensor.h"
 
+#include <string.h>
+
 #include <stdio.h>
 
 static const struct {
@@ -100,6 +102,21 @@ struct nt_tensor nt_tensor_index(const struct nt_shape *shape, int64_t first)
     struct nt_tensor t = nt_tensor_make(NT_BUFFER_INDEX, NT_I32, shape, NT_ROW_MAJOR);
     t.offset = first;
     return t;
+}
+
+/* The offset holds the number's bits. */
+struct nt_tensor nt_tensor_number(double number)
+{
+    struct nt_tensor t = {.buffer = NT_BUFFER_NUMBER, .dtype = NT_F32};
+    memcpy(&t.offset, &number, sizeof number);
+    return t;
+}
+
+double nt_tensor_get_number(const struct nt_tensor *tensor)
+{
+    double number;
+    memcpy(&number, &tensor->offset, sizeof number);
+    return number;
 }
 
 struct nt_tensor nt_tensor_broadcast(const struct nt_tensor *tensor, const struct nt_shape *shape)

@@ -64,6 +64,12 @@ NT_API struct nt_tensor nt_tensor_make(
 #define NT_BUFFER_INDEX (-2)
 NT_API struct nt_tensor nt_tensor_index(const struct nt_shape *shape, int64_t first);
 
+/* Not in memory either: one float that kernels take as an argument, so that another number is not
+ * another kernel. An input of nt_map and nt_reduce alone. */
+#define NT_BUFFER_NUMBER (-3)
+NT_API struct nt_tensor nt_tensor_number(double number);
+NT_API double nt_tensor_get_number(const struct nt_tensor *tensor);
+
 /* The view repeated to a larger shape (NumPy rule); the caller checked that it fits. */
 NT_API struct nt_tensor nt_tensor_broadcast(
     const struct nt_tensor *tensor, const struct nt_shape *shape);

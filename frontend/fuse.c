@@ -176,7 +176,8 @@ static bool is_host(const struct pass *pass, const struct nt_node *node, int whi
     int fast = nt_op_fast_dim(from->op, shape->rank);
     for (int i = 0; i < node->inputs; i++) {
         const struct nt_value *value = &graph->value[node->input[i]];
-        if (!fits(&value->shape, shape, fast) || value->dtype != NT_F32)
+        if (!fits(&value->shape, shape, fast) || value->dtype != NT_F32 ||
+            value->kind == NT_VALUE_NUMBER)
             return false;
     }
     return true;

@@ -185,6 +185,12 @@ enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum
     return NT_OK;
 }
 
+int nt_graph_number(struct nt_graph *graph, double number)
+{
+    return new_value(graph,
+        (struct nt_value){.name = "", .kind = NT_VALUE_NUMBER, .node = -1, .constant = number});
+}
+
 enum nt_status nt_graph_carried(struct nt_graph *graph, const char *name,
     const struct nt_shape *item_shape, struct nt_init init, int *value)
 {
@@ -494,8 +500,8 @@ int nt_graph_map(
 
 int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const int *input)
 {
-    static const char *const names[] = {"a", "b", "c", "d"};
-    int terms[4], term;
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    int terms[8], term;
     struct nt_expr *expr = nt_expr_create();
     if (!expr) {
         nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");

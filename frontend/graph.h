@@ -21,6 +21,7 @@ enum nt_value_kind {
     NT_VALUE_STATE,     /* in the weights, not trained (running statistics) */
     NT_VALUE_CARRIED,   /* state per item of the batch (hidden states): the session's own */
     NT_VALUE_CONSTANT,  /* every element is `constant` */
+    NT_VALUE_NUMBER,    /* a scalar that kernels take as an argument: see nt_graph_number */
     NT_VALUE_INDEX,     /* int32 without memory: the element's row-major number + `constant` */
     NT_VALUE_KEY,       /* int64: names this run's random numbers; set by the session */
     NT_VALUE_RESULT     /* output of a node */
@@ -153,6 +154,10 @@ enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum
 
 int nt_graph_constant(struct nt_graph *graph, double constant, const struct nt_shape *shape);
 
+/* A scalar for elementwise nodes that is no part of their kernels' text: for numbers that differ
+ * from layer to layer, such as 1 / count, so that all layers share a kernel. */
+int nt_graph_number(struct nt_graph *graph, double number);
+
 /* A state per item of the batch, which is put before item_shape. It lives in the session, starts
  * there from init (a constant) and is in no file. */
 enum nt_status nt_graph_carried(struct nt_graph *graph, const char *name,
@@ -195,7 +200,7 @@ int nt_graph_map(
     struct nt_graph *graph, struct nt_expr *expr, int term, int inputs, const int *input);
 
 /* The same from text: nt_graph_formula(graph, "a * b", 2, (int[]){x, y}) names its inputs
- * a, b, c, d in turn. */
+ * a to h in turn. */
 int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const int *input);
 
 /* Sum of a value down to a shape it was broadcast from; the value itself when equal. */

@@ -10,6 +10,8 @@ struct nt_tensor nt_lower_tensor(struct nt_lowering *lowering, int value)
 {
     struct nt_tensor *tensor = &lowering->tensor[value];
     const struct nt_value *v = &lowering->graph->value[value];
+    if (v->kind == NT_VALUE_NUMBER)
+        return nt_tensor_number(v->constant);
     if (v->kind == NT_VALUE_INDEX)
         return nt_tensor_index(&v->shape, (int64_t)v->constant);
     if (tensor->buffer < 0) {

@@ -22,6 +22,11 @@ static bool is_index(const struct nt_tensor *tensor)
     return tensor->buffer == NT_BUFFER_INDEX;
 }
 
+static bool is_number(const struct nt_tensor *tensor)
+{
+    return tensor->buffer == NT_BUFFER_NUMBER;
+}
+
 static bool is_key(const struct nt_tensor *tensor)
 {
     return tensor->dtype == NT_I64 && nt_shape_count(&tensor->shape) == 1;
@@ -34,8 +39,8 @@ static enum nt_status check_shapes(struct nt_context *ctx, const struct operands
     nt_shape_text(shape, text, sizeof text);
     bool empty = nt_shape_count(shape) == 0;
     for (int i = 0; i < o->outputs; i++) {
-        if (is_index(&o->out[i]))
-            return nt_fail(ctx, NT_ERR_ARGUMENT, "map: output %d is an index: has no memory", i);
+        if (is_index(&o->out[i]) || is_number(&o->out[i]))
+            return nt_fail(ctx, NT_ERR_ARGUMENT, "map: output %d: has no memory", i);
         if (!nt_shape_equal(&o->out[i].shape, shape))
             return nt_fail(ctx, NT_ERR_SHAPE, "map: output %d is %s, output 0 is %s: must be equal",
                 i, nt_shape_text(&o->out[i].shape, other, sizeof other), text);
@@ -83,6 +88,8 @@ static const char *kind_of(const struct nt_tensor *tensor, int64_t inner, bool o
 {
     if (is_index(tensor))
         return "I";
+    if (is_number(tensor))
+        return "V";
     return is_key(tensor) ? "K" : nt_loop_kind(inner, output);
 }
 
@@ -108,8 +115,10 @@ static void add_operand(struct nt_launch *launch, const struct nt_tensor *tensor
     enum nt_access access, const struct nt_loop *outer, int operand, int64_t inner)
 {
     char kind = *kind_of(tensor, inner, access == NT_ACCESS_WRITE);
-    if (kind == 'I')
-        nt_launch_int(launch, tensor->offset);
+    if (kind == 'V')
+        nt_launch_float(launch, (float)nt_tensor_get_number(tensor));
+    if (kind == 'I' || kind == 'V')
+        nt_launch_int(launch, kind == 'I' ? tensor->offset : 0);
     else
         nt_launch_tensor(launch, tensor, access);
     nt_loop_strides(launch, outer, operand);
@@ -126,7 +135,7 @@ static int aligned_vector(
         if (i >= o->outputs && !o->used[i - o->outputs])
             continue;
         const struct nt_tensor *t = i < o->outputs ? &o->out[i] : &o->in[i - o->outputs];
-        if (is_index(t) || is_key(t)) {
+        if (is_index(t) || is_key(t) || is_number(t)) {
             k++;
             continue;
         }
@@ -142,7 +151,7 @@ static int aligned_vector(
 
 static double bytes_of(const struct nt_tensor *tensor)
 {
-    double bytes = is_index(tensor) ? 0 : (double)nt_dtype_size(tensor->dtype);
+    double bytes = tensor->buffer < 0 ? 0 : (double)nt_dtype_size(tensor->dtype);
     for (int i = 0; i < tensor->shape.rank; i++)
         bytes *= tensor->stride[i] ? (double)tensor->shape.dim[i] : 1;
     return bytes;

@@ -144,14 +144,22 @@ static struct pass plan(const struct reduction *r)
     return p;
 }
 
+/* How input i, operand k of the loops, is walked along the vector dimension. */
+static const char *kind_of(const struct reduction *r, const struct pass *p, int i, int k)
+{
+    if (r->in[i].buffer == NT_BUFFER_NUMBER)
+        return "V";
+    return p->n == 1 ? "S" : nt_loop_kind(p->inner[k], false);
+}
+
 static void define_inputs(struct nt_launch *l, const struct reduction *r, const struct pass *p)
 {
     struct nt_text text = {0};
     nt_text_string(&text, "");
     for (int i = 0, k = 1; i < r->inputs; i++)
         if (r->used[i])
-            nt_text_format(&text, "X(%d, %s, %s) ", i,
-                p->n == 1 ? "S" : nt_loop_kind(p->inner[k++], false), nt_loop_type(r->in[i].dtype));
+            nt_text_format(
+                &text, "X(%d, %s, %s) ", i, kind_of(r, p, i, k++), nt_loop_type(r->in[i].dtype));
     nt_launch_define(l, "NT_INPUTS(X)", "%s", text.data ? text.data : "");
     if (text.failed && l->status == NT_OK)
         l->status = NT_ERR_MEMORY;
@@ -226,10 +234,15 @@ static enum nt_status launch(const struct reduction *r, const struct pass *p)
     for (int i = 0, k = 1; i < r->inputs; i++) {
         if (!r->used[i])
             continue;
-        nt_launch_tensor(&l, &r->in[i], NT_ACCESS_READ);
+        if (r->in[i].buffer == NT_BUFFER_NUMBER) {
+            nt_launch_float(&l, (float)nt_tensor_get_number(&r->in[i]));
+            nt_launch_int(&l, 0);
+        } else {
+            nt_launch_tensor(&l, &r->in[i], NT_ACCESS_READ);
+        }
         nt_loop_strides(&l, &p->kept, k);
         nt_loop_strides(&l, &p->reduced, k);
-        if (p->n != 1 && !strcmp(nt_loop_kind(p->inner[k], false), "G"))
+        if (!strcmp(kind_of(r, p, i, k), "G"))
             nt_launch_int(&l, p->inner[k]);
         l.bytes += distinct(&r->kept, &r->reduced, k) * (double)nt_dtype_size(r->in[i].dtype);
         k++;
