@@ -101,7 +101,7 @@ static enum nt_status node_gradient(struct pass *pass, const struct nt_node *nod
         return NT_OK;
     graph->where = node->where;
     enum nt_status status = NT_OK;
-    if (node->expr) {
+    if (node->expr && !node->op->gradient) {
         for (int i = 0; status == NT_OK && i < node->inputs; i++)
             if (want[i])
                 status = map_gradient(graph, node, i, dy[0], &dx[i]);

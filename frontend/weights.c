@@ -246,6 +246,20 @@ static enum nt_status missing(struct nt_weights *weights, const struct nt_safete
     return status;
 }
 
+static enum nt_status load_counts(struct nt_weights *weights, const struct nt_safetensors *file,
+    int index, const struct nt_safetensors_entry *entry, float *data)
+{
+    int64_t count = nt_shape_count(&entry->shape);
+    int64_t *numbers = malloc((size_t)count * sizeof *numbers);
+    if (!numbers)
+        return nt_fail(weights->ctx, NT_ERR_MEMORY, "weights: host memory is exhausted");
+    enum nt_status status = nt_safetensors_read(file, index, numbers);
+    for (int64_t i = 0; status == NT_OK && i < count; i++)
+        data[i] = (float)numbers[i];
+    free(numbers);
+    return status;
+}
+
 /* Finds one weight in the file and reads it to data. */
 static enum nt_status load_one(struct nt_weights *weights, const struct nt_safetensors *file,
     const char *path, const struct nt_weight_info *info, float *data)
@@ -259,6 +273,8 @@ static enum nt_status load_one(struct nt_weights *weights, const struct nt_safet
         return nt_fail(weights->ctx, NT_ERR_FORMAT,
             "%s: tensor '%s' has shape %s: the model's has %s", path, info->name,
             nt_shape_text(&entry->shape, a, sizeof a), nt_shape_text(&info->shape, b, sizeof b));
+    if (entry->dtype == NT_I64) /* a count, as PyTorch keeps num_batches_tracked */
+        return load_counts(weights, file, index, entry, data);
     if (entry->dtype != NT_F32)
         return nt_fail(weights->ctx, NT_ERR_FORMAT,
             "%s: tensor '%s' is %s: must be a float type of at most 32 bits", path, info->name,

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "engine/random.h"
 #include "frontend/op.h"
 
 static const struct naive_op *const families[] = {
@@ -12,6 +13,7 @@ static const struct naive_op *const families[] = {
     naive_dense,
     naive_index,
     naive_move,
+    naive_norm,
     naive_pool,
     naive_reduce,
     naive_resample,
@@ -81,17 +83,31 @@ static void run_node(const struct naive_run *run)
     ck_abort_msg("naive: no reference for %s", node->op->name);
 }
 
+double naive_key(void)
+{
+    uint32_t words[4];
+    nt_philox(0, 0, 0x6b657973, words);
+    return (double)(words[1] & 0xfffffu) * 0x1p32 + words[0];
+}
+
+/* Neither an input nor a weight. */
+static bool is_made_here(const struct nt_value *value)
+{
+    return value->kind > NT_VALUE_CARRIED;
+}
+
 void naive_run(const struct nt_graph *graph, double **data)
 {
     for (int v = 0; v < graph->value_count; v++) {
         const struct nt_value *value = &graph->value[v];
-        bool index = value->kind == NT_VALUE_INDEX;
-        if (value->kind != NT_VALUE_CONSTANT && !index)
+        if (!is_made_here(value) || value->kind == NT_VALUE_RESULT)
             continue;
         int64_t count = nt_shape_count(&value->shape);
         data[v] = malloc((size_t)count * sizeof **data);
         for (int64_t i = 0; i < count; i++)
-            data[v][i] = value->constant + (index ? (double)i : 0);
+            data[v][i] = value->kind == NT_VALUE_KEY     ? naive_key()
+                         : value->kind == NT_VALUE_INDEX ? value->constant + (double)i
+                                                         : value->constant;
     }
     for (int i = 0; i < graph->node_count; i++)
         run_node(&(struct naive_run){graph, graph->node[i], data});
@@ -99,13 +115,11 @@ void naive_run(const struct nt_graph *graph, double **data)
 
 void naive_free(const struct nt_graph *graph, double **data)
 {
-    for (int v = 0; v < graph->value_count; v++) {
-        enum nt_value_kind kind = graph->value[v].kind;
-        if (kind == NT_VALUE_RESULT || kind == NT_VALUE_CONSTANT || kind == NT_VALUE_INDEX) {
+    for (int v = 0; v < graph->value_count; v++)
+        if (is_made_here(&graph->value[v])) {
             free(data[v]);
             data[v] = NULL;
         }
-    }
 }
 
 double naive_loss(const struct nt_graph *graph, double **data)

@@ -17,6 +17,9 @@ double naive_loss(const struct nt_graph *graph, double **data);
 
 void naive_free(const struct nt_graph *graph, double **data);
 
+/* The key of random numbers in runs that are no training steps. */
+double naive_key(void);
+
 /* ---- the operators, by family: tests/naive/<family>.c ---- */
 
 struct naive_run {
@@ -38,6 +41,7 @@ extern const struct naive_op naive_conv[];
 extern const struct naive_op naive_dense[];
 extern const struct naive_op naive_index[];
 extern const struct naive_op naive_move[];
+extern const struct naive_op naive_norm[];
 extern const struct naive_op naive_pool[];
 extern const struct naive_op naive_reduce[];
 extern const struct naive_op naive_resample[];

@@ -40,13 +40,22 @@ static struct nt_init weight_init(const struct nt_node *node, double fan_in, dou
     }
 }
 
+static bool is_taken(struct nt_graph *graph, const char *base)
+{
+    static const char *const parts[] = {"weight", "running_mean"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (nt_graph_find(graph, nt_graph_string(graph, "%s.%s", base, parts[i])) >= 0)
+            return true;
+    return false;
+}
+
 const char *nt_layer_name(struct nt_graph *graph, struct nt_node *node)
 {
     if (*node->name)
         return node->name;
     for (int i = 1;; i++) {
         const char *base = nt_graph_string(graph, "%s%s_%d", graph->scope, node->op->name, i);
-        if (!*base || nt_graph_find(graph, nt_graph_string(graph, "%s.weight", base)) < 0) {
+        if (!*base || !is_taken(graph, base)) {
             node->name = base;
             return base;
         }

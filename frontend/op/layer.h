@@ -19,14 +19,14 @@
             .fallback = 0.01, .min = 1e-12, .max = 1e6                                             \
     }
 
+/* What the node's parameters are named by: "conv1", or for an unnamed node the operator and a
+ * number that is free. */
+const char *nt_layer_name(struct nt_graph *graph, struct nt_node *node);
+
 /* Makes input[1] (weight) and, when the bias attribute is on, input[2] unless they were given.
  * fan_in and fan_out as PyTorch counts them. */
 enum nt_status nt_layer_parameters(struct nt_graph *graph, struct nt_node *node,
     const struct nt_shape *weight, int64_t bias, int64_t fan_in, int64_t fan_out);
-
-/* What the node's parameters are named after: "conv1", or for an unnamed node the operator and a
- * number that is free. */
-const char *nt_layer_name(struct nt_graph *graph, struct nt_node *node);
 
 /* Sets *shape to a value's shape when it has the rank, else fails naming both. */
 enum nt_status nt_layer_rank(struct nt_graph *graph, const struct nt_node *node, int input,
