@@ -218,6 +218,42 @@ struct nt_nms {
 NT_API enum nt_status nt_nms(struct nt_tape *tape, const struct nt_nms *nms,
     const struct nt_tensor *boxes, const struct nt_tensor *scores, const struct nt_tensor *index);
 
+/* All steps of one direction of a recurrent layer; the products with the input come before it. */
+enum nt_cell {
+    NT_CELL_TANH,           /* h' = tanh(a + r), r = W h + b here and below */
+    NT_CELL_RELU,           /* h' = max(a + r, 0) */
+    NT_CELL_LSTM,           /* gates i f g o: c' = f c + i g, h' = o tanh(c') */
+    NT_CELL_GRU,            /* gates r z n: n = tanh(a + r W h), h' = (1 - z) n + z h */
+    NT_CELL_GRU_RESET_FIRST /* n = tanh(a + W (r h)) */
+};
+NT_API int nt_cell_gates(enum nt_cell cell); /* G: 1, 4 or 3 */
+
+/* T steps of N items of H units, all tensors dense and row-major. An item takes lengths[n] steps
+ * (NULL: all T): before the first of them in reverse, and after the last else, its state stands
+ * still. */
+struct nt_recurrent {
+    enum nt_cell cell;
+    bool reverse;                    /* the last step first */
+    const struct nt_tensor *weight;  /* G*H,H */
+    const struct nt_tensor *bias;    /* G*H or NULL */
+    const struct nt_tensor *lengths; /* int32 [N] or NULL */
+    /* h: T+1,N,H, the states in the order of time; the caller puts the initial one in the first
+     * slot, in reverse in the last. s: LSTM: c, likewise; GRU: T,N,H, what its gradient needs;
+     * else NULL. gates: T,N,G*H, written by the forward, read by the backward. */
+    const struct nt_tensor *h, *s, *gates;
+};
+/* a: T,N,G*H, what the input adds to the gates. y: T,N,H, the states with zeros where an item has
+ * ended; NULL: they are wanted from h alone. */
+NT_API enum nt_status nt_recurrent_forward(struct nt_tape *tape, const struct nt_recurrent *layer,
+    const struct nt_tensor *a, const struct nt_tensor *y);
+/* dy: T,N,H or NULL for zeros. dh, and ds for an LSTM: N,H, the gradient of the last state before,
+ * of the initial state after. da: T,N,G*H. dr: the same for W h + b; differs from da for
+ * NT_CELL_GRU alone, else NULL. The weight's gradient is the product of dr and the states before
+ * each step. */
+NT_API enum nt_status nt_recurrent_backward(struct nt_tape *tape, const struct nt_recurrent *layer,
+    const struct nt_tensor *dy, const struct nt_tensor *da, const struct nt_tensor *dr,
+    const struct nt_tensor *dh, const struct nt_tensor *ds);
+
 #ifdef __cplusplus
 }
 #endif

@@ -29,7 +29,7 @@ void nt_lower_bind(struct nt_lowering *lowering, int value, const struct nt_tens
 
 static bool is_view(const struct nt_node *node)
 {
-    return node->op == &nt_op_reshape || node->op == &nt_op_flatten;
+    return node->op == &nt_op_reshape || node->op == &nt_op_flatten || node->op == &nt_op_detach;
 }
 
 /* A view whose output has its place already (a gradient that belongs in the gradient arena) lets

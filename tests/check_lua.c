@@ -359,7 +359,7 @@ START_TEST(message_has_the_whole_path)
     memcpy(path + sizeof path - 7, "/x.lua", 7);
     static const char *const lines[][2] = {{"local = 1", "<name> expected near '='"},
         {"nosuch()", "attempt to call a nil value (global 'nosuch')"},
-        {"op.nosuch()", "unknown operator 'nosuch'"}};
+        {"op.missing_one()", "unknown operator 'missing_one'"}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         struct nt_definition definition = {.ctx = test_context(),
             .path = path,

@@ -15,6 +15,7 @@ static const struct naive_op *const families[] = {
     naive_move,
     naive_norm,
     naive_pool,
+    naive_recurrent,
     naive_reduce,
     naive_resample,
     naive_rows,

@@ -43,6 +43,7 @@ extern const struct naive_op naive_index[];
 extern const struct naive_op naive_move[];
 extern const struct naive_op naive_norm[];
 extern const struct naive_op naive_pool[];
+extern const struct naive_op naive_recurrent[];
 extern const struct naive_op naive_reduce[];
 extern const struct naive_op naive_resample[];
 extern const struct naive_op naive_rows[];

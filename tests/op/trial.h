@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIAL_BUFFERS 8
+#define TRIAL_BUFFERS 12
 #define TRIAL_POISON 0x7fc12345u /* a NaN, and no index */
 
 struct trial {
