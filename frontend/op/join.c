@@ -82,6 +82,8 @@ static enum nt_status concat_lower(struct nt_lowering *lowering, const struct nt
 const struct nt_op nt_op_concat = {
     .name = "concat",
     .summary = "inputs joined along one dimension",
+    .shapes = "inputs equal in all dimensions but the axis; the result has the sum of their "
+              "extents there",
     .inputs = "x...",
     .outputs = 1,
     .attrs = concat_attrs,
@@ -125,6 +127,7 @@ static enum nt_status stack_expand(struct nt_graph *graph, struct nt_node *node)
 const struct nt_op nt_op_stack = {
     .name = "stack",
     .summary = "inputs joined along a new dimension",
+    .shapes = "equal shapes; the result has a new dimension with an extent of their number",
     .inputs = "x...",
     .outputs = 1,
     .attrs = stack_attrs,

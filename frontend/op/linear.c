@@ -89,6 +89,7 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
 const struct nt_op nt_op_linear = {
     .name = "linear",
     .summary = "x W^T + b along the last dimension",
+    .shapes = "x N,I, weight O,I, bias O; result N,O",
     .inputs = "x weight? bias?",
     .outputs = 1,
     .attrs = attrs,

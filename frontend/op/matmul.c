@@ -266,6 +266,7 @@ const struct nt_op nt_op_matmul = {
     .name = "matmul",
     .summary = "matrix product a b of the last two dimensions; those before them broadcast, and a "
                "vector is a row (a) or a column (b)",
+    .shapes = "a M,K and b K,N; result M,N; with a batch before both: B,M,K and B,K,N to B,M,N",
     .inputs = "a b",
     .outputs = 1,
     .attrs = attrs,

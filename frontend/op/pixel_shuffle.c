@@ -106,6 +106,7 @@ const struct nt_op nt_op_pixel_shuffle = {
     .summary = "N, C r r, H, W to N, C, H r, W r: channels become pixels",
     .source = "Shi et al., Real-time single image and video super-resolution using an efficient "
               "sub-pixel convolutional neural network, CVPR 2016",
+    .shapes = "x N,C r r,H,W; result N,C,H r,W r",
     .inputs = "x",
     .outputs = 1,
     .attrs = shuffle_attrs,
@@ -117,6 +118,7 @@ const struct nt_op nt_op_pixel_shuffle = {
 const struct nt_op nt_op_pixel_unshuffle = {
     .name = "pixel_unshuffle",
     .summary = "N, C, H r, W r to N, C r r, H, W: pixels become channels",
+    .shapes = "x N,C,H r,W r; result N,C r r,H,W",
     .inputs = "x",
     .outputs = 1,
     .attrs = unshuffle_attrs,

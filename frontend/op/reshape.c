@@ -66,6 +66,7 @@ static enum nt_status lower(struct nt_lowering *lowering, const struct nt_node *
 const struct nt_op nt_op_reshape = {
     .name = "reshape",
     .summary = "the same elements, in row-major order, under another shape",
+    .shapes = "the result has the attribute's shape and as many elements as x",
     .inputs = "x",
     .outputs = 1,
     .attrs = attrs,
@@ -118,6 +119,7 @@ static enum nt_status flatten_infer(struct nt_graph *graph, struct nt_node *node
 const struct nt_op nt_op_flatten = {
     .name = "flatten",
     .summary = "dimensions joined to one: all but the batch",
+    .shapes = "x N,...; result N,M with M the product of what follows N",
     .inputs = "x",
     .outputs = 1,
     .attrs = flatten_attrs,
@@ -161,6 +163,7 @@ static enum nt_status squeeze_expand(struct nt_graph *graph, struct nt_node *nod
 const struct nt_op nt_op_squeeze = {
     .name = "squeeze",
     .summary = "without dimensions of extent 1",
+    .shapes = "x without dimensions of extent 1",
     .inputs = "x",
     .outputs = 1,
     .attrs = squeeze_attrs,
@@ -193,6 +196,7 @@ static enum nt_status unsqueeze_expand(struct nt_graph *graph, struct nt_node *n
 const struct nt_op nt_op_unsqueeze = {
     .name = "unsqueeze",
     .summary = "with new dimensions of extent 1",
+    .shapes = "x with a dimension of extent 1 put in",
     .inputs = "x",
     .outputs = 1,
     .attrs = unsqueeze_attrs,

@@ -49,6 +49,7 @@ static enum nt_status broadcast_lower(struct nt_lowering *lowering, const struct
 const struct nt_op nt_op_broadcast = {
     .name = "broadcast",
     .summary = "x repeated to a larger shape",
+    .shapes = "x to a shape that it broadcasts to",
     .inputs = "x",
     .outputs = 1,
     .attrs = broadcast_attrs,
@@ -118,6 +119,7 @@ static enum nt_status transpose_lower(struct nt_lowering *lowering, const struct
 const struct nt_op nt_op_transpose = {
     .name = "transpose",
     .summary = "dimensions in another order",
+    .shapes = "the dimensions of x in the order of the axes",
     .inputs = "x",
     .outputs = 1,
     .attrs = transpose_attrs,

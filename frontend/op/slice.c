@@ -203,6 +203,7 @@ static enum nt_status slice_expand(struct nt_graph *graph, struct nt_node *node)
 const struct nt_op nt_op_slice = {
     .name = "slice",
     .summary = "a range of indices of one dimension",
+    .shapes = "x with a shorter axis",
     .inputs = "x",
     .outputs = 1,
     .attrs = slice_attrs,
@@ -240,6 +241,7 @@ static enum nt_status flip_expand(struct nt_graph *graph, struct nt_node *node)
 const struct nt_op nt_op_flip = {
     .name = "flip",
     .summary = "dimensions reversed",
+    .shapes = "result as x",
     .inputs = "x",
     .outputs = 1,
     .attrs = flip_attrs,
@@ -295,6 +297,7 @@ static enum nt_status roll_expand(struct nt_graph *graph, struct nt_node *node)
 const struct nt_op nt_op_roll = {
     .name = "roll",
     .summary = "indices moved along dimensions; what leaves at one end comes in at the other",
+    .shapes = "result as x",
     .inputs = "x",
     .outputs = 1,
     .attrs = roll_attrs,

@@ -65,6 +65,7 @@ static enum nt_status softmax_backward_lower(
 const struct nt_op nt_op_softmax = {
     .name = "softmax",
     .summary = "exp(x) / sum exp(x) over dimension 1",
+    .shapes = "x N,C or N,C,...; result as x",
     .inputs = "x",
     .outputs = 1,
     .layouts = "l>l",
@@ -76,6 +77,7 @@ const struct nt_op nt_op_softmax = {
 const struct nt_op nt_op_log_softmax = {
     .name = "log_softmax",
     .summary = "x - log sum exp(x) over dimension 1",
+    .shapes = "x N,C or N,C,...; result as x",
     .inputs = "x",
     .outputs = 1,
     .layouts = "l>l",
@@ -235,6 +237,7 @@ const struct nt_op nt_op_cross_entropy = {
     .summary = "mean of -log softmax(x)[target] over the items; target: int32 classes",
     .source =
         "label smoothing: Szegedy et al., Rethinking the Inception architecture, CVPR 2016, sec. 7",
+    .shapes = "x N,C or N,C,..., target N or N,... (int32); results: a scalar, and how many count",
     .inputs = "x target",
     .outputs = 2, /* the second is the number of items that count, at least 1 */
     .attrs = cross_entropy_attrs,
@@ -250,6 +253,7 @@ const struct nt_op nt_op_multi_margin_loss = {
     .summary = "multiclass hinge (SVM): mean of sum over j != target of max(0, margin + x[j] - "
                "x[target]) / C",
     .source = "Weston & Watkins, Multi-class support vector machines, 1998",
+    .shapes = "x N,C or N,C,..., target N or N,... (int32); results: a scalar, and how many count",
     .inputs = "x target",
     .outputs = 2,
     .attrs = margin_attrs,
