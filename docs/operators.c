@@ -47,7 +47,7 @@ static void put_type(FILE *file, const struct nt_attr_spec *spec)
     bool list = spec->type == NT_ATTR_INTS || spec->type == NT_ATTR_FLOATS;
     if (spec->type != NT_ATTR_CHOICE)
         fprintf(file, "%s", type_of(spec));
-    if (list && spec->count < 8)
+    if (list && spec->count > 1 && spec->count < 8)
         fprintf(file, ", 1 or %d", spec->count);
     for (int i = 0, more = 1; spec->choices && more; i++) {
         const char *at = spec->choices;

@@ -290,6 +290,12 @@ static void take_input(lua_State *L, struct call *call, int index, const char *n
         call->inputs = index + 1;
 }
 
+/* A name may be an input's and an attribute's: `bias` is a value, or says whether there is one. */
+static bool is_input(lua_State *L, const struct nt_op *op, const char *name)
+{
+    return nt_lua_value_at(L, -1) >= 0 && input_index(op, name, strlen(name)) >= 0;
+}
+
 /* Reads the table of attributes at a stack index. */
 static void take_table(lua_State *L, struct call *call, int index)
 {
@@ -308,14 +314,16 @@ static void take_table(lua_State *L, struct call *call, int index)
     if (nt_lua_field(L, index, "name") != LUA_TNIL)
         call->name = nt_lua_name_at(L, -1, op->name);
     for (int i = 0; i < op->attr_count; i++) {
-        if (nt_lua_field(L, index, op->attrs[i].name) != LUA_TNIL)
+        const char *name = op->attrs[i].name;
+        if (nt_lua_field(L, index, name) != LUA_TNIL && !is_input(L, op, name))
             take_attr(L, op, &op->attrs[i], &call->attr[i]);
         lua_pop(L, 1);
     }
     for (const char *s = op->inputs; *s;) {
         size_t length = strcspn(s, " "), letters = strcspn(s, " ?.");
         const char *name = lua_pushlstring(L, s, letters);
-        if (nt_attr_index(op, name) < 0 && nt_lua_field(L, index, name) != LUA_TNIL)
+        bool attr = nt_attr_index(op, name) >= 0;
+        if (nt_lua_field(L, index, name) != LUA_TNIL && (!attr || is_input(L, op, name)))
             take_input(L, call, input_index(op, name, letters), name);
         s += length + strspn(s + length, " ");
     }

@@ -239,7 +239,7 @@ static const struct {
     {"x:conv2{}", "unknown operator 'conv2', did you mean 'conv2d'?"},
     {"op.conv2(x)", "unknown operator 'conv2', did you mean 'conv2d'?"},
     {"x:wobble()", "unknown operator 'wobble'"},
-    {"x:conv2d_backward_data()", "unknown operator 'conv2d_backward_data'"},
+    {"x:conv_backward_data()", "unknown operator 'conv_backward_data'"},
     {"local z = x[1]", "a value has no element 1"},
     {"x:relu(x, x)", "relu: 3 inputs (a): must be 1"},
     {"x:add('a')",

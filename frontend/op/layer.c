@@ -65,6 +65,13 @@ const char *nt_layer_name(struct nt_graph *graph, struct nt_node *node)
 enum nt_status nt_layer_parameters(struct nt_graph *graph, struct nt_node *node,
     const struct nt_shape *weight, int64_t bias, int64_t fan_in, int64_t fan_out)
 {
+    return nt_layer_shaped_parameters(
+        graph, node, weight, &(struct nt_shape){1, {bias}}, fan_in, fan_out);
+}
+
+enum nt_status nt_layer_shaped_parameters(struct nt_graph *graph, struct nt_node *node,
+    const struct nt_shape *weight, const struct nt_shape *bias, int64_t fan_in, int64_t fan_out)
+{
     const char *base = nt_layer_name(graph, node);
     enum nt_status status = NT_OK;
     if (node->input[1] < 0)
@@ -77,7 +84,7 @@ enum nt_status nt_layer_parameters(struct nt_graph *graph, struct nt_node *node,
         if (pytorch)
             init = (struct nt_init){NT_INIT_UNIFORM, 1 / sqrt((double)fan_in)};
         status = nt_graph_parameter(graph, nt_graph_string(graph, "%s.bias", base),
-            NT_VALUE_PARAMETER, &(struct nt_shape){1, {bias}}, init, &node->input[2]);
+            NT_VALUE_PARAMETER, bias, init, &node->input[2]);
     }
     node->inputs = node->input[2] >= 0 ? 3 : 2;
     return status;

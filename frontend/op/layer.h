@@ -28,6 +28,10 @@ const char *nt_layer_name(struct nt_graph *graph, struct nt_node *node);
 enum nt_status nt_layer_parameters(struct nt_graph *graph, struct nt_node *node,
     const struct nt_shape *weight, int64_t bias, int64_t fan_in, int64_t fan_out);
 
+/* The same for a bias that is not one number per channel. */
+enum nt_status nt_layer_shaped_parameters(struct nt_graph *graph, struct nt_node *node,
+    const struct nt_shape *weight, const struct nt_shape *bias, int64_t fan_in, int64_t fan_out);
+
 /* Sets *shape to a value's shape when it has the rank, else fails naming both. */
 enum nt_status nt_layer_rank(struct nt_graph *graph, const struct nt_node *node, int input,
     int rank, struct nt_shape *shape);

@@ -19,6 +19,7 @@ and PyTorch's result. In the Lua text the tensors that it drew are a, b, c in tu
 import os
 import random
 import sys
+import warnings
 
 import numpy
 import torch
@@ -218,19 +219,88 @@ binary("pow", torch.pow, positive=True)
 
 # ---- convolution and products ----
 
+warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
+
+
+def around(padding):
+    """[before..., after...] as F.pad wants it: the last dimension first."""
+    dims = len(padding) // 2
+    return [padding[i + side] for i in reversed(range(dims)) for side in (0, dims)]
+
+
+def convolutions(dims):
+    def layer(c, transposed):
+        groups = c.pick(1, 1, 2, 3)
+        kernel, stride = c.ints(dims, 1, 4 if dims < 3 else 3), c.ints(dims, 1, 3)
+        dilation, channels = c.ints(dims, 1, 2), groups * c.int(1, 9 if dims < 3 else 4)
+        low, high = ((2, 5) if transposed else (7, 11)) if dims < 3 else ((1, 3) if transposed else (5, 6))
+        x = c.input(groups * c.int(1, 4), *c.ints(dims, low, high))
+        shape = (x.shape[1], channels // groups) if transposed else (channels, x.shape[1] // groups)
+        weight = c.weight("weight", *shape, *kernel)
+        bias = c.weight("bias", channels) if c.flip() else None
+        return x, weight, bias, {"channels": channels, "kernel": kernel, "stride": stride, "dilation": dilation,
+                                 "groups": groups, "bias": bias is not None}
+
+    def conv(c):
+        x, weight, bias, attrs = layer(c, False)
+        padding = c.ints(2 * dims, 0, 2)
+        if c.int(0, 3) == 0:  # PyTorch knows "same" for stride 1 alone
+            attrs["padding"], attrs["stride"] = c.pick("same", "valid"), 1
+            padded = x, attrs["padding"]
+        else:
+            attrs["padding"] = padding
+            padded = F.pad(x, around(padding)), 0
+        reference = getattr(F, f"conv{dims}d")
+        y = reference(padded[0], weight, bias, attrs["stride"], padded[1], attrs["dilation"], attrs["groups"])
+        return f"a:conv{dims}d" + c.options(**attrs), y
+
+    def conv_transpose(c):
+        x, weight, bias, attrs = layer(c, True)
+        reach = [d * (k - 1) for d, k in zip(attrs["dilation"], attrs["kernel"])]
+        padding = [c.int(0, min(2, r // 2)) for r in reach]
+        extra = [c.int(0, max(s, d) - 1) for s, d in zip(attrs["stride"], attrs["dilation"])]
+        reference = getattr(F, f"conv_transpose{dims}d")
+        y = reference(x, weight, bias, attrs["stride"], padding, extra, attrs["groups"], attrs["dilation"])
+        return f"a:conv_transpose{dims}d" + c.options(padding=padding, output_padding=extra, **attrs), y
+
+    for case in (conv, conv_transpose):
+        case.__name__ += f"{dims}d"
+        operator("convolution")(case)
+
+
+for _dims in (1, 2, 3):
+    convolutions(_dims)
+
+
+def positions(c):
+    """A picture, its patches as (image, channel x tap, position), the output's shape and attributes."""
+    kernel, stride, dilation = c.ints(2, 1, 3), c.ints(2, 1, 3), c.ints(2, 1, 2)
+    x, padding, channels = c.parameter(c.int(1, 3), c.int(1, 4), *c.ints(2, 5, 8)), c.ints(4, 0, 2), c.int(1, 9)
+    patches = F.unfold(F.pad(x, around(padding)), kernel, dilation, 0, stride)
+    out = [(x.shape[2 + i] + padding[i] + padding[2 + i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1
+           for i in (0, 1)]
+    return x, patches, out, {"channels": channels, "kernel": kernel, "stride": stride, "dilation": dilation,
+                             "padding": padding}
+
+
 @operator("convolution")
-def conv2d(c):
-    groups = c.pick(1, 1, 2, 3)
-    kernel, padding = c.ints(2, 1, 4), c.ints(4, 0, 2)
-    stride, dilation = c.ints(2, 1, 3), c.ints(2, 1, 2)
-    x = c.input(groups * c.int(1, 4), *c.ints(2, 7, 11))
-    channels = groups * c.int(1, 9)
-    weight = c.weight("weight", channels, x.shape[1] // groups, *kernel)
-    bias = c.weight("bias", channels) if c.flip() else None
-    top, left, bottom, right = padding
-    y = F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, stride, 0, dilation, groups)
-    return "a:conv2d" + c.options(channels=channels, kernel=kernel, stride=stride, padding=padding,
-                                  dilation=dilation, groups=groups, bias=bias is not None), y
+def local_conv2d(c):
+    x, patches, out, attrs = positions(c)
+    weight = c.weight("weight", out[0] * out[1], attrs["channels"], x.shape[1], *attrs["kernel"])
+    bias = c.weight("bias", attrs["channels"], *out)
+    y = torch.einsum("nip,pki->nkp", patches, weight.flatten(2)).reshape(-1, attrs["channels"], *out) + bias
+    return "a:local_conv2d" + c.options(**attrs), y
+
+
+@operator("convolution")
+def tiled_conv2d(c):
+    x, patches, out, attrs = positions(c)
+    tile = c.ints(2, 1, 3)
+    weight = c.weight("weight", tile[0] * tile[1], attrs["channels"], x.shape[1], *attrs["kernel"])
+    bias = c.weight("bias", tile[0] * tile[1], attrs["channels"])
+    which = torch.tensor([i % tile[0] * tile[1] + j % tile[1] for i in range(out[0]) for j in range(out[1])])
+    y = torch.einsum("nip,pki->nkp", patches, weight[which].flatten(2)) + bias[which].T
+    return "a:tiled_conv2d" + c.options(tile=tile, **attrs), y.reshape(-1, attrs["channels"], *out)
 
 
 @operator("products")
