@@ -27,7 +27,7 @@ static bool is_map(const struct nt_node *node)
 static bool is_reduction(const struct nt_node *node)
 {
     return node->op == &nt_op_sum || node->op == &nt_op_mean || node->op == &nt_op_max ||
-           node->op == &nt_op_min;
+           node->op == &nt_op_min || node->op == &nt_op_prod;
 }
 
 static bool reads_before(const struct nt_node *node, int input)

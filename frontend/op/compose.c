@@ -122,8 +122,3 @@ int nt_compose_reduce(
             attr[0].ints[attr[0].count++] = i;
     return add(graph, op, 1, &value, attr);
 }
-
-int nt_compose_detach(struct nt_graph *graph, int value)
-{
-    return value < 0 ? -1 : nt_graph_formula(graph, "stop(a)", 1, &value);
-}

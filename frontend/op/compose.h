@@ -34,7 +34,4 @@ int nt_compose_concat(struct nt_graph *graph, int count, const int *values, int 
 int nt_compose_reduce(
     struct nt_graph *graph, const struct nt_op *op, int value, unsigned mask, bool keepdims);
 
-/* The same number, through which no gradient flows. */
-int nt_compose_detach(struct nt_graph *graph, int value);
-
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * sum, mean, max and min over axes.
+ * sum, mean, prod, max and min over axes.
  */
 #include <string.h>
 
 #include "frontend/op.h"
 
 static const struct nt_attr_spec attrs[] = {
-    {"axes", NT_ATTR_INTS, "dimensions to reduce, 0 is the batch; default: all", .min = -5,
-        .max = 4, .count = 8},
+    {"axes", NT_ATTR_INTS, "dimensions to reduce, 0 is the batch; default: all", .min = -8,
+        .max = 7, .count = 8},
     {"keepdims", NT_ATTR_BOOL, "keep reduced dimensions with extent 1"},
 };
 enum { AXES, KEEPDIMS };
@@ -68,6 +68,29 @@ static double reduced_count(const struct nt_graph *graph, const struct nt_node *
            (double)nt_shape_count(&graph->value[node->output[0]].shape);
 }
 
+/* g times the product of the others: y / x where no element is 0; where one is, it alone has a
+ * gradient, the product of those that are not. */
+static int prod_gradient(struct nt_graph *graph, int x, int y, int g, const struct nt_shape *kept)
+{
+    int whole = nt_graph_formula(graph, "select(a == 0, 1, a)", 1, &x);
+    int zero = nt_graph_formula(graph, "a == 0", 1, &x), zeros, rest;
+    struct nt_attr attr[2] = {{.set = true}, {.set = true, .number = 1}};
+    struct nt_shape shape = graph->value[x].shape;
+    for (int i = 0; i < shape.rank; i++)
+        if (kept->dim[i] != shape.dim[i])
+            attr[AXES].ints[attr[AXES].count++] = i;
+    if (y < 0 || whole < 0 || zero < 0)
+        return -1;
+    if (attr[AXES].count == 0) /* nothing but extents of 1: the gradient itself */
+        return nt_graph_formula(graph, "b + 0 * a", 2, (int[]){x, g});
+    if (nt_graph_add(graph, &nt_op_prod, NULL, 1, &whole, attr, &rest) != NT_OK ||
+        nt_graph_add(graph, &nt_op_sum, NULL, 1, &zero, attr, &zeros) != NT_OK)
+        return -1;
+    int others = nt_graph_formula(
+        graph, "select(a == 0, b == 1, b == 0) / c * d", 4, (int[]){x, zeros, whole, rest});
+    return others < 0 ? -1 : nt_graph_formula(graph, "a * b", 2, (int[]){others, g});
+}
+
 static enum nt_status gradient(
     struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
 {
@@ -82,6 +105,10 @@ static enum nt_status gradient(
         int hit = y < 0 ? -1 : nt_graph_formula(graph, "a == b", 2, (int[]){x, y});
         int ties = hit < 0 ? -1 : nt_graph_sum_to(graph, hit, &kept);
         dx[0] = ties < 0 ? -1 : nt_graph_formula(graph, "a * b / c", 3, (int[]){hit, g, ties});
+        return dx[0] < 0 ? NT_ERR_MEMORY : NT_OK;
+    }
+    if (node->op == &nt_op_prod) {
+        dx[0] = prod_gradient(graph, x, reshape_to(graph, node->output[0], &kept), g, &kept);
         return dx[0] < 0 ? NT_ERR_MEMORY : NT_OK;
     }
     if (node->op == &nt_op_mean) {
@@ -137,9 +164,10 @@ static enum nt_status lower(struct nt_lowering *lowering, const struct nt_node *
         term = nt_expr_input(identity, 0);
         expr = identity;
     }
-    enum nt_reduction kind = node->op == &nt_op_max   ? NT_REDUCE_MAX
-                             : node->op == &nt_op_min ? NT_REDUCE_MIN
-                                                      : NT_REDUCE_SUM;
+    enum nt_reduction kind = node->op == &nt_op_max    ? NT_REDUCE_MAX
+                             : node->op == &nt_op_min  ? NT_REDUCE_MIN
+                             : node->op == &nt_op_prod ? NT_REDUCE_PROD
+                                                       : NT_REDUCE_SUM;
     enum nt_status status = nt_reduce(lowering->tape, kind, expr, term, node->inputs, in,
         node->op == &nt_op_mean ? 1 / count : 1, &out);
     nt_expr_destroy(identity);
@@ -162,5 +190,6 @@ static enum nt_status lower(struct nt_lowering *lowering, const struct nt_node *
 
 REDUCTION(sum, "sum over axes")
 REDUCTION(mean, "mean over axes")
+REDUCTION(prod, "product over axes")
 REDUCTION(max, "largest element over axes; ties share the gradient")
 REDUCTION(min, "smallest element over axes; ties share the gradient")

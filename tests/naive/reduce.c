@@ -13,7 +13,10 @@ static void run_reduction(const struct naive_run *run, double *y, const struct n
          sums = node->op == &nt_op_sum || node->op == &nt_op_mean;
     int64_t count = nt_shape_count(s);
     for (int64_t e = 0; e < count; e++)
-        y[e] = sums ? 0 : node->op == &nt_op_max ? -INFINITY : INFINITY;
+        y[e] = sums                      ? 0
+               : node->op == &nt_op_prod ? 1
+               : node->op == &nt_op_max  ? -INFINITY
+                                         : INFINITY;
     for (int64_t e = 0; e < nt_shape_count(xs); e++) {
         int64_t at[NT_MAX_RANK], to[NT_MAX_RANK];
         int rank = 0;
@@ -26,17 +29,33 @@ static void run_reduction(const struct naive_run *run, double *y, const struct n
                 to[rank++] = reduced ? 0 : at[i];
         }
         double *out = &y[naive_flat(s, to)], x = run->data[node->input[0]][e];
-        *out = sums ? *out + x : node->op == &nt_op_max ? fmax(*out, x) : fmin(*out, x);
+        *out = sums                      ? *out + x
+               : node->op == &nt_op_prod ? *out * x
+               : node->op == &nt_op_max  ? fmax(*out, x)
+                                         : fmin(*out, x);
     }
     if (node->op == &nt_op_mean)
         for (int64_t e = 0; e < count; e++)
             y[e] *= (double)count / (double)nt_shape_count(xs);
 }
 
+static void run_argmax(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    const struct nt_shape *xs = naive_shape(run, run->node->input[0]);
+    for (int64_t r = 0; r < xs->dim[0]; r++) {
+        const double *x = run->data[run->node->input[0]] + r * xs->dim[1];
+        for (int64_t c = 1; c < xs->dim[1]; c++)
+            if (x[c] > x[(int64_t)y[r]])
+                y[r] = (double)c;
+    }
+}
+
 const struct naive_op naive_reduce[] = {
+    {&nt_op_argmax_rows, run_argmax},
     {&nt_op_max, run_reduction},
     {&nt_op_mean, run_reduction},
     {&nt_op_min, run_reduction},
+    {&nt_op_prod, run_reduction},
     {&nt_op_sum, run_reduction},
     {0},
 };

@@ -43,8 +43,7 @@ static void check_kind(int inputs, bool bounded)
     for (int i = 0; i < nt_op_count; i++) {
         const struct nt_op *op = nt_ops[i];
         const char *domain = op->expression ? domain_of(op) : NULL;
-        if (!op->expression || strcmp(op->name, "detach") == 0 || nt_op_min_inputs(op) != inputs ||
-            !domain == bounded)
+        if (!op->expression || nt_op_min_inputs(op) != inputs || !domain == bounded)
             continue;
         if (count == 0)
             say("local x = parameter('%s', {2, 3, 5}, {init = 'zeros'})\n"
