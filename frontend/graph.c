@@ -454,9 +454,10 @@ enum nt_status nt_graph_add_many(struct nt_graph *graph, const struct nt_op *op,
         node->input[i] = -1;
     if (status == NT_OK && op->parameters)
         status = op->parameters(graph, node);
-    if (status == NT_OK && op->expand) {
+    node->output[0] = -1;
+    if (status == NT_OK && op->expand)
         status = op->expand(graph, node);
-    } else {
+    if (!op->expand || (status == NT_OK && node->output[0] < 0)) {
         if (status == NT_OK && op->expression)
             status = parse_expression(graph, node);
         if (status == NT_OK)

@@ -37,7 +37,8 @@ struct nt_op {
      * where attributes say it; NULL: none. */
     enum nt_status (*parameters)(struct nt_graph *graph, struct nt_node *node);
     /* For an operator that is made of others: adds them and sets node->output[]. The node itself is
-     * not appended, so nothing below is needed. The node's name goes to what gives the result. */
+     * not appended, so nothing below is needed. The node's name goes to what gives the result.
+     * Where it leaves node->output[0] at -1 the node does the work itself. */
     enum nt_status (*expand)(struct nt_graph *graph, struct nt_node *node);
     /* Sets dtype and shape of the outputs; the values exist already. */
     enum nt_status (*infer)(struct nt_graph *graph, struct nt_node *node);

@@ -35,7 +35,8 @@ void end_with_weighted_sum(void)
         "loss((y * parameter('mix', y:shape(), {init = 'uniform', init_std = 1})):sum())\n");
 }
 
-struct nt_model *operators_load(const char *text)
+/* NULL after a failure. */
+static struct nt_model *try_load(const char *text)
 {
     char folder[] = "/tmp/neutra_operators_XXXXXX", path[64];
     ck_assert(mkdtemp(folder));
@@ -43,11 +44,26 @@ struct nt_model *operators_load(const char *text)
     FILE *file = fopen(path, "w");
     ck_assert(file && fputs(text, file) >= 0 && fclose(file) == 0);
     struct nt_model *model = NULL;
-    enum nt_status status = nt_model_load(test_context(), path, 0, NULL, &model);
+    if (nt_model_load(test_context(), path, 0, NULL, &model) != NT_OK)
+        model = NULL;
     unlink(path);
     rmdir(folder);
-    ck_assert_msg(status == NT_OK, "%s\n%s", nt_error_message(test_context()), text);
     return model;
+}
+
+struct nt_model *operators_load(const char *text)
+{
+    struct nt_model *model = try_load(text);
+    ck_assert_msg(model, "%s\n%s", nt_error_message(test_context()), text);
+    return model;
+}
+
+void check_refused(const char *message)
+{
+    ck_assert_msg(!try_load(definition), "not refused: %s", definition);
+    const char *got = nt_error_message(test_context());
+    ck_assert_msg(strstr(got, message), "%s\ngot \"%s\", want \"%s\"", definition, got, message);
+    definition[0] = 0;
 }
 
 struct setup {

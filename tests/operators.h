@@ -29,6 +29,8 @@ double expected_operand(const char *name, const int64_t *at);
 /* The model of a definition's text. */
 struct nt_model;
 struct nt_model *operators_load(const char *text);
+/* The definition is wrong, and the message says so. */
+void check_refused(const char *message);
 
 /* How often each random configuration is drawn: normal, or once with $NT_SMALL for slow devices. */
 int rounds(int normal);

@@ -5,7 +5,8 @@
  */
 #include <string.h>
 
-#include "frontend/op.h"
+#include "frontend/op/class_loss.h"
+#include "frontend/op/loss.h"
 
 /* A dense channels-last tensor as rows of classes. */
 static struct nt_tensor rows_of(const struct nt_tensor *t)
@@ -31,6 +32,26 @@ static enum nt_status check_scores(
 static enum nt_status softmax_infer(struct nt_graph *graph, struct nt_node *node)
 {
     return check_scores(graph, node, &graph->value[node->output[0]].shape);
+}
+
+/* Along another axis than 1 it is the same of a view in which that axis is dimension 1. */
+static enum nt_status softmax_expand(struct nt_graph *graph, struct nt_node *node)
+{
+    struct nt_shape shape = graph->value[node->input[0]].shape,
+                    view = {.rank = 2, .dim = {1, 1, 1}};
+    int axis, y;
+    enum nt_status status =
+        nt_compose_axis(graph, node, nt_attr_int(node, "axis"), shape.rank, &axis);
+    if (status != NT_OK || axis == 1)
+        return status;
+    for (int i = 0; i < shape.rank; i++)
+        view.dim[i < axis ? 0 : i == axis ? 1 : 2] *= shape.dim[i];
+    if (view.dim[2] > 1)
+        view.rank = 3;
+    int x = nt_compose_reshape(graph, node->input[0], &view);
+    if (x < 0 || nt_graph_add(graph, node->op, NULL, 1, &x, NULL, &y) != NT_OK)
+        return graph->failure;
+    return nt_compose_end(graph, node, nt_compose_reshape(graph, y, &shape));
 }
 
 static enum nt_status softmax_gradient(
@@ -62,13 +83,21 @@ static enum nt_status softmax_backward_lower(
     return nt_softmax_backward(lowering->tape, nt_attr_bool(node, "logarithm"), &y, &dy, &dx);
 }
 
+static const struct nt_attr_spec softmax_attrs[] = {
+    {"axis", NT_ATTR_INT, "along which the results sum to 1; negative: from the end", .fallback = 1,
+        .min = -5, .max = 4},
+};
+
 const struct nt_op nt_op_softmax = {
     .name = "softmax",
-    .summary = "exp(x) / sum exp(x) over dimension 1",
-    .shapes = "x N,C or N,C,...; result as x",
+    .summary = "exp(x) / sum exp(x) along an axis",
+    .shapes = "x of any shape; result as x",
     .inputs = "x",
     .outputs = 1,
+    .attrs = softmax_attrs,
+    .attr_count = 1,
     .layouts = "l>l",
+    .expand = softmax_expand,
     .infer = softmax_infer,
     .gradient = softmax_gradient,
     .lower = softmax_lower,
@@ -76,11 +105,14 @@ const struct nt_op nt_op_softmax = {
 
 const struct nt_op nt_op_log_softmax = {
     .name = "log_softmax",
-    .summary = "x - log sum exp(x) over dimension 1",
-    .shapes = "x N,C or N,C,...; result as x",
+    .summary = "x - log sum exp(x) along an axis",
+    .shapes = "x of any shape; result as x",
     .inputs = "x",
     .outputs = 1,
+    .attrs = softmax_attrs,
+    .attr_count = 1,
     .layouts = "l>l",
+    .expand = softmax_expand,
     .infer = softmax_infer,
     .gradient = softmax_gradient,
     .lower = softmax_lower,
@@ -111,11 +143,15 @@ const struct nt_op nt_op_softmax_backward = {
             .fallback = -1, .min = -(1 << 30), .max = 1 << 30                                      \
     }
 static const struct nt_attr_spec cross_entropy_attrs[] = {
+    NT_LOSS_REDUCTION,
     IGNORE_ATTR,
     {"label_smoothing", NT_ATTR_FLOAT, "share of the target spread over all classes", .max = 1},
 };
+static const struct nt_attr_spec nll_attrs[] = {NT_LOSS_REDUCTION, IGNORE_ATTR};
 static const struct nt_attr_spec margin_attrs[] = {
+    NT_LOSS_REDUCTION,
     IGNORE_ATTR,
+    {"p", NT_ATTR_INT, "exponent of each distance missing", .fallback = 1, .min = 1, .max = 2},
     {"margin", NT_ATTR_FLOAT, "wanted distance to the target's score", .fallback = 1, .min = 1e-6,
         .max = 1e6},
 };
@@ -234,31 +270,51 @@ static enum nt_status row_loss_backward_lower(
 
 const struct nt_op nt_op_cross_entropy = {
     .name = "cross_entropy",
-    .summary = "mean of -log softmax(x)[target] over the items; target: int32 classes",
+    .summary =
+        "-weight[target] log softmax(x)[target]; target: int32 classes, or probabilities q of "
+        "x's shape: -sum weight q log softmax(x)",
     .source =
         "label smoothing: Szegedy et al., Rethinking the Inception architecture, CVPR 2016, sec. 7",
-    .shapes = "x N,C or N,C,..., target N or N,... (int32); results: a scalar, and how many count",
-    .inputs = "x target",
+    .shapes = "x N,C or N,C,..., target N or N,... (int32) or as x (float32), weight C; results: a "
+              "scalar or as target, and how many count",
+    .inputs = "x target weight?",
     .outputs = 2, /* the second is the number of items that count, at least 1 */
     .attrs = cross_entropy_attrs,
     .attr_count = sizeof cross_entropy_attrs / sizeof *cross_entropy_attrs,
     .layouts = "lr>r",
+    .expand = nt_class_loss_expand,
     .infer = loss_infer,
     .gradient = loss_gradient,
     .lower = loss_lower,
 };
 
+const struct nt_op nt_op_nll_loss = {
+    .name = "nll_loss",
+    .summary = "negative log-likelihood -weight[target] x[target]; x: logarithms of probabilities",
+    .shapes = "x N,C or N,C,..., target N or N,... (int32), weight C; results: a scalar or as "
+              "target, and how many count",
+    .inputs = "x target weight?",
+    .outputs = 2,
+    .attrs = nll_attrs,
+    .attr_count = sizeof nll_attrs / sizeof *nll_attrs,
+    .layouts = "lr>r",
+    .expand = nt_class_loss_expand_nll,
+};
+
 const struct nt_op nt_op_multi_margin_loss = {
     .name = "multi_margin_loss",
-    .summary = "multiclass hinge (SVM): mean of sum over j != target of max(0, margin + x[j] - "
-               "x[target]) / C",
+    .summary =
+        "multiclass hinge (SVM): weight[target] / C times the sum over j != target of max(0, "
+        "margin + x[j] - x[target])^p",
     .source = "Weston & Watkins, Multi-class support vector machines, 1998",
-    .shapes = "x N,C or N,C,..., target N or N,... (int32); results: a scalar, and how many count",
-    .inputs = "x target",
+    .shapes = "x N,C or N,C,..., target N or N,... (int32), weight C; results: a scalar or as "
+              "target, and how many count",
+    .inputs = "x target weight?",
     .outputs = 2,
     .attrs = margin_attrs,
     .attr_count = sizeof margin_attrs / sizeof *margin_attrs,
     .layouts = "lr>r",
+    .expand = nt_class_loss_expand_margin,
     .infer = loss_infer,
     .gradient = loss_gradient,
     .lower = loss_lower,

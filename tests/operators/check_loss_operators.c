@@ -34,4 +34,47 @@ START_TEST(softmax_and_losses)
 }
 END_TEST
 
-OPERATORS_MAIN("loss operators", softmax_and_losses)
+START_TEST(losses_made_of_others)
+{
+    static const char *const calls[] = {
+        "cross_entropy(t, {weight = w, label_smoothing = 0.1})",
+        "cross_entropy(t, {weight = w, reduction = 'sum'})",
+        "log_softmax():nll_loss(t, {weight = w})",
+        "multi_margin_loss(t, {weight = w, p = 2})",
+        "cross_entropy(t, {reduction = 'sum'})",
+        "multi_margin_loss(t, {reduction = 'sum', margin = 0.5})",
+        "cross_entropy(x:softmax{axis = -1}, {weight = w})",
+        "sigmoid():dice_loss(t, {batch = true})",
+    };
+    say("local x = (input('x', {5, 3}) + parameter('b', {5, 3}, {init = 'zeros'})) * 4\n"
+        "local w = parameter('positive_w', {5}, {init = 'zeros'})\n"
+        "local t = target('t', {3})\nlocal sum = w:sum() * 0\n");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        say("sum = sum + %d * x:%s\n", (int)i + 1, calls[i]);
+    say("output('y', sum)\nloss(sum)\n");
+    check_definition(4, 5);
+}
+END_TEST
+
+START_TEST(wrong_losses_are_refused)
+{
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"x:cross_entropy(t, {weight = constant(1, {4})})", "must be 5, one for each class"},
+        {"x:nll_loss(x)", "nll_loss: target is float32 of shape 1x5: must be int32 of shape 1"},
+        {"x:mse_loss(t)", "mse_loss: target of shape 1: must be 1x5"},
+        {"x:mse_loss(x, {weight = constant(1, {2, 4, 5})})", "must broadcast to them"},
+        {"x:softmax{axis = 2}", "axis 2: the input has rank 2"},
+        {"x:maxout{pieces = 2}", "maxout: 5 channels in pieces of 2: must divide evenly"},
+        {"x:prelu(constant(1, {4}))", "prelu: slopes of shape 4"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        say("local x = input('x', {5})\nlocal t = target('t')\n%s\n", cases[i].text);
+        check_refused(cases[i].message);
+    }
+}
+END_TEST
+
+OPERATORS_MAIN(
+    "loss operators", softmax_and_losses, losses_made_of_others, wrong_losses_are_refused)

@@ -535,25 +535,181 @@ def softmax(c):
 
 @operator("losses")
 def log_softmax(c):
-    x = c.input(c.int(2, 20), *c.pick([], c.ints(2, 1, 4)))
-    return "a:log_softmax()", F.log_softmax(x, 1)
+    x, axis = c.parameter(c.int(1, 4), c.int(2, 20), *c.ints(c.int(0, 2), 1, 4)), c.pick(0, 1, -1)
+    return "a:log_softmax" + lua({"axis": axis}), F.log_softmax(x, axis)
+
+
+@operator("losses")
+def softmax_axis(c):
+    x, axis = c.parameter(*c.ints(c.int(2, 4), 1, 7)), c.pick(0, 1, -1)
+    return "a:softmax" + lua({"axis": axis}), F.softmax(x, axis)
+
+
+def class_weights(c, classes):
+    """The fixed weights c, or none: Lua's word and the tensor."""
+    if c.flip():
+        return None, None
+    key = f"{c.name}.weights"
+    w = c.weight("weights", classes, positive=True)
+    c.lines.append(f"local w = parameter('{key}', {{{classes}}}):detach()")
+    return "w", w
+
+
+def attributes(weight, **attrs):
+    text = lua(attrs)
+    return text if weight is None else f"{{weight = {weight}, {text[1:]}"
 
 
 @operator("losses")
 def cross_entropy(c):
     pixels, missing, smoothing = c.pick([], c.ints(2, 1, 4)), c.pick(None, -1, -100), c.pick(0, 0.125)
-    x = c.input(c.int(2, 20), *pixels, always=True)
+    x, reduction = c.input(c.pick(2, 5, 17), *pixels, always=True), c.pick("mean", "mean", "sum", "none")
     target = c.classes(x.shape[1], *pixels, missing=missing)
     ignore = -1 if missing is None else missing
-    y = F.cross_entropy(x, target, ignore_index=ignore, label_smoothing=smoothing)
-    return "a:cross_entropy(b, " + lua({"ignore_index": ignore, "label_smoothing": smoothing}) + ")", y
+    word, weight = class_weights(c, x.shape[1])
+    y = F.cross_entropy(x, target, weight.detach() if weight is not None else None, ignore_index=ignore,
+                        label_smoothing=smoothing, reduction=reduction)
+    y = y if weight is None else y + 0 * weight.sum()
+    return "a:cross_entropy(b, " + attributes(word, ignore_index=ignore, label_smoothing=smoothing,
+                                              reduction=reduction) + ")", y
+
+
+@operator("losses")
+def cross_entropy_soft(c):
+    shape = [c.int(1, 5), c.pick(2, 5, 17), *c.pick([], c.ints(2, 1, 4))]
+    x, q, smoothing, reduction = c.parameter(*shape), c.parameter(*shape), c.pick(0, 0.125), c.pick("mean", "sum", "none")
+    word, weight = class_weights(c, shape[1])
+    y = F.cross_entropy(x, F.softmax(q, 1), weight.detach() if weight is not None else None,
+                        label_smoothing=smoothing, reduction=reduction)
+    y = y if weight is None else y + 0 * weight.sum()
+    return "a:cross_entropy(b:softmax(), " + attributes(word, label_smoothing=smoothing, reduction=reduction) + ")", y
+
+
+@operator("losses")
+def nll_loss(c):
+    pixels, missing, reduction = c.pick([], c.ints(2, 1, 4)), c.pick(None, -1), c.pick("mean", "sum", "none")
+    x = c.input(c.pick(2, 5, 17), *pixels, always=True)
+    target = c.classes(x.shape[1], *pixels, missing=missing)
+    word, weight = class_weights(c, x.shape[1])
+    y = F.nll_loss(x, target, weight.detach() if weight is not None else None, ignore_index=-1, reduction=reduction)
+    y = y if weight is None else y + 0 * weight.sum()
+    return "a:nll_loss(b, " + attributes(word, reduction=reduction) + ")", y
 
 
 @operator("losses")
 def multi_margin_loss(c):
-    x, margin = c.input(c.int(2, 20), always=True), c.pick(1, 0.5)
-    target = c.classes(x.shape[1])
-    return "a:multi_margin_loss(b, " + lua({"margin": margin}) + ")", F.multi_margin_loss(x, target, margin=margin)
+    x, margin, p = c.input(c.pick(2, 5, 17), always=True), c.pick(1, 0.5), c.pick(1, 1, 2)
+    target, reduction = c.classes(x.shape[1]), c.pick("mean", "mean", "sum", "none")
+    word, weight = class_weights(c, x.shape[1])
+    y = F.multi_margin_loss(x, target, p, margin, weight.detach() if weight is not None else None, reduction=reduction)
+    y = y if weight is None else y + 0 * weight.sum()
+    return "a:multi_margin_loss(b, " + attributes(word, margin=margin, p=p, reduction=reduction) + ")", y
+
+
+def pair_loss(name, reference, **choices):
+    """A loss of two tensors of one shape, reference(x, target, reduction=..., ...); words before
+    and after the target are Lua's for what the reference does to x and target."""
+    before, after = choices.pop("before", ""), choices.pop("after", "")
+
+    @operator("losses")
+    def case(c):
+        shape = c.ints(c.int(1, 4), 1, 7)
+        x, target = c.parameter(*shape), c.parameter(*shape)
+        attrs = {key: c.pick(*values) for key, values in choices.items()}
+        attrs.setdefault("reduction", c.pick("mean", "sum", "none"))
+        return f"a{before}:{name}(b{after}, {lua(attrs)})", reference(x, target, **attrs)
+    case.__name__ = name + ("_log" if choices.get("log_target") == [True] else "")
+
+
+pair_loss("mse_loss", F.mse_loss)
+pair_loss("l1_loss", F.l1_loss)
+pair_loss("smooth_l1_loss", F.smooth_l1_loss, beta=[1, 0.5])
+pair_loss("huber_loss", F.huber_loss, delta=[1, 0.5])
+pair_loss("soft_margin_loss", lambda x, t, **a: F.soft_margin_loss(x, t.sign().detach(), **a) + 0 * t.sum(),
+          after=":sign()")
+pair_loss("binary_cross_entropy", lambda x, t, **a: F.binary_cross_entropy(
+    x.sigmoid(), t.sigmoid().detach(), **a) + 0 * t.sum(), before=":sigmoid()", after=":sigmoid():detach()")
+pair_loss("kl_div", lambda x, t, log_target, **a: F.kl_div(x, t if log_target else t.sigmoid(), log_target=log_target, **a),
+          after=":sigmoid()", log_target=[False], reduction=["mean", "sum", "none", "batchmean"])
+pair_loss("kl_div", F.kl_div, log_target=[True], reduction=["mean", "sum", "none", "batchmean"])
+
+
+@operator("losses")
+def binary_cross_entropy_with_logits(c):
+    shape = c.ints(c.int(1, 4), 1, 7)
+    x, target, reduction = c.parameter(*shape), c.parameter(*shape), c.pick("mean", "sum", "none")
+    weight = c.parameter(*shape, positive=True) if c.flip() else None
+    positive = c.parameter(shape[-1], positive=True) if c.flip() else None
+    words = {"c": weight, "d": positive} if weight is not None else {"c": positive}
+    given = [(word, name) for (word, t), name in zip(words.items(), ["weight", "pos_weight"]) if t is not None]
+    if weight is None and positive is not None:
+        given = [("c", "pos_weight")]
+    y = F.binary_cross_entropy_with_logits(
+        x, target.sigmoid().detach(), None if weight is None else weight.detach(),
+        pos_weight=None if positive is None else positive.detach(), reduction=reduction)
+    y = y + 0 * (target.sum() + sum(t.sum() for t in (weight, positive) if t is not None))
+    attrs = ", ".join([f"reduction = '{reduction}'"] + [f"{name} = {word}:detach()" for word, name in given])
+    return f"a:binary_cross_entropy_with_logits(b:sigmoid():detach(), {{{attrs}}})", y
+
+
+@operator("losses")
+def cosine_similarity(c):
+    shape = c.ints(c.int(2, 4), 2, 9)
+    axis = c.pick(0, 1, -1)
+    x, y = c.parameter(*shape), c.parameter(*shape)
+    return "a:cosine_similarity(b, " + lua({"axis": axis}) + ")", F.cosine_similarity(x, y, axis)
+
+
+@operator("losses")
+def cosine_embedding_loss(c):
+    n, k, margin, reduction = c.int(1, 9), c.int(2, 9), c.pick(0, 0.25), c.pick("mean", "sum", "none")
+    x, y, target = c.parameter(n, k), c.parameter(n, k), c.parameter(n)
+    loss = F.cosine_embedding_loss(x, y, target.sign().detach(), margin, reduction=reduction) + 0 * target.sum()
+    return "a:cosine_embedding_loss(b, c:sign(), " + lua({"margin": margin, "reduction": reduction}) + ")", loss
+
+
+@operator("losses")
+def hinge_loss(c):
+    shape, reduction = c.ints(c.int(1, 3), 1, 7), c.pick("mean", "sum")
+    x, target = c.parameter(*shape), c.parameter(*shape)
+    losses = (1 - target.sign() * x).relu()
+    return "a:hinge_loss(b:sign(), " + lua({"reduction": reduction}) + ")", getattr(losses, reduction)()
+
+
+@operator("losses")
+def dice_loss(c):
+    shape, square, batch = [c.int(1, 4), c.int(1, 4), *c.ints(c.int(1, 2), 2, 7)], c.flip(), c.flip()
+    x, target = c.parameter(*shape), c.parameter(*shape)
+    p, t = x.sigmoid(), target.sigmoid()
+    axes = list(range(2, len(shape))) + ([0] if batch else [])
+    below = (p * p).sum(axes) + (t * t).sum(axes) if square else p.sum(axes) + t.sum(axes)
+    y = (1 - (2 * (p * t).sum(axes) + 1) / (below + 1)).mean()
+    return "a:sigmoid():dice_loss(b:sigmoid(), " + lua({"square": square, "batch": batch}) + ")", y
+
+
+@operator("losses")
+def dice_loss_classes(c):
+    x = c.input(c.int(2, 5), *c.ints(2, 2, 6), always=True)
+    target, p = c.classes(x.shape[1], *x.shape[2:]), F.softmax(x, 1)
+    t = F.one_hot(target, x.shape[1]).movedim(-1, 1)
+    y = (1 - (2 * (p * t).sum((2, 3)) + 1) / (p.sum((2, 3)) + t.sum((2, 3)) + 1)).mean()
+    return "a:softmax():dice_loss(b)", y
+
+
+@operator("losses")
+def prelu(c):
+    x, many = c.input(c.int(2, 9), *c.ints(c.int(0, 2), 1, 5)), c.flip()
+    weight = c.weight("weight", x.shape[1] if many else 1)
+    return "a:prelu" + c.options(channels=many), F.prelu(x, weight)
+
+
+@operator("losses")
+def maxout(c):
+    pieces, axis, shape = c.int(1, 4), c.pick(1, -1), c.ints(c.int(2, 4), 1, 5)
+    shape[axis] *= pieces
+    x = c.parameter(*shape)
+    y = x.unflatten(axis, (shape[axis] // pieces, pieces)).amax(axis + 1 if axis > 0 else axis)
+    return "a:maxout" + lua({"pieces": pieces, "axis": axis}), y
 
 
 # ---- files ----
