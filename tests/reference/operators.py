@@ -525,6 +525,50 @@ recurrent("lstm", torch.nn.LSTM, cell_state=True)
 recurrent("gru", torch.nn.GRU)
 
 
+# Items of different lengths, padded; initial states for all of them.
+
+def packed(name, function, gates, **attrs):
+    @operator("recurrent")
+    def case(c):
+        steps, features, hidden = c.int(1, 6), c.int(1, 5), c.int(1, 7)
+        layers, both, biased = c.int(1, 2), c.flip(), c.flip()
+        x = c.input(steps, features, always=True)
+        starts = [c.parameter(layers * (1 + both), 1, hidden).expand(-1, len(x), -1)
+                  for _ in range(2 if name == "lstm" else 1)]
+        weights = []
+        for layer in range(layers):
+            for end in ["", "_reverse"][:1 + both]:
+                width = features if layer == 0 else hidden * (1 + both)
+                weights += [c.weight(f"weight_ih_l{layer}{end}", gates * hidden, width),
+                            c.weight(f"weight_hh_l{layer}{end}", gates * hidden, hidden)]
+                if biased:
+                    weights += [c.weight(f"bias_{part}_l{layer}{end}", gates * hidden) for part in ("ih", "hh")]
+        key = c._local("target", ())
+        lengths = c.arrays["input." + key] = numpy.array(c.ints(len(x), 1, steps), numpy.int32)
+        rows = torch.nn.utils.rnn.pack_padded_sequence(
+            x, torch.from_numpy(lengths).long(), batch_first=True, enforce_sorted=False)
+        starts = [start[:, rows.sorted_indices].contiguous() for start in starts]
+        data, *states = function(rows.data, rows.batch_sizes, starts if name == "lstm" else starts[0],
+                                 weights, biased, layers, 0.0, False, both)
+        y, _ = torch.nn.utils.rnn.pad_packed_sequence(rows._replace(data=data), True, total_length=steps)
+        states = [state[:, rows.unsorted_indices] for state in states]
+        given = f"lengths = {'abcd'[c.count - 1]}, h0 = b:broadcast(wide)"
+        if name == "lstm":
+            given += ", c0 = c:broadcast(wide)"
+        options = c.options(hidden=hidden, layers=layers, bidirectional=both, bias=biased, **attrs)
+        c.lines += [f"local wide = {{shape = {{{layers * (1 + both)}, a:dim(0), {hidden}}}}}",
+                    f"local y, s, t = a:{name}{options[:-1]}, {given}}}"]
+        flat = ", ".join(f"{result}:reshape{{shape = {{-1}}}}" for result in "yst"[:1 + len(states)])
+        return f"op.concat({flat}, {{axis = 0}})", torch.cat([y.reshape(-1), *(s.reshape(-1) for s in states)])
+    case.__name__ = "packed_" + function.__name__
+
+
+packed("rnn", torch.rnn_tanh, 1)
+packed("rnn", torch.rnn_relu, 1, nonlinearity="relu")
+packed("lstm", torch.lstm, 4)
+packed("gru", torch.gru, 3)
+
+
 # ---- softmax and losses ----
 
 @operator("losses")
