@@ -82,9 +82,9 @@ static int by_score(const void *a, const void *b)
 }
 
 static enum nt_status add_outcome(
-    struct nt_average_precision *ap, int class, float score, bool right)
+    struct nt_average_precision *ap, int category, float score, bool right)
 {
-    struct tally *tally = &ap->tally[class];
+    struct tally *tally = &ap->tally[category];
     if (tally->count == tally->room) {
         size_t room = tally->room ? 2 * tally->room : 64;
         struct outcome *more = realloc(tally->outcome, room * sizeof *more);
@@ -106,7 +106,7 @@ static bool claim(const struct nt_average_precision *ap, const struct nt_detecti
     int best = -1;
     double most = ap->iou;
     for (int t = 0; t < truths; t++) {
-        double here = truth[t].class == detection->class ? overlap(&truth[t], detection) : -1;
+        double here = truth[t].category == detection->category ? overlap(&truth[t], detection) : -1;
         if (here >= most && (best < 0 || here > most)) {
             best = t;
             most = here;
@@ -128,17 +128,17 @@ enum nt_status nt_average_precision_add(struct nt_average_precision *ap, int tru
     if (!sorted || !taken)
         status = nt_fail(ap->ctx, NT_ERR_MEMORY, "average precision: host memory is exhausted");
     for (int d = 0; status == NT_OK && d < detections; d++)
-        if (detection[d].class >= 0 && detection[d].class < ap->classes &&
+        if (detection[d].category >= 0 && detection[d].category < ap->classes &&
             !isnan(detection[d].score))
             sorted[count++] = &detection[d];
     if (status == NT_OK)
         qsort(sorted, (size_t)count, sizeof *sorted, by_score);
     for (int t = 0; status == NT_OK && t < truths; t++)
-        if (truth[t].class >= 0 && truth[t].class < ap->classes)
-            ap->tally[truth[t].class].truths++;
+        if (truth[t].category >= 0 && truth[t].category < ap->classes)
+            ap->tally[truth[t].category].truths++;
     for (int d = 0; status == NT_OK && d < count; d++)
         status = add_outcome(
-            ap, sorted[d]->class, sorted[d]->score, claim(ap, sorted[d], truths, truth, taken));
+            ap, sorted[d]->category, sorted[d]->score, claim(ap, sorted[d], truths, truth, taken));
     free(sorted);
     free(taken);
     return status;
@@ -152,9 +152,9 @@ static int outcomes_by_score(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-double nt_average_precision_of(struct nt_average_precision *ap, int class)
+double nt_average_precision_of(struct nt_average_precision *ap, int category)
 {
-    struct tally *tally = &ap->tally[class];
+    struct tally *tally = &ap->tally[category];
     if (tally->truths == 0)
         return NAN;
     qsort(tally->outcome, tally->count, sizeof *tally->outcome, outcomes_by_score);

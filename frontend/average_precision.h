@@ -13,12 +13,12 @@ extern "C" {
 #endif
 
 struct nt_truth {
-    int class;
+    int category;
     float x1, y1, x2, y2;
 };
 
 struct nt_detection {
-    int class;
+    int category;
     float score, x1, y1, x2, y2;
 };
 
@@ -36,7 +36,7 @@ NT_API enum nt_status nt_average_precision_add(struct nt_average_precision *ap, 
     const struct nt_truth *truth, int detections, const struct nt_detection *detection);
 
 /* Of one class; NaN when no picture has it. */
-NT_API double nt_average_precision_of(struct nt_average_precision *ap, int class);
+NT_API double nt_average_precision_of(struct nt_average_precision *ap, int category);
 /* The mean over the classes that occur (mAP); NaN when none does. */
 NT_API double nt_average_precision_mean(struct nt_average_precision *ap);
 
