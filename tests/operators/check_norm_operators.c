@@ -44,7 +44,8 @@ START_TEST(batch_norms_of_convolutions)
             test_int(1, 5), test_int(3, 7), test_int(3, 7));
         say("local h = x:conv2d{channels = %d, kernel = 3, padding = 1, bias = false}\n"
             "h = h:batch_norm{name = 'bn', eps = 0.1}:sigmoid()\n"
-            "local r = h:conv2d{channels = h:shape()[2], kernel = 1, bias = false}:batch_norm{name = '%s', eps = "
+            "local r = h:conv2d{channels = h:shape()[2], kernel = 1, bias = false}:batch_norm{name "
+            "= '%s', eps = "
             "0.1}\n"
             "local y = (r + h):tanh()\n",
             channel_count(), i % 2 ? "bn" : "other");
