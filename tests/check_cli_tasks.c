@@ -219,6 +219,67 @@ START_TEST(text_is_learnt_and_written)
 }
 END_TEST
 
+static void write_voc(const char *part, const char *stem, int objects)
+{
+    char name[200], text[4000] = "";
+    struct nt_picture picture = fixture_picture(40, 30, 3);
+    snprintf(name, sizeof name, "voc/JPEGImages/%s.png", stem);
+    test_ok(nt_picture_write_png(test_context(), &picture, fixture_path(name)));
+    nt_picture_finish(&picture);
+    snprintf(text, sizeof text, "<annotation><size><width>40</width><height>30</height></size>");
+    for (int i = 0; i < objects; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+            "<object><name>%s</name><bndbox><xmin>%d</xmin><ymin>2</ymin><xmax>%d</xmax>"
+            "<ymax>20</ymax></bndbox></object>",
+            i % 2 ? "cat" : "ant", 12 * i, 12 * i + 10);
+    strcat(text, "</annotation>");
+    snprintf(name, sizeof name, "voc/Annotations/%s.xml", stem);
+    write_file(name, text);
+    snprintf(name, sizeof name, "voc/ImageSets/Main/%s.txt", part);
+    write_file(name, stem);
+}
+
+/* The model finds every object and, with a higher score, a cat in each corner: of the cats half
+ * of what it says is right. */
+START_TEST(boxes_and_their_precision)
+{
+    if (absent())
+        return;
+    char spec[1200];
+    write_voc("train", "a", 3);
+    write_voc("test", "b", 2);
+    snprintf(spec, sizeof spec, "boxes:%s", write_file("voc/x", ""));
+    *strrchr(spec, '/') = 0;
+    const char *model = write_file("found.lua",
+        "local x, t = input('input', {3, 30, 40}), target('boxes', {4, 5}, {dtype = 'float32'})\n"
+        "local w = parameter('w', {1}, {init = 'ones'})\n"
+        "local function part(a, n) return t:slice{axis = 2, first = a, count = n} end\n"
+        "local score = part(0, 1) * 0 + 0.5\n"
+        "local corner = part(0, 1) * 0\n"
+        "local wrong = op.concat(corner + 1, corner + 0.75, corner, corner, corner + 3, corner + "
+        "3, "
+        "{axis = 2})\n"
+        "local all = op.concat(op.concat(part(0, 1), score, part(1, 4), {axis = 2}), "
+        "wrong:slice{axis = 1, first = 0, count = 1}, {axis = 1})\n"
+        "output('found', all)\nloss(w:square():sum() + x:square():mean{} * 0)\n");
+    const char *dir = fixture_path("found"), *png = fixture_path("found.png");
+    expect(
+        0, NULL, "train %s --data %s --steps 1 --batch 1 --lr 1e-300 --out %s", model, spec, dir);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors --sheet %s --json", model, spec,
+        dir, png);
+    json_t *json = document(), *by_class = json_object_get(json, "average_precision");
+    ck_assert_double_eq(number(by_class, "ant"), 1);
+    ck_assert_double_eq(number(by_class, "cat"), 0.5);
+    ck_assert_double_eq(number(json, "map_50"), 0.75);
+    json_decref(json);
+    struct nt_picture sheet = load(png);
+    ck_assert_int_eq(sheet.channels, 3);
+    nt_picture_finish(&sheet);
+    expect(0, "", "eval %s --data %s --weights %s/last.safetensors", model, spec, dir);
+    ck_assert_ptr_nonnull(strstr(out, "mAP@0.5   75.00 %"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli_tasks");
@@ -228,6 +289,7 @@ int main(void)
     tcase_add_test(tests, forecasts_beside_naive_ones);
     tcase_add_test(tests, masks_are_measured);
     tcase_add_test(tests, text_is_learnt_and_written);
+    tcase_add_test(tests, boxes_and_their_precision);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/cli/eval_boxes.h"
 #include "frontend/cli/eval_masks.h"
 #include "frontend/cli/eval_regions.h"
 #include "frontend/cli/eval_series.h"
@@ -37,7 +38,7 @@ static const struct cli_option options[] = {
     {"confusion", CLI_FLAG, offsetof(struct options, confusion), NULL,
         "print how often each class was taken for each other"},
     {"sheet", CLI_TEXT, offsetof(struct options, sheet), "FILE.png",
-        "draw a contact sheet: pictures with true and predicted class, or mask"},
+        "draw a contact sheet: pictures with true and predicted class, mask or boxes"},
     {"regions", CLI_TEXT, offsetof(struct options, regions), "FILE.png",
         "draw which class each place of the plane is given: for items of two numbers"},
     {"plot", CLI_TEXT, offsetof(struct options, plot), "FILE.svg",
@@ -60,16 +61,19 @@ struct work {
     struct eval_sheet *sheet; /* NULL: none is wanted, as below */
     struct eval_masks *masks;
     struct eval_series *series;
+    struct eval_boxes *boxes;
 };
 
 static void on_item(void *user, const struct nt_prediction *p)
 {
     struct work *w = user;
     const int32_t *targets = p->targets;
-    if (w->series) {
+    if (w->series)
         eval_series_add(w->series, p);
+    if (w->boxes)
+        eval_boxes_add(w->boxes, p);
+    if (w->series || w->boxes)
         return;
-    }
     if (p->count % w->places)
         return;
     eval_masks_best(p, w->places, w->best);
@@ -208,6 +212,8 @@ static void print_text(const struct work *w, const struct options *o, const stru
     printf("seconds   %.3f\n", e->seconds);
     if (w->series)
         eval_series_print(w->series);
+    if (w->boxes)
+        eval_boxes_print(w->boxes);
     if (isnan(e->accuracy))
         return;
     if (w->classes <= CLASSES_SHOWN && !w->info->continues)
@@ -249,6 +255,8 @@ static int print_json(const struct work *w, const struct nt_evaluation *e)
         json_object_set_new(json, "bits_per_character", json_real(e->loss / log(2)));
     if (w->series)
         eval_series_json(w->series, json);
+    if (w->boxes)
+        eval_boxes_json(w->boxes, json);
     return cli_print_json(w->cli, json);
 }
 
@@ -297,7 +305,9 @@ static enum nt_status prepare(struct work *w, const struct options *o, const str
         failed = !(w->masks = eval_masks_create(ctx, x->data));
     else if (o->sheet && w->classes)
         failed = !(w->sheet = eval_sheet_create(ctx, x->data));
-    if (w->classes == 0 && w->info->target_dtype == NT_F32)
+    if (w->info->box_classes)
+        failed = !(w->boxes = eval_boxes_create(ctx, x->data, o->sheet != NULL));
+    else if (w->classes == 0 && w->info->target_dtype == NT_F32)
         failed = failed || !(w->series = eval_series_create(
                                  ctx, x->data, o->season == CLI_UNSET_INT ? 0 : (int)o->season));
     if (failed)
@@ -335,7 +345,7 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
         .workers = cli->workers == CLI_UNSET_INT ? 0 : (int)cli->workers,
         .max_unreadable = isnan(cli->max_unreadable) ? 0 : cli->max_unreadable,
         .stop = &cli_stop,
-        .each = w->classes || w->series ? on_item : NULL,
+        .each = w->classes || w->series || w->boxes ? on_item : NULL,
         .progress = on_progress,
         .user = w,
     };
@@ -345,6 +355,10 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
 static enum nt_status draw(struct work *w, const struct options *o, struct opened *x)
 {
     enum nt_status status = w->series ? eval_series_finish(w->series) : NT_OK;
+    if (status == NT_OK && w->boxes)
+        status = eval_boxes_status(w->boxes);
+    if (status == NT_OK && w->boxes && o->sheet)
+        status = eval_boxes_write(w->boxes, o->sheet);
     if (status == NT_OK && w->sheet)
         status = eval_sheet_write(w->sheet, o->sheet);
     if (status == NT_OK && w->masks)
@@ -402,6 +416,7 @@ static int run(struct cli *cli, void *fields)
     eval_sheet_destroy(work.sheet);
     eval_masks_destroy(work.masks);
     eval_series_destroy(work.series);
+    eval_boxes_destroy(work.boxes);
     return code;
 }
 
