@@ -112,12 +112,12 @@ static void draw_box(struct eval_boxes *b, const struct frame *f, const float *c
 static void draw_found(
     struct eval_boxes *b, const struct frame *f, const struct nt_detection *found)
 {
-    const uint8_t *color = palette[found->class % PALETTE];
+    const uint8_t *color = palette[found->category % PALETTE];
     const float corner[4] = {found->x1, found->y1, found->x2, found->y2};
     char text[96];
     draw_box(b, f, corner, 2, color);
     snprintf(text, sizeof text, "%s %.0f %%",
-        found->class < b->info->box_classes ? b->info->class_names[found->class] : "?",
+        found->category < b->info->box_classes ? b->info->class_names[found->category] : "?",
         100 * (double)found->score);
     int x = inside(found->x1, f->width) + 3, y = inside(found->y1, f->height) + 3;
     if (x + nt_font_width(text, SCALE) < f->width && y + NT_FONT_HEIGHT * SCALE < f->height)
