@@ -74,13 +74,14 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
            (double)nt_shape_count(&graph->value[node->output[0]].shape);
 }
 
-#define CONV(dims, word, from)                                                                     \
+#define CONV(dims, word, in, taps, out, from)                                                      \
     static const struct nt_attr_spec attrs##dims[] = {                                             \
         NT_CONVOLUTION_ATTRS(dims), NT_CONVOLUTION_GROUPS, NT_LAYER_ATTRS};                        \
     const struct nt_op nt_op_conv##dims##d = {                                                     \
         .name = "conv" #dims "d",                                                                  \
         .summary = word "-dimensional convolution (cross-correlation) with bias: "                 \
                         "y[n,k,o] = b[k] + sum x[n,c,o stride - padding + i dilation] w[k,c,i]",   \
+        .shapes = "x N,C," in ", weight K,C/groups," taps ", bias K; result N,K," out,             \
         .source = from,                                                                            \
         .inputs = "x weight? bias?",                                                               \
         .outputs = 1,                                                                              \
@@ -95,9 +96,12 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
         .macs = macs,                                                                              \
     }
 
-CONV(1, "one", "Waibel et al., Phoneme recognition using time-delay neural networks, 1989");
-CONV(2, "two", "LeCun et al., Backpropagation applied to handwritten zip code recognition, 1989");
-CONV(3, "three", "Ji et al., 3D convolutional neural networks for human action recognition, 2013");
+CONV(1, "one", "W", "S", "OW",
+    "Waibel et al., Phoneme recognition using time-delay neural networks, 1989");
+CONV(2, "two", "H,W", "R,S", "OH,OW",
+    "LeCun et al., Backpropagation applied to handwritten zip code recognition, 1989");
+CONV(3, "three", "D,H,W", "T,R,S", "OD,OH,OW",
+    "Ji et al., 3D convolutional neural networks for human action recognition, 2013");
 
 /* ---- gradients ---- */
 

@@ -152,7 +152,7 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
            (double)nt_shape_count(&graph->value[node->input[0]].shape);
 }
 
-#define CONV_TRANSPOSE(dims, word)                                                                 \
+#define CONV_TRANSPOSE(dims, word, in, taps, out)                                                  \
     static const struct nt_attr_spec attrs##dims[] = {NT_CONVOLUTION_ATTRS(dims),                  \
         {"output_padding", NT_ATTR_INTS, "rows more after the output", .max = 1 << 16,             \
             .count = (dims)},                                                                      \
@@ -161,6 +161,7 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
         .name = "conv_transpose" #dims "d",                                                        \
         .summary = word "-dimensional transposed convolution with bias: x[n,c,i] w[c,k,t] is "     \
                         "added to y[n,k,i stride - padding + t dilation]",                         \
+        .shapes = "x N,C," in ", weight C,K/groups," taps ", bias K; result N,K," out,             \
         .source = "Zeiler et al., Deconvolutional networks, CVPR 2010",                            \
         .inputs = "x weight? bias?",                                                               \
         .outputs = 1,                                                                              \
@@ -175,9 +176,9 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
         .macs = macs,                                                                              \
     }
 
-CONV_TRANSPOSE(1, "one");
-CONV_TRANSPOSE(2, "two");
-CONV_TRANSPOSE(3, "three");
+CONV_TRANSPOSE(1, "one", "W", "S", "OW");
+CONV_TRANSPOSE(2, "two", "H,W", "R,S", "OH,OW");
+CONV_TRANSPOSE(3, "three", "D,H,W", "T,R,S", "OD,OH,OW");
 
 const struct nt_op nt_op_conv_transpose_backward_data = {
     .name = "conv_transpose_backward_data",

@@ -272,6 +272,7 @@ const struct nt_op nt_op_local_conv2d = {
     .summary = "locally connected layer, a convolution with kernels and biases of its own at each "
                "output position: y[n,k,o] = b[k,o] + sum x[n,c,o stride - padding + i dilation] "
                "w[o,k,c,i]",
+    .shapes = "x N,C,H,W, weight OH*OW,K,C,R,S, bias K,OH,OW; result N,K,OH,OW",
     .source = "LeCun, Generalization and network design strategies, 1989; Goodfellow, Bengio & "
               "Courville, Deep Learning, section 9.5",
     .inputs = "x weight? bias?",

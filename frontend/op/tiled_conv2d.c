@@ -245,6 +245,7 @@ const struct nt_op nt_op_tiled_conv2d = {
     .name = "tiled_conv2d",
     .summary = "tiled convolution: output position (i, j) has kernel and bias number "
                "(i mod t0) t1 + j mod t1 of t0 x t1",
+    .shapes = "x N,C,H,W, weight t0*t1,K,C/groups,R,S, bias t0*t1,K; result N,K,OH,OW",
     .source = "Le et al., Tiled convolutional neural networks, NIPS 2010; Goodfellow, Bengio & "
               "Courville, Deep Learning, section 9.5",
     .inputs = "x weight? bias?",
