@@ -5,7 +5,7 @@ import struct
 
 import numpy
 
-DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int32": "I32", "uint8": "U8"}
+DTYPES = {"float16": "F16", "float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64", "uint8": "U8"}
 
 
 def write(path, arrays, metadata):
