@@ -364,6 +364,90 @@ for _dims in (1, 2, 3):
     pools(_dims)
 
 
+@operator("pooling")
+def lp_pool2d(c):
+    x, kernel, stride, p = picture(c, 2), c.ints(2, 1, 3), c.int(1, 2), c.pick(2, 3)
+    y = F.lp_pool2d(x.abs() + 0.5, p, kernel, stride)
+    return "(a:abs() + 0.5):lp_pool2d" + lua({"kernel": kernel, "stride": stride, "norm_type": p}), y
+
+
+@operator("resizing")
+def interpolate(c):
+    dims, size = c.int(1, 3), c.ints(3, 1, 9)
+    x = c.input(c.int(1, 5), *c.ints(dims, 2, 6))
+    mode = c.pick("nearest", "area", ("linear", "bilinear", "trilinear")[dims - 1], *(["bicubic"] if dims == 2 else []))
+    corners = c.flip() if mode not in ("nearest", "area") else None
+    y = F.interpolate(x, size[:dims], mode=mode, align_corners=corners)
+    return "a:interpolate" + lua({"size": size[:dims], "mode": mode, "align_corners": corners}), y
+
+
+@operator("resizing")
+def pixel_shuffle(c):
+    factor = c.int(1, 3)
+    x = c.input(c.int(1, 4) * factor * factor, *c.ints(2, 1, 6))
+    return "a:pixel_shuffle" + lua({"upscale_factor": factor}), F.pixel_shuffle(x, factor)
+
+
+@operator("resizing")
+def pixel_unshuffle(c):
+    factor = c.int(1, 3)
+    x = c.input(c.int(1, 4), *(n * factor for n in c.ints(2, 1, 4)))
+    return "a:pixel_unshuffle" + lua({"downscale_factor": factor}), F.pixel_unshuffle(x, factor)
+
+
+# ---- normalisation ----
+
+def spread(c, low):
+    """An input of rank 3 to 5 with enough pixels for statistics."""
+    dims = c.int(1, 3)
+    return c.input(low * c.int(1, 6), *c.ints(dims, *((9, 20), (4, 7), (3, 4))[dims - 1]))
+
+
+@operator("norms")
+def batch_norm(c):
+    x, eps, momentum = spread(c, 1), c.pick(1e-5, 1e-3), c.pick(0.1, 0.25)
+    channels = x.shape[1]
+    weight, bias = (c.weight("weight", channels), c.weight("bias", channels)) if c.flip() else (None, None)
+    mean, var = c.state("running_mean", channels), c.state("running_var", channels, positive=True)
+    c.arrays[c.name + ".num_batches_tracked"] = numpy.array(3, numpy.int64)
+    y = F.batch_norm(x, mean, var, weight, bias, True, momentum, eps)
+    c.becomes("running_mean", mean)
+    c.becomes("running_var", var)
+    c.becomes("num_batches_tracked", torch.tensor(4))
+    return "a:batch_norm" + c.options(eps=eps, momentum=momentum, affine=weight is not None), y
+
+
+@operator("norms")
+def group_norm(c):
+    groups = c.int(1, 4)
+    x = spread(c, groups)
+    weight, bias = c.weight("weight", x.shape[1]), c.weight("bias", x.shape[1])
+    return "a:group_norm" + c.options(groups=groups), F.group_norm(x, groups, weight, bias)
+
+
+@operator("norms")
+def instance_norm(c):
+    x = spread(c, 1)
+    weight, bias = (c.weight(key, x.shape[1]) if affine else None for affine in [c.flip()] for key in ("weight", "bias"))
+    return "a:instance_norm" + c.options(affine=weight is not None), F.instance_norm(x, weight=weight, bias=bias)
+
+
+@operator("norms")
+def layer_norm(c):
+    dims = c.int(1, 2)
+    x = c.input(*c.ints(2, 1, 5), c.int(7, 20))
+    shape = x.shape[-dims:]
+    weight, bias = c.weight("weight", *shape), c.weight("bias", *shape)
+    return "a:layer_norm" + c.options(dims=dims), F.layer_norm(x, shape, weight, bias)
+
+
+@operator("norms")
+def local_response_norm(c):
+    x, size = c.input(c.int(1, 12), *c.ints(2, 1, 6)), c.int(1, 5)
+    y = F.local_response_norm(x, size, 0.5, 0.75, 2)
+    return "a:local_response_norm" + lua({"size": size, "alpha": 0.5, "beta": 0.75, "k": 2}), y
+
+
 # ---- reductions ----
 
 def reduction(name, reference):
