@@ -18,7 +18,7 @@ local function conv(value, prefix, number, channels, kernel, stride, groups)
 end
 
 local function activated(value, prefix, channels, kernel, stride, groups)
-    return conv(value, prefix .. ".", 0, channels, kernel, stride, groups):clamp{min = 0, max = 6}
+    return conv(value, prefix .. ".", 0, channels, kernel, stride, groups):relu6()
 end
 
 -- The nearest multiple of 8 that is not less than nine tenths.
