@@ -173,6 +173,25 @@ NT_API enum nt_status nt_resample(struct nt_tape *tape, const struct nt_resample
 NT_API enum nt_status nt_resample_backward(struct nt_tape *tape, const struct nt_resample *how,
     const struct nt_tensor *dy, const struct nt_tensor *dx);
 
+/* Regions of pictures as PH x PW bins, by torchvision's rules. x: N,C,H,W and y: K,C,PH,PW,
+ * channels-last; regions: K rows of image, x1, y1, x2, y2 in units of 1/scale elements, row-major.
+ * Averages are roi_align: of sampling_ratio points along each side of a bin (0 and below: as many
+ * as it has elements, rounded up), aligned or not; maxima are roi_pool and need index, int32,
+ * shaped as y. A row whose image is none of the N gives zeros. */
+struct nt_roi {
+    enum nt_pooling pooling;
+    float scale;
+    int sampling_ratio;
+    bool aligned;
+};
+NT_API enum nt_status nt_roi_forward(struct nt_tape *tape, const struct nt_roi *roi,
+    const struct nt_tensor *x, const struct nt_tensor *regions, const struct nt_tensor *y,
+    const struct nt_tensor *index);
+/* dx in gather form. */
+NT_API enum nt_status nt_roi_backward(struct nt_tape *tape, const struct nt_roi *roi,
+    const struct nt_tensor *dy, const struct nt_tensor *regions, const struct nt_tensor *index,
+    const struct nt_tensor *dx);
+
 /* Rows: tensors of rank 2, R rows of C classes, any strides (per-pixel logits are a view). */
 
 /* y = softmax(x) by row, or its logarithm. Stable: the row's maximum is subtracted. */

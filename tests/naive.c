@@ -18,6 +18,7 @@ static const struct naive_op *const families[] = {
     naive_recurrent,
     naive_reduce,
     naive_resample,
+    naive_roi_ops,
     naive_rows,
 };
 

@@ -46,6 +46,7 @@ extern const struct naive_op naive_pool[];
 extern const struct naive_op naive_recurrent[];
 extern const struct naive_op naive_reduce[];
 extern const struct naive_op naive_resample[];
+extern const struct naive_op naive_roi_ops[];
 extern const struct naive_op naive_rows[];
 
 const struct nt_shape *naive_shape(const struct naive_run *run, int value);
