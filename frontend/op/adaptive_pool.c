@@ -67,13 +67,14 @@ static enum nt_status average_lower_backward(
     return nt_op_pool_lower_backward(lowering, node, &average_pool);
 }
 
-#define ADAPTIVE_POOLS(dims)                                                                       \
+#define ADAPTIVE_POOLS(dims, text)                                                                 \
     static const struct nt_attr_spec attrs_##dims[] = {SIZE_ATTR(dims)};                           \
     const struct nt_op nt_op_adaptive_max_pool##dims##d = {                                        \
         .name = "adaptive_max_pool" #dims "d",                                                     \
         .summary = "largest element of each of output_size windows; window o of O over I "         \
                    "elements is [o I / O, (o + 1) I / O), rounded outwards; a second result is "   \
                    "each one's index in its channel",                                              \
+        .shapes = "x N,C," text "; both results N,C,output_size",                                  \
         .inputs = "x",                                                                             \
         .outputs = 2,                                                                              \
         .attrs = attrs_##dims,                                                                     \
@@ -87,6 +88,7 @@ static enum nt_status average_lower_backward(
         .name = "adaptive_avg_pool" #dims "d",                                                     \
         .summary = "mean of each of output_size windows; window o of O over I elements is "        \
                    "[o I / O, (o + 1) I / O), rounded outwards",                                   \
+        .shapes = "x N,C," text "; result N,C,output_size",                                        \
         .inputs = "x",                                                                             \
         .outputs = 1,                                                                              \
         .attrs = attrs_##dims,                                                                     \
@@ -97,9 +99,9 @@ static enum nt_status average_lower_backward(
         .lower = average_lower,                                                                    \
     };
 
-ADAPTIVE_POOLS(1)
-ADAPTIVE_POOLS(2)
-ADAPTIVE_POOLS(3)
+ADAPTIVE_POOLS(1, "W")
+ADAPTIVE_POOLS(2, "H,W")
+ADAPTIVE_POOLS(3, "D,H,W")
 
 const struct nt_op nt_op_adaptive_max_pool_backward = {
     .name = "adaptive_max_pool_backward",

@@ -156,6 +156,7 @@ static enum nt_status lower_backward(struct nt_lowering *lowering, const struct 
     const struct nt_op nt_op_##stem = {                                                            \
         .name = #stem,                                                                             \
         .summary = "spatial dimensions resized to size, or by scale_factor",                       \
+        .shapes = "x N,C and one to three spatial dimensions; result with those resized",          \
         .source = "cubic: Keys, Cubic convolution interpolation for digital image processing, "    \
                   "1981; coordinates: ONNX, operator Resize",                                      \
         .inputs = "x",                                                                             \

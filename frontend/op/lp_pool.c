@@ -53,7 +53,7 @@ static enum nt_status expand(
     return node->output[0] < 0 ? NT_ERR_MEMORY : NT_OK;
 }
 
-#define LP_POOL(dims)                                                                              \
+#define LP_POOL(dims, text)                                                                        \
     static const struct nt_attr_spec attrs_##dims[] = {LP_ATTRS(dims)};                            \
     static enum nt_status expand_##dims(struct nt_graph *graph, struct nt_node *node)              \
     {                                                                                              \
@@ -62,6 +62,7 @@ static enum nt_status expand(
     const struct nt_op nt_op_lp_pool##dims##d = {                                                  \
         .name = "lp_pool" #dims "d",                                                               \
         .summary = "p-norm of each window: (sum of |x|^p)^(1/p)",                                  \
+        .shapes = "x N,C," text "; result as many windows",                                        \
         .source = "Sermanet, Chintala & LeCun, Convolutional neural networks applied to house "    \
                   "numbers digit classification, ICPR 2012",                                       \
         .inputs = "x",                                                                             \
@@ -72,9 +73,9 @@ static enum nt_status expand(
         .expand = expand_##dims,                                                                   \
     };
 
-LP_POOL(1)
-LP_POOL(2)
-LP_POOL(3)
+LP_POOL(1, "W")
+LP_POOL(2, "H,W")
+LP_POOL(3, "D,H,W")
 
 /* A reduction over all dimensions but the first two, which are kept with extent 1. */
 static enum nt_status expand_global(
@@ -108,6 +109,7 @@ static enum nt_status expand_global_avg(struct nt_graph *graph, struct nt_node *
 
 const struct nt_op nt_op_global_max_pool = {
     .name = "global_max_pool",
+    .shapes = "x N,C,...; result N,C,1,...",
     .summary = "largest element of each channel, whose extents become 1; ties share the gradient",
     .inputs = "x",
     .outputs = 1,
@@ -117,6 +119,7 @@ const struct nt_op nt_op_global_max_pool = {
 
 const struct nt_op nt_op_global_avg_pool = {
     .name = "global_avg_pool",
+    .shapes = "x N,C,...; result N,C,1,...",
     .summary = "mean of each channel, whose extents become 1",
     .source = "Lin, Chen & Yan, Network in network, ICLR 2014",
     .inputs = "x",

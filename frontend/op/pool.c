@@ -194,6 +194,7 @@ static enum nt_status average_lower_backward(
         .name = "max_pool" #dims "d",                                                              \
         .summary = "largest element of each window over " text                                     \
                    "; a second result is each one's index in its channel",                         \
+        .shapes = "x N,C," text "; both results as many windows",                                  \
         .inputs = "x",                                                                             \
         .outputs = 2,                                                                              \
         .attrs = max_attrs_##dims,                                                                 \
@@ -206,6 +207,7 @@ static enum nt_status average_lower_backward(
     const struct nt_op nt_op_avg_pool##dims##d = {                                                 \
         .name = "avg_pool" #dims "d",                                                              \
         .summary = "mean of each window over " text,                                               \
+        .shapes = "x N,C," text "; result as many windows",                                        \
         .inputs = "x",                                                                             \
         .outputs = 1,                                                                              \
         .attrs = average_attrs_##dims,                                                             \
@@ -217,8 +219,8 @@ static enum nt_status average_lower_backward(
     };
 
 POOLS(1, "W")
-POOLS(2, "H and W")
-POOLS(3, "D, H and W")
+POOLS(2, "H,W")
+POOLS(3, "D,H,W")
 
 /* The gradients take the attributes of any number of dimensions. */
 static const struct nt_attr_spec max_attrs[] = {WINDOW_ATTRS(8)};

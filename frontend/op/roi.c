@@ -130,6 +130,7 @@ const struct nt_op nt_op_roi_align = {
     .name = "roi_align",
     .summary = "each box (index in the batch, x1, y1, x2, y2) of x as output_size bins, each the "
                "mean of points taken bilinearly; zeros where the index is outside the batch",
+    .shapes = "x N,C,H,W, boxes K,5; result K,C,output_size",
     .source = "He, Gkioxari, Dollar & Girshick, Mask R-CNN, ICCV 2017",
     .inputs = "x boxes",
     .outputs = 1,
@@ -158,6 +159,7 @@ const struct nt_op nt_op_roi_pool = {
     .name = "roi_pool",
     .summary = "each box (index in the batch, x1, y1, x2, y2) of x as output_size bins, each its "
                "largest element; zeros where the index is outside the batch",
+    .shapes = "x N,C,H,W, boxes K,5; both results K,C,output_size",
     .source = "Girshick, Fast R-CNN, ICCV 2015",
     .inputs = "x boxes",
     .outputs = 2, /* the second is the index of each maximum, for the gradient */

@@ -71,12 +71,13 @@ static enum nt_status lower_backward(struct nt_lowering *lowering, const struct 
     return nt_unpool_backward(lowering->tape, &dy, &index, &dx);
 }
 
-#define UNPOOL(dims)                                                                               \
+#define UNPOOL(dims, text)                                                                         \
     static const struct nt_attr_spec attrs_##dims[] = {UNPOOL_ATTRS(dims)};                        \
     const struct nt_op nt_op_max_unpool##dims##d = {                                               \
         .name = "max_unpool" #dims "d",                                                            \
         .summary = "zeros, and each element where max_pool" #dims "d found it: y[index[i]] = "     \
                    "x[i] in each channel; elements of one index add up",                           \
+        .shapes = "x and index (int32) N,C," text "; result N,C,output_size",                      \
         .source = "Zeiler, Taylor & Fergus, Adaptive deconvolutional networks for mid and high "   \
                   "level feature learning, ICCV 2011",                                             \
         .inputs = "x index",                                                                       \
@@ -89,9 +90,9 @@ static enum nt_status lower_backward(struct nt_lowering *lowering, const struct 
         .lower = lower,                                                                            \
     };
 
-UNPOOL(1)
-UNPOOL(2)
-UNPOOL(3)
+UNPOOL(1, "W")
+UNPOOL(2, "H,W")
+UNPOOL(3, "D,H,W")
 
 const struct nt_op nt_op_max_unpool_backward = {
     .name = "max_unpool_backward",
