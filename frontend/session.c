@@ -643,9 +643,13 @@ enum nt_status nt_session_gradient(struct nt_session *session, int weight, float
 
 enum nt_status nt_session_input_gradient(struct nt_session *session, int input, float *data)
 {
-    if (session->input_gradient[input] < 0)
-        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: no gradient of input '%s'",
-            nt_session_input(session, input).name);
-    return nt_tape_read(session->tape, session->input_gradient[input], 0, data,
-        nt_session_input(session, input).bytes);
+    struct nt_port port = nt_session_input(session, input);
+    if (!session->gradients || port.dtype != NT_F32)
+        return nt_fail(
+            session->ctx, NT_ERR_ARGUMENT, "session: no gradient of input '%s'", port.name);
+    if (session->input_gradient[input] < 0) { /* the loss does not depend on it */
+        memset(data, 0, port.bytes);
+        return NT_OK;
+    }
+    return nt_tape_read(session->tape, session->input_gradient[input], 0, data, port.bytes);
 }
