@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-const char *const nt_conv_forward_variants[] = {"tile", "group", NULL};
-const char *const nt_conv_backward_data_variants[] = {"tile", "group", NULL};
-const char *const nt_conv_backward_weight_variants[] = {"tile", "group", NULL};
+const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", NULL};
+const char *const nt_conv_backward_data_variants[] = {"tile", "group", "depthwise", NULL};
+const char *const nt_conv_backward_weight_variants[] = {"tile", "group", "depthwise", NULL};
 
 static const char *const axis[3] = {"depth", "height", "width"};
 
@@ -222,8 +222,30 @@ static double work(const struct nt_conv_problem *p)
     return 2.0 * (double)(p->images * p->groups * p->k * p->c) * (double)(p->pixels * p->filter);
 }
 
-static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass)
+static enum nt_status choose(struct nt_tape *tape, const char *primitive,
+    const char *const *variants, const struct nt_conv_problem *p, const char **variant,
+    const char **reason)
 {
+    bool depthwise = nt_conv_is_depthwise(p);
+    enum nt_status status =
+        nt_choose(tape, primitive, variants, depthwise ? "depthwise" : NULL, variant, reason);
+    if (status == NT_OK && !depthwise && strcmp(*variant, "depthwise") == 0)
+        return nt_choose_instead(tape, primitive, "group",
+            "must have one channel in and out of each group", variant, reason);
+    return status;
+}
+
+/* What a depthwise variant wants before its passes. */
+static enum nt_status prepare(
+    struct nt_tape *tape, const struct nt_conv_problem *p, const char *variant, int32_t *packed)
+{
+    return strcmp(variant, "depthwise") == 0 ? nt_conv_depthwise_pack(tape, p, packed) : NT_OK;
+}
+
+static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
+{
+    if (strcmp(pass->variant, "depthwise") == 0)
+        return nt_conv_depthwise(tape, pass, packed);
     return strcmp(pass->variant, "tile") == 0 ? nt_conv_tile(tape, pass)
                                               : nt_conv_group(tape, pass);
 }
@@ -236,12 +258,13 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     struct nt_tensor in[4];
     struct nt_epilogue wide;
     struct nt_conv_pass pass = {.x = &p.x, .w = &p.w, .y = &p.y, .epilogue = &wide};
+    int32_t packed = -1;
     enum nt_status status = nt_conv_check(tape, "conv_forward", conv, x, w, y, &p);
     if (status == NT_OK)
         status = widen_epilogue(tape, "conv_forward", epilogue, x->shape.rank, &p.y, in, &wide);
     if (status == NT_OK)
-        status = nt_choose(
-            tape, "conv_forward", nt_conv_forward_variants, NULL, &pass.variant, &pass.reason);
+        status =
+            choose(tape, "conv_forward", nt_conv_forward_variants, &p, &pass.variant, &pass.reason);
     if (status != NT_OK || nt_shape_count(&y->shape) == 0)
         return status;
     pass.images = p.images;
@@ -265,7 +288,8 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     pass.w_k = p.c * p.filter;
     pass.w_g = p.k * pass.w_k;
     pass.flops = work(&p);
-    return launch(tape, &pass);
+    status = prepare(tape, &p, pass.variant, &packed);
+    return status == NT_OK ? launch(tape, &pass, packed) : status;
 }
 
 static int64_t common_divisor(int64_t a, int64_t b)
@@ -320,9 +344,11 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
     if (status == NT_OK)
         status = widen_epilogue(tape, name, epilogue, dx->shape.rank, &p.x, in, &wide);
     if (status == NT_OK)
-        status = nt_choose(tape, name, nt_conv_backward_data_variants, NULL, &variant, &reason);
+        status = choose(tape, name, nt_conv_backward_data_variants, &p, &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
         return status;
+    int32_t packed = -1;
+    status = prepare(tape, &p, variant, &packed);
     int64_t high = phases(&p, 1), wide_phases = phases(&p, 2);
     int64_t count = phases(&p, 0) * high * wide_phases;
     for (int64_t i = 0; status == NT_OK && i < count; i++) {
@@ -345,7 +371,7 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
         set_phase(&p, 1, i / wide_phases % high, &pass);
         set_phase(&p, 2, i % wide_phases, &pass);
         pass.flops = work(&p) * (double)nt_conv_product(pass.taps) / (double)p.filter;
-        status = launch(tape, &pass);
+        status = launch(tape, &pass, packed);
     }
     return status;
 }
@@ -357,10 +383,12 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
     const char *variant, *reason;
     enum nt_status status = nt_conv_check(tape, "conv_backward_weight", conv, x, dw, dy, &p);
     if (status == NT_OK)
-        status = nt_choose(tape, "conv_backward_weight", nt_conv_backward_weight_variants, NULL,
-            &variant, &reason);
+        status = choose(
+            tape, "conv_backward_weight", nt_conv_backward_weight_variants, &p, &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dw->shape) == 0)
         return status;
+    if (strcmp(variant, "depthwise") == 0)
+        return nt_conv_weight_depthwise(tape, &p, work(&p), reason);
     return strcmp(variant, "tile") == 0 ? nt_conv_weight_tile(tape, &p, work(&p), reason)
                                         : nt_conv_weight_group(tape, &p, work(&p), reason);
 }

@@ -59,6 +59,16 @@ void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem
 enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass);
 enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass);
 
+/* One channel in and out of each group. `packed`: the weights as [tap][channel], whose places
+ * w_start and w_step count; one copy serves all phases. */
+bool nt_conv_is_depthwise(const struct nt_conv_problem *problem);
+enum nt_status nt_conv_depthwise_pack(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, int32_t *packed);
+enum nt_status nt_conv_depthwise(
+    struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed);
+enum nt_status nt_conv_weight_depthwise(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
+
 /* Weight gradients: partial sums [split][group][tap][c][k] by a variant, then their sum. */
 enum nt_status nt_conv_weight_tile(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);

@@ -328,6 +328,8 @@ static void random_problems(const char *variant, enum pass pass)
 {
     for (int i = 0; i < (small() ? 8 : 60); i++) {
         struct problem p = any_problem(i);
+        if (strcmp(variant, "depthwise") == 0)
+            p.groups = p.k = p.c;
         run_problem(&p, variant, pass);
     }
 }
@@ -353,8 +355,12 @@ static void known_problems(const char *variant, enum pass pass)
         {3, 2, 3, 5, {1, 1, 40}, {1, 1, 9}, 1, {1, 1, 4}, {1, 1, 2}, {0, 0, -3}, {0, 0, 5}, 2, 0},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (!small() || i > 6)
-            run_problem(&list[i], variant, pass);
+        if (!small() || i > 6) {
+            struct problem p = list[i];
+            if (strcmp(variant, "depthwise") == 0)
+                p.groups = p.k = p.c;
+            run_problem(&p, variant, pass);
+        }
 }
 
 START_TEST(random_shapes)

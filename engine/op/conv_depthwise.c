@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/op/conv.h"
+#include "engine/op/epilogue.h"
+#include "engine/op/tile.h"
+
+#define GROUP_ITEMS 64 /* of a work-group: channels */
+#define GROUP_RUN 4    /* pixels of a work-item where there are many of them */
+#define TAPS 9         /* of a work-item of a weight gradient: NT_TAPS */
+/* Rows that are worth a partial sum, work-items per compute unit that hide latencies. */
+#define LEAST_ROWS 4
+#define ITEMS_PER_UNIT 1024
+
+static bool single(struct nt_tape *tape)
+{
+    return nt_device_get_info(nt_tape_device(tape))->type == NT_DEVICE_CPU;
+}
+
+/* Channels of a vector, which a work-item takes. */
+static int vector_width(struct nt_tape *tape)
+{
+    return single(tape) ? nt_tile_choose(nt_tape_device(tape), 1).width : 1;
+}
+
+static void grid(struct nt_launch *l, int64_t x, int64_t y, int64_t z)
+{
+    size_t global[] = {(size_t)x, (size_t)y, (size_t)z};
+    nt_launch_grid(l, 3, global, single(l->tape) ? NULL : (size_t[]){GROUP_ITEMS, 1, 1});
+}
+
+bool nt_conv_is_depthwise(const struct nt_conv_problem *p)
+{
+    return p->c == 1 && p->k == 1;
+}
+
+enum nt_status nt_conv_depthwise_pack(
+    struct nt_tape *tape, const struct nt_conv_problem *p, int32_t *packed)
+{
+    struct nt_shape shape = {2, {p->filter, p->groups}};
+    *packed = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)nt_shape_count(&shape) * sizeof(float), "packed weights");
+    struct nt_tensor to = nt_tensor_make(*packed, NT_F32, &shape, NT_ROW_MAJOR), from = to;
+    from.buffer = p->w.buffer;
+    from.offset = p->w.offset;
+    from.stride[0] = 1;
+    from.stride[1] = p->filter;
+    return nt_move(tape, &from, &to);
+}
+
+enum nt_status nt_conv_depthwise(
+    struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
+{
+    int width = vector_width(tape);
+    int64_t run = single(tape) ? pass->out[2] : GROUP_RUN;
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "conv_depthwise", "conv_depthwise", "depthwise", pass->reason);
+    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_epilogue_define(&l, pass->y, pass->epilogue, width);
+    nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
+    nt_launch_buffer(&l, packed, NT_ACCESS_READ);
+    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
+    nt_conv_pass_args(&l, pass);
+    nt_launch_int(&l, run);
+    nt_epilogue_args(&l, pass->epilogue);
+    grid(&l, nt_divide_up(pass->groups, width), nt_divide_up(pass->out[2], run),
+        pass->images * pass->out[0] * pass->out[1]);
+    l.flops = pass->flops;
+    l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->y->shape));
+    return nt_launch_append(&l);
+}
+
+/* Splits of the rows, so that all compute units have work. */
+static int64_t choose_splits(
+    struct nt_tape *tape, const struct nt_conv_problem *p, int64_t vectors, int64_t blocks)
+{
+    const struct nt_device *dev = nt_tape_device(tape);
+    int64_t units = (int64_t)nt_device_get_info(dev)->compute_units;
+    int64_t wanted = single(tape) ? nt_tile_pieces(dev) : units * ITEMS_PER_UNIT;
+    int64_t splits = nt_divide_up(wanted, vectors * blocks);
+    int64_t most = nt_divide_up(p->images * p->out[0] * p->out[1], LEAST_ROWS);
+    splits = splits < most ? splits : most;
+    return splits < 1 ? 1 : splits;
+}
+
+enum nt_status nt_conv_weight_depthwise(
+    struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
+{
+    int width = vector_width(tape);
+    int64_t vectors = nt_divide_up(p->groups, width), blocks = nt_divide_up(p->filter, TAPS);
+    int64_t splits = choose_splits(tape, p, vectors, blocks);
+    int32_t partial = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(splits * p->groups * p->filter) * sizeof(float), "partial weights");
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "conv_weight_depthwise", "conv_weight_depthwise", "depthwise", reason);
+    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_tensor(&l, &p->x, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->y, NT_ACCESS_READ);
+    nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
+    nt_conv_problem_args(&l, p);
+    nt_launch_int(&l, splits);
+    grid(&l, vectors, blocks, splits);
+    l.flops = flops;
+    l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
+    enum nt_status status = nt_launch_append(&l);
+    return status == NT_OK ? nt_conv_weight_sum(tape, p, partial, splits, "depthwise", reason)
+                           : status;
+}
