@@ -32,7 +32,8 @@ struct nt_model *operators_load(const char *text);
 /* The definition is wrong, and the message says so. */
 void check_refused(const char *message);
 
-/* How often each random configuration is drawn: normal, or once with $NT_SMALL for slow devices. */
+/* How often each random configuration is drawn: a third of what would be thorough at one go, as
+ * every run draws others; once with $NT_SMALL, for slow devices. */
 int rounds(int normal);
 
 int operators_main(const char *name, int count, const TTest *const *tests);
