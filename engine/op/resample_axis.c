@@ -30,6 +30,9 @@ static double coordinate(
 
 static double nearest(const struct nt_resample *how, double x)
 {
+    double twice = rint(2 * x); /* what is a whole or half number but for rounding errors is one */
+    if (fabs(2 * x - twice) < 1e-9)
+        x = twice / 2;
     switch (how->rounding) {
     case NT_RESAMPLE_CEIL:
         return ceil(x);
