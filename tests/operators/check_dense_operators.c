@@ -11,7 +11,8 @@ static void say_epilogue(void)
 {
     int kind = test_int(0, 3);
     if (kind == 1)
-        say("y = (y + parameter('p', {y:dim(-1)}, {init = 'zeros'})):tanh()\n");
+        say("y = (y + parameter('p', {#y:shape() > 0 and y:dim(-1) or 1}, "
+            "{init = 'zeros'})):tanh()\n");
     if (kind == 2)
         say("y = y:tanh() * parameter('p', y:shape(), {init = 'zeros'})\n");
     if (kind == 3)
