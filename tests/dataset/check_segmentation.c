@@ -196,7 +196,12 @@ START_TEST(parts_and_shares)
         for (int64_t i = 0; i < nt_dataset_get_info(d)->count; i++) {
             char name[1300];
             nt_dataset_item_name(d, i, name, sizeof name);
-            (split ? aside : train)[strrchr(name, '/')[1] - '0'] = true;
+            int number = atoi(strrchr(name, '/') + 1);
+            ck_assert(number >= 0 && number < 10);
+            if (split)
+                aside[number] = true;
+            else
+                train[number] = true;
         }
         nt_dataset_close(d);
     }
