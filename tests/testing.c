@@ -57,7 +57,7 @@ struct nt_device *test_device(void)
 
 int test_int(int lo, int hi)
 {
-    return lo + (int)nt_random_below(&generator, (uint64_t)(hi - lo + 1));
+    return (int)(lo + (int64_t)nt_random_below(&generator, (uint64_t)((int64_t)hi - lo + 1)));
 }
 
 float test_float(void)
