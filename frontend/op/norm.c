@@ -322,6 +322,21 @@ static struct nt_norm repeated(const struct nt_graph *graph, int x, int value)
     return norm;
 }
 
+/* Whether both reduce the same dimensions of x, those of one element aside. */
+static bool reduce_same(
+    const struct nt_graph *graph, int x, const struct nt_norm *a, const struct nt_norm *b)
+{
+    bool differ[NT_MAX_RANK] = {false};
+    for (int i = 0; i < a->axes; i++)
+        differ[a->axis[i]] ^= true;
+    for (int i = 0; i < b->axes; i++)
+        differ[b->axis[i]] ^= true;
+    for (int i = 0; i < graph->value[x].shape.rank; i++)
+        if (differ[i] && graph->value[x].shape.dim[i] != 1)
+            return false;
+    return true;
+}
+
 /* With g = dy weight, n elements per statistic and xhat = (x - mean) rstd:
  * dx = rstd (g - (sum g + xhat sum(g xhat)) / n), dweight = sum(dy xhat), dbias = sum dy, the first
  * sums over what is normalised, the last two over what shares a weight: for batch normalisation
@@ -339,12 +354,13 @@ static enum nt_status apply_gradient(
     int64_t parts = nt_shape_count(&graph->value[node->input[1]].shape);
     if (norm.groups > 0)
         parts = parts / graph->value[x].shape.dim[1] * norm.groups;
-    bool same =
-        weight >= 0 && norm.groups == 0 && nt_shape_count(&graph->value[weight].shape) == parts;
+    struct nt_norm over = {0};
+    if (weight >= 0)
+        over = repeated(graph, x, weight);
+    bool same = weight >= 0 && norm.groups == 0 && reduce_same(graph, x, &norm, &over);
     enum nt_status status = NT_OK;
     if (weight >= 0 && (want[3] || (node->inputs > 4 && want[4]) || same)) {
-        struct nt_norm over = same ? norm : repeated(graph, x, weight);
-        status = add_sums(graph, &over, 4, in, sums);
+        status = add_sums(graph, same ? &norm : &over, 4, in, sums);
         if (status == NT_OK && want[3])
             dx[3] = reshape_like(graph, sums[1], weight);
         if (status == NT_OK && node->inputs > 4 && want[4])

@@ -85,6 +85,17 @@ START_TEST(layer_norms)
 }
 END_TEST
 
+/* The sums over a row have the shape of those over a column. */
+START_TEST(layer_norm_of_a_square)
+{
+    int n = test_int(2, 20);
+    image("x", n, n, 2);
+    say("local y = x:layer_norm{dims = 1, eps = 0.01}\n");
+    end_with_weighted_sum();
+    check_definition(1, 0);
+}
+END_TEST
+
 START_TEST(lengths_and_neighbours)
 {
     for (int i = 0; i < rounds(4); i++) {
@@ -120,4 +131,4 @@ START_TEST(dropouts)
 END_TEST
 
 OPERATORS_MAIN("norm operators", batch_norms, batch_norms_of_convolutions, group_and_instance_norms,
-    layer_norms, lengths_and_neighbours, dropouts)
+    layer_norms, layer_norm_of_a_square, lengths_and_neighbours, dropouts)
