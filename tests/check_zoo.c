@@ -12,6 +12,7 @@
 #include "tests/pytorch.h"
 
 #define MAX_SETTINGS 4
+#define STEPS 3 /* of tests/reference/zoo.py */
 
 struct size {
     const char *definition, *settings[MAX_SETTINGS];
@@ -131,15 +132,15 @@ struct run {
     struct nt_shape x; /* of the tensor `input` */
 };
 
-/* Pictures have the size of the file's; the first of x's `lead` dimensions may be steps. */
-static void open_run(struct run *run, const struct network *network, const char *input, int lead,
-    struct nt_session_params *params)
+/* Pictures have the size of the file's. */
+static void open_run(
+    struct run *run, const struct network *network, struct nt_session_params *params)
 {
     const char *settings[MAX_SETTINGS] = {0};
     char size[32];
     int count = 0;
     test_ok(nt_safetensors_open(test_context(), run->path, &run->file));
-    int index = nt_safetensors_find(run->file, input);
+    int index = nt_safetensors_find(run->file, "reference.input");
     ck_assert_int_ge(index, 0);
     run->x = nt_safetensors_get(run->file, index)->shape;
     for (; network->settings[count]; count++)
@@ -150,7 +151,7 @@ static void open_run(struct run *run, const struct network *network, const char 
     int slots = params->training ? nt_optimizer_slots(params->optimizer) : 0;
     test_ok(nt_weights_create(test_device(), run->model, 1, slots, &run->weights));
     test_ok(nt_weights_load(run->weights, run->path));
-    params->batch = run->x.dim[lead];
+    params->batch = run->x.dim[0];
     test_ok(nt_session_create(test_device(), run->model, run->weights, params, &run->session));
 }
 
@@ -199,7 +200,7 @@ START_TEST(outputs_as_torchvision)
     struct nt_session_params params = {0};
     if (!find_run(&run, &networks[_i]))
         return;
-    open_run(&run, &networks[_i], "reference.input", 0, &params);
+    open_run(&run, &networks[_i], &params);
     uint32_t *x = read_tensor(&run, "reference.input");
     feed(&run, 0, x);
     test_ok(nt_session_run(run.session, NULL));
@@ -218,29 +219,27 @@ START_TEST(steps_as_pytorch)
 {
     struct run run = {0};
     struct nt_session_params params = {.training = true};
-    struct nt_step_params step = {.learning_rate = 0.005, .momentum = 0.9};
+    struct nt_step_params step = {.momentum = 0.9};
     if (!find_run(&run, &trainings[_i]))
         return;
-    open_run(&run, &trainings[_i], "reference.inputs", 1, &params);
-    uint32_t *x = read_tensor(&run, "reference.inputs");
-    uint32_t *target = read_tensor(&run, "reference.targets");
-    int steps = (int)run.x.dim[0];
-    double *losses = pytorch_tensor(run.file, "reference.losses", (size_t)steps);
-    size_t pictures = nt_session_input(run.session, 0).bytes / sizeof *x;
-    size_t targets = nt_session_input(run.session, 1).bytes / sizeof *target;
-    for (int i = 0; i < steps; i++) {
+    open_run(&run, &trainings[_i], &params);
+    step.learning_rate = atof(nt_safetensors_metadata(run.file, "learning_rate"));
+    uint32_t *x = read_tensor(&run, "reference.input");
+    uint32_t *target = read_tensor(&run, "reference.target");
+    double *want = pytorch_tensor(run.file, "reference.losses", STEPS);
+    feed(&run, 0, x);
+    feed(&run, 1, target);
+    for (int i = 0; i < STEPS; i++) {
         float loss = NAN;
         step.step = i + 1;
-        feed(&run, 0, x + (size_t)i * pictures);
-        feed(&run, 1, target + (size_t)i * targets);
         test_ok(nt_session_run(run.session, &step));
         test_ok(nt_session_loss(run.session, &loss));
-        ck_assert_msg(fabs(loss - losses[i]) <= 1e-3 * losses[i], "%s, step %d: loss %g, want %g",
-            trainings[_i].name, i, loss, losses[i]);
+        ck_assert_msg(fabs(loss - want[i]) <= 1e-3 * want[i], "%s, step %d: loss %g, want %g",
+            trainings[_i].name, i, loss, want[i]);
     }
     free(x);
     free(target);
-    free(losses);
+    free(want);
     close_run(&run);
 }
 END_TEST

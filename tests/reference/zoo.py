@@ -4,7 +4,7 @@
 
 NAME.safetensors holds the state_dict of a network with random weights, and what it gives for random
 pictures: reference.input, reference.logits. NAME_steps.safetensors holds the start of a training and
-its losses: reference.inputs (step, batch, ...), reference.targets, reference.losses.
+its losses: reference.input, reference.target, reference.losses.
 Convolutions' and linear layers' weights are float16 numbers, so that files stay small."""
 import os
 import sys
@@ -119,21 +119,24 @@ class UNet(nn.Module):
         return self.last(self.join(self.up1, first, self.join(self.up2, second, x)))
 
 
-def write_steps(folder, name, model, inputs, targets):
-    """SGD with learning rate 0.005 and momentum 0.9."""
+def write_steps(folder, name, model, inputs, targets, learning_rate):
+    """SGD with momentum 0.9, each step on the same pictures, in double precision. The learning rates are such
+    that the loss falls, but not so far that the next one depends on which activation is rounded below zero."""
     randomise(model)
-    start, losses = state(model.train()), []
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.9)
-    for x, target in zip(inputs, targets):
-        loss = F.cross_entropy(model(x), target)
+    arrays, losses = state(model.train()), []
+    model.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
+    model.double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9)
+    for _ in range(STEPS):
+        loss = F.cross_entropy(model(inputs.double()), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        losses.append(loss.detach())
-    arrays = {**start, "reference.inputs": inputs.numpy(), "reference.targets": targets.int().numpy(),
-              "reference.losses": torch.stack(losses).numpy()}
+        losses.append(loss.item())
+    arrays |= {"reference.input": inputs.numpy(), "reference.target": targets.int().numpy(),
+               "reference.losses": torch.tensor(losses).numpy()}
     print(f"{name}: losses", *(f"{loss:.5f}" for loss in losses))
-    tensors.write(os.path.join(folder, name + "_steps.safetensors"), arrays, {})
+    tensors.write(os.path.join(folder, name + "_steps.safetensors"), arrays, {"learning_rate": str(learning_rate)})
 
 
 def main():
@@ -143,9 +146,9 @@ def main():
     for name, (size, large) in NETWORKS.items():
         if not (small and large):
             write_forward(folder, name, size)
-    write_steps(folder, "resnet18", make("resnet18", num_classes=CLASSES), torch.randn(STEPS, 4, 3, 64, 64),
-                torch.randint(CLASSES, (STEPS, 4)))
-    write_steps(folder, "unet", UNet(8, 2), torch.randn(STEPS, 3, 1, 32, 32), torch.randint(2, (STEPS, 3, 32, 32)))
+    write_steps(folder, "resnet18", make("resnet18", num_classes=CLASSES), torch.randn(8, 3, 64, 64),
+                torch.randint(CLASSES, (8,)), 0.0002)
+    write_steps(folder, "unet", UNet(8, 2), torch.randn(3, 1, 32, 32), torch.randint(2, (3, 32, 32)), 0.05)
 
 
 main()
