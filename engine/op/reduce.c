@@ -9,12 +9,11 @@
 #include <string.h>
 
 #define GROUP_SIZE 256
-#define GROUP_COLUMNS 32 /* neighbours that load side by side */
-#define COLUMN_VECTORS                                                                             \
-    16                     /* of a chunk: the sums of a tile kernel stay in the first-level cache  \
-                            */
+#define GROUP_COLUMNS 32   /* neighbours that load side by side */
+#define COLUMN_VECTORS 16  /* of a chunk: its sums stay in the first-level cache */
 #define LANE_ELEMENTS 256  /* that one work-item adds up one after the other, at most */
 #define FOLD_ELEMENTS 8192 /* below this, short rows are not worth a second launch */
+#define FEW_ELEMENTS 32768 /* compiling another kernel takes longer than all these sums */
 
 const char *const nt_reduce_variants[] = {"tile", "group", NULL};
 
@@ -83,7 +82,8 @@ static void plan_tile(const struct reduction *r, struct pass *p)
 {
     int width = (int)nt_device_get_info(nt_tape_device(r->tape))->vector_width;
     int64_t groups = nt_loop_groups(r->tape, r->work);
-    p->vector = nt_loop_vector(width, p->n);
+    /* In small sums of columns one vector length for all, so that their kernels are the same. */
+    p->vector = nt_loop_vector(width, p->columns && r->work <= FEW_ELEMENTS ? 16 : p->n);
     p->chunk = p->n;
     p->block = p->rows;
     p->results_block = 1;
