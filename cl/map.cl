@@ -10,6 +10,7 @@
  *   NT_INPUTS(X), NT_OUTPUTS(X)  X(number, kind, type) for each operand, see strided.clh
  *   NT_EXPRESSION              statements that compute out0, ... from in0, ...
  *   NT_RANDOM                  when they need random numbers
+ *   NT_INTEGERS                when they compute with integers
  *
  * map_tile: a work-group of one work-item does a block of rows (second grid dimension) and a
  * chunk of their elements (first). map_group: a work-item does one vector; needs whole, aligned
@@ -20,13 +21,28 @@
 #include "random.clh"
 #include "strided.clh"
 
-#define T NT_VECTOR(float, NT_VEC)
+#ifdef NT_INTEGERS
+#define NT_SCALAR int
+#else
+#define NT_SCALAR float
+#endif
+
+#define T NT_VECTOR(NT_SCALAR, NT_VEC)
 #define C(x) ((T)(x))
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_OUTER)(k, a)
 #define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
 #define NT_INT const int
 /* An index as numbers. */
 #define NT_NUMBER(x) NT_VECTOR(convert_float, NT_VEC)(x)
+#ifdef NT_INTEGERS
+/* Signed numbers that overflow are nobody's promise. */
+#define NT_WRAP(a, op, b)                                                                          \
+    NT_VECTOR(as_int, NT_VEC)(NT_VECTOR(as_uint, NT_VEC)(a) op NT_VECTOR(as_uint, NT_VEC)(b))
+/* Processors stop at a division by zero and at that of the least integer by -1. */
+#define NT_DIVISOR(b) select(b, C(1), (b == C(0)) | (b == C(-1)))
+#define NT_QUOTIENT(a, b) select(select(a / NT_DIVISOR(b), NT_WRAP(C(0), -, a), b == C(-1)), C(0), b == C(0))
+#define NT_REST(a, b) select(a % NT_DIVISOR(b), C(0), (b == C(0)) | (b == C(-1)))
+#endif
 #ifdef NT_RANDOM
 NT_DEFINE_UNIFORM
 #endif

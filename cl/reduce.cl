@@ -18,7 +18,8 @@
 #include "prelude.clh"
 #include "strided.clh"
 
-#define T NT_VECTOR(float, NT_VEC)
+#define NT_SCALAR float
+#define T NT_VECTOR(NT_SCALAR, NT_VEC)
 #define C(x) ((T)(x))
 #define NT_STEPS(k) NT_CAT(NT_STRIDES, NT_KEPT)(k, a) NT_CAT(NT_STRIDES, NT_REDUCED)(k, b)
 #define NT_AT(k) NT_CAT(NT_AT, NT_KEPT)(k, a) NT_CAT(NT_AT, NT_REDUCED)(k, b)

@@ -19,6 +19,12 @@ const struct nt_function nt_functions[NT_FN_COUNT] = {
 #undef NT_FUNCTION
 };
 
+const char *const nt_integer_sources[NT_FN_COUNT] = {
+#define NT_INTEGER(name, source, value) [NT_FN_##name] = source,
+#include "engine/expr_integers.inc"
+#undef NT_INTEGER
+};
+
 enum nt_fn nt_function_find(const char *name, size_t length)
 {
     for (int i = 0; i < NT_FN_COUNT; i++)
@@ -27,7 +33,7 @@ enum nt_fn nt_function_find(const char *name, size_t length)
     return NT_FN_COUNT;
 }
 
-static double apply(enum nt_fn fn, double a, double b, double c)
+static double apply_float(enum nt_fn fn, double a, double b, double c)
 {
     switch (fn) {
 #define NT_FUNCTION(name, arity, source, value, da, db, dc)                                        \
@@ -39,6 +45,31 @@ static double apply(enum nt_fn fn, double a, double b, double c)
         break;
     }
     return NAN;
+}
+
+static double apply_integers(enum nt_fn fn, int32_t a, int32_t b, int32_t c)
+{
+    switch (fn) {
+#define NT_INTEGER(name, source, value)                                                            \
+    case NT_FN_##name:                                                                             \
+        return value;
+#include "engine/expr_integers.inc"
+#undef NT_INTEGER
+    default:
+        return NAN;
+    }
+}
+
+/* Toward zero, into the range. */
+static int32_t to_integer(double value)
+{
+    return value >= INT32_MAX ? INT32_MAX : value > INT32_MIN ? (int32_t)value : INT32_MIN;
+}
+
+static double apply(const struct nt_expr *expr, enum nt_fn fn, double a, double b, double c)
+{
+    return expr->integers ? apply_integers(fn, to_integer(a), to_integer(b), to_integer(c))
+                          : apply_float(fn, a, b, c);
 }
 
 struct nt_expr *nt_expr_create(void)
@@ -297,7 +328,7 @@ int nt_expr_call(struct nt_expr *expr, enum nt_fn fn, int a, int b, int c)
             constants += nt_expr_is_constant(expr, arg[i], &value[i]);
     }
     if (constants == arity)
-        return nt_expr_constant(expr, apply(fn, value[0], value[1], value[2]));
+        return nt_expr_constant(expr, apply(expr, fn, value[0], value[1], value[2]));
     bool commutes = fn == NT_FN_add || fn == NT_FN_mul || fn == NT_FN_eq || fn == NT_FN_ne;
     if (commutes && comes_before(&expr->terms[arg[1]], &expr->terms[arg[0]])) {
         arg[0] = b;
@@ -361,6 +392,31 @@ static int chain_rule(struct nt_expr *expr, int term, const int *d)
         sum = nt_expr_call(expr, NT_FN_add, sum, product, -1);
     }
     return sum;
+}
+
+static bool is_whole(const struct nt_term *t)
+{
+    if (t->fn == NT_TERM_CONSTANT)
+        return isinf(t->value) || (t->value == trunc(t->value) && fabs(t->value) <= INT32_MAX);
+    return t->fn == NT_TERM_INPUT || nt_integer_sources[t->fn];
+}
+
+bool nt_expr_make_integers(struct nt_expr *expr, int term)
+{
+    bool *needed = calloc((size_t)expr->count + 1, sizeof *needed), whole = needed != NULL;
+    if (whole && is_term(expr, term))
+        nt_expr_mark(expr, term, needed);
+    for (int i = 0; whole && i < expr->count; i++)
+        whole = !needed[i] || is_whole(&expr->terms[i]);
+    free(needed);
+    expr->failed |= !needed;
+    expr->integers = whole;
+    return whole;
+}
+
+bool nt_expr_is_integers(const struct nt_expr *expr)
+{
+    return expr->integers;
 }
 
 int nt_expr_derivative(struct nt_expr *expr, int term, int input)
@@ -501,7 +557,7 @@ double nt_expr_evaluate(const struct nt_expr *expr, int term, const double *inpu
             else if (t->fn == NT_TERM_CONSTANT)
                 value[i] = t->value;
             else
-                value[i] = apply((enum nt_fn)t->fn, value[t->arg[0]],
+                value[i] = apply(expr, (enum nt_fn)t->fn, value[t->arg[0]],
                     t->arg[1] < 0 ? 0 : value[t->arg[1]], t->arg[2] < 0 ? 0 : value[t->arg[2]]);
         }
         result = value[term];

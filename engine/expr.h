@@ -6,7 +6,8 @@
  * are made (constants folded, x*1, x+0, ...; nothing that changes NaN or infinity results).
  *
  * The functions, their OpenCL C text and their derivatives are the one table
- * engine/expr_functions.inc. Comparisons give 1 or 0. All arithmetic is float.
+ * engine/expr_functions.inc. Comparisons give 1 or 0. Arithmetic is float, unless the expression is
+ * made one of integers: then it is that of int32 (engine/expr_integers.inc).
  */
 #ifndef NT_ENGINE_EXPR_H
 #define NT_ENGINE_EXPR_H
@@ -37,6 +38,12 @@ NT_API bool nt_expr_ok(const struct nt_expr *expr);
 NT_API int nt_expr_input(struct nt_expr *expr, int index); /* the index-th input's element */
 NT_API int nt_expr_constant(struct nt_expr *expr, double value);
 NT_API int nt_expr_call(struct nt_expr *expr, enum nt_fn fn, int a, int b, int c);
+
+/* Makes the arithmetic that of int32 when everything that the term needs has a meaning there:
+ * functions by the table, constants that are whole or infinite (the ends of the range). term -1:
+ * nothing is needed yet. Returns whether it is done. Derivatives are for float. */
+NT_API bool nt_expr_make_integers(struct nt_expr *expr, int term);
+NT_API bool nt_expr_is_integers(const struct nt_expr *expr);
 
 /* Parses "select(x > 0, x, slope * x)": numbers, names, + - * / (unary -), comparisons
  * < <= > >= == !=, parentheses, and the functions of the table. names[i] stands for
@@ -72,7 +79,8 @@ NT_API char *nt_expr_text(const struct nt_expr *expr, int term);
 
 /* OpenCL C statements that compute terms from variables in0, in1, ... into out0, out1, ...
  * (declared by the caller): "T t3 = fmax(in0, C(0.0f)); out0 = t3;" with T the value type and C()
- * the constant's cast, macros of the including kernel, so one text serves every vector width.
+ * the constant's cast, macros of the including kernel, so one text serves every vector width. In
+ * the arithmetic of integers T is of int, and the macros of cl/map.cl for it are needed, too.
  * Deterministic: equal terms give equal text. Freed with free(). */
 NT_API char *nt_expr_source(const struct nt_expr *expr, int count, const int *terms);
 

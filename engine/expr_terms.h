@@ -23,7 +23,7 @@ struct nt_expr {
     int count, capacity;
     int *slots; /* open hash table of term indices, -1: free; a power of two long */
     int slot_count;
-    bool failed;
+    bool failed, integers;
 };
 
 struct nt_function {
@@ -33,6 +33,7 @@ struct nt_function {
     const char *derivative[3];
 };
 extern const struct nt_function nt_functions[NT_FN_COUNT];
+extern const char *const nt_integer_sources[NT_FN_COUNT]; /* NULL: no meaning for integers */
 
 /* NT_FN_COUNT when there is no function of that name. */
 enum nt_fn nt_function_find(const char *name, size_t length);

@@ -164,6 +164,12 @@ static void print_operand(
         print(text, "in%d", t->arg[0]);
     } else if (t->fn >= 0) {
         print(text, "t%d", names[index] - 1);
+    } else if (expr->integers) {
+        double value = fmin(fmax(t->value, -2147483648.0), 2147483647.0);
+        if (value < -2147483647.0)
+            print(text, "C(-2147483647 - 1)");
+        else
+            print(text, "C(%.0f)", value);
     } else if (isnan(t->value)) {
         print(text, "C(NAN)");
     } else if (fabs(t->value) > 3.4028235677973366e38) { /* rounds to infinity as a float */
@@ -179,7 +185,7 @@ static void print_operand(
 static void print_call(struct text *text, const struct nt_expr *expr, int index, const int *names)
 {
     const struct nt_term *t = &expr->terms[index];
-    const char *source = nt_functions[t->fn].source;
+    const char *source = expr->integers ? nt_integer_sources[t->fn] : nt_functions[t->fn].source;
     print(text, "T t%d = ", names[index] - 1);
     for (const char *s = source; *s; s++) {
         bool inside = isalnum((unsigned char)s[1]) || s[1] == '_' || s[1] == '(' ||

@@ -30,7 +30,8 @@ NT_API int nt_variants(struct nt_device *dev, const char *primitive, int size, c
  * the very tensor of an input (in place). Indices (nt_tensor_index) and int64 scalars are for the
  * functions number and uniform alone; uniform's numbers are those of nt_uniform. Other int32, uint8
  * and bool inputs are converted to float, outputs of those types from float (rounded toward zero).
- * At most 8 outputs, 16 inputs. */
+ * With an expression of integers it is int32 that all are converted to and from; uint8 takes the
+ * low byte. At most 8 outputs, 16 inputs. */
 NT_API enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outputs,
     const int *terms, const struct nt_tensor *out, int inputs, const struct nt_tensor *in);
 

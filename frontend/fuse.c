@@ -104,6 +104,16 @@ static bool is_random(const struct nt_graph *graph, const struct nt_node *node)
     return false;
 }
 
+/* Whether a value passes from one expression to another as it is: what it computes with is what it
+ * is stored as, and the other computes with the same. */
+static bool same_arithmetic(
+    const struct nt_value *value, const struct nt_node *from, const struct nt_node *to)
+{
+    bool integers = nt_expr_is_integers(from->expr);
+    return value->dtype == (integers ? NT_I32 : NT_F32) &&
+           integers == (to->expr && nt_expr_is_integers(to->expr));
+}
+
 /* Merges what can be merged into the node: constants, and elementwise producers that only this
  * node reads. */
 static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
@@ -113,6 +123,8 @@ static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
     int input[2 * NT_MAX_INPUTS], terms[NT_MAX_INPUTS], count = 0;
     if (!expr)
         return nt_fail(graph->ctx, NT_ERR_MEMORY, "graph: host memory is exhausted");
+    if (node->expr && nt_expr_is_integers(node->expr))
+        nt_expr_make_integers(expr, -1);
     const struct nt_shape *shape = is_reduction(node) ? &graph->value[node->input[0]].shape
                                                       : &graph->value[node->output[0]].shape;
     bool changed = false;
@@ -120,6 +132,7 @@ static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
         const struct nt_value *value = &graph->value[node->input[i]];
         struct nt_node *from = value->node >= 0 ? graph->node[value->node] : NULL;
         bool mergeable = from && is_map(from) && pass->uses[node->input[i]] == 1 &&
+                         same_arithmetic(value, from, node) &&
                          count + from->inputs + (node->inputs - i - 1) <= MAX_OPERANDS &&
                          (!is_reduction(node) || keeps_shape(graph, from, shape)) &&
                          (nt_shape_equal(&value->shape, shape) ||
@@ -171,7 +184,8 @@ static bool is_host(const struct pass *pass, const struct nt_node *node, int whi
     const struct nt_value *result = &graph->value[node->input[which]];
     const struct nt_node *from = result->node >= 0 ? graph->node[result->node] : NULL;
     if (!from || !from->op->epilogue || from->expr || from->dead ||
-        pass->uses[node->input[which]] != 1 || !nt_shape_equal(&result->shape, shape))
+        graph->value[node->output[0]].dtype != NT_F32 || pass->uses[node->input[which]] != 1 ||
+        !nt_shape_equal(&result->shape, shape))
         return false;
     int fast = nt_op_fast_dim(from->op, shape->rank);
     for (int i = 0; i < node->inputs; i++) {

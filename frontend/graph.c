@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "frontend/graph.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -405,6 +406,31 @@ static enum nt_status parse_expression(struct nt_graph *graph, struct nt_node *n
     return nt_expr_parse(graph->ctx, node->expr, op->expression, count, names, terms, &node->term);
 }
 
+/* int32, uint8 and bool; a number that is not asked for its type is as the others are. */
+static bool is_integer(const struct nt_value *value)
+{
+    return value->dtype == NT_I32 || value->dtype == NT_U8 || value->dtype == NT_BOOL;
+}
+
+static bool is_plain_number(const struct nt_value *value)
+{
+    return value->kind == NT_VALUE_CONSTANT && value->shape.rank == 0 &&
+           value->constant == trunc(value->constant);
+}
+
+bool nt_graph_integers(struct nt_graph *graph, struct nt_node *node)
+{
+    bool any = false;
+    for (int i = 0; i < node->inputs; i++) {
+        const struct nt_value *value = &graph->value[node->input[i]];
+        bool integer = is_integer(value) && value->kind != NT_VALUE_INDEX;
+        if (!integer && !is_plain_number(value))
+            return false;
+        any |= integer;
+    }
+    return any && nt_expr_make_integers(node->expr, node->term);
+}
+
 /* The broadcast shape of an elementwise node's inputs. */
 static enum nt_status infer_map(struct nt_graph *graph, struct nt_node *node)
 {
@@ -418,6 +444,8 @@ static enum nt_status infer_map(struct nt_graph *graph, struct nt_node *node)
                 nt_shape_text(&in->shape, b, sizeof b));
     }
     graph->value[node->output[0]].shape = shape;
+    if (node->op->expression && nt_graph_integers(graph, node))
+        graph->value[node->output[0]].dtype = NT_I32;
     return NT_OK;
 }
 
@@ -499,7 +527,8 @@ int nt_graph_map(
     return node->output[0];
 }
 
-int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const int *input)
+static int add_formula(
+    struct nt_graph *graph, const char *text, bool integers, int inputs, const int *input)
 {
     static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
     int terms[8], term;
@@ -508,13 +537,28 @@ int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const
         nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
         return -1;
     }
+    if (integers)
+        nt_expr_make_integers(expr, -1);
     for (int i = 0; i < inputs; i++)
         terms[i] = nt_expr_input(expr, i);
     if (nt_expr_parse(graph->ctx, expr, text, inputs, names, terms, &term) != NT_OK) {
         nt_expr_destroy(expr);
         return -1;
     }
-    return nt_graph_map(graph, expr, term, inputs, input);
+    int value = nt_graph_map(graph, expr, term, inputs, input);
+    if (value >= 0 && integers)
+        graph->value[value].dtype = NT_I32;
+    return value;
+}
+
+int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const int *input)
+{
+    return add_formula(graph, text, false, inputs, input);
+}
+
+int nt_graph_integer_formula(struct nt_graph *graph, const char *text, int inputs, const int *input)
+{
+    return add_formula(graph, text, true, inputs, input);
 }
 
 int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *shape)

@@ -202,6 +202,13 @@ int nt_graph_map(
 /* The same from text: nt_graph_formula(graph, "a * b", 2, (int[]){x, y}) names its inputs
  * a to h in turn. */
 int nt_graph_formula(struct nt_graph *graph, const char *text, int inputs, const int *input);
+/* The same for integers: the result is int32. */
+int nt_graph_integer_formula(
+    struct nt_graph *graph, const char *text, int inputs, const int *input);
+
+/* Makes an elementwise node compute with integers when its inputs are integers (int32, uint8, bool;
+ * with them whole numbers as scalar constants) and its functions have a meaning there. */
+bool nt_graph_integers(struct nt_graph *graph, struct nt_node *node);
 
 /* Sum of a value down to a shape it was broadcast from; the value itself when equal. */
 int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *shape);

@@ -324,6 +324,34 @@ START_TEST(source_is_opencl_and_does_not_depend_on_history)
 }
 END_TEST
 
+START_TEST(integers_have_their_own_arithmetic)
+{
+    int a = nt_expr_input(expr, 0), b = nt_expr_input(expr, 1);
+    int quotient = nt_expr_call(expr, NT_FN_div, a, b, -1);
+    int rest = nt_expr_call(expr, NT_FN_fmod, a, b, -1);
+    int half = nt_expr_call(expr, NT_FN_mul, a, nt_expr_constant(expr, 0.5), -1);
+    int root = nt_expr_call(expr, NT_FN_sqrt, a, -1, -1);
+    int low = nt_expr_call(expr, NT_FN_max, a, nt_expr_constant(expr, -INFINITY), -1);
+    ck_assert(!nt_expr_make_integers(expr, half) && !nt_expr_make_integers(expr, root));
+    ck_assert(!nt_expr_is_integers(expr));
+    ck_assert(nt_expr_evaluate(expr, quotient, (double[]){-7, 2}) == -3.5);
+    ck_assert(nt_expr_make_integers(expr, quotient) && nt_expr_is_integers(expr));
+    static const double cases[][4] = {{-7, 2, -3, -1}, {7, -2, -3, 1}, {7, 0, 0, 0},
+        {INT32_MIN, -1, INT32_MIN, 0}, {2147483647, 2, 1073741823, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert(nt_expr_evaluate(expr, quotient, cases[i]) == cases[i][2]);
+        ck_assert(nt_expr_evaluate(expr, rest, cases[i]) == cases[i][3]);
+        ck_assert(nt_expr_evaluate(expr, low, cases[i]) == cases[i][0]);
+    }
+    ck_assert(nt_expr_evaluate(expr, nt_expr_call(expr, NT_FN_add, a, b, -1),
+                  (double[]){2147483647, 1}) == INT32_MIN);
+    int folded =
+        nt_expr_call(expr, NT_FN_div, nt_expr_constant(expr, 7), nt_expr_constant(expr, 2), -1);
+    double value;
+    ck_assert(nt_expr_is_constant(expr, folded, &value) && value == 3);
+}
+END_TEST
+
 START_TEST(large_expressions_work)
 {
     int term = nt_expr_input(expr, 0), x = term;
@@ -360,6 +388,7 @@ int main(void)
     tcase_add_test(tcase, errors_name_the_column);
     tcase_add_test(tcase, terms_are_replaced_and_asked);
     tcase_add_test(tcase, source_is_opencl_and_does_not_depend_on_history);
+    tcase_add_test(tcase, integers_have_their_own_arithmetic);
     tcase_add_test(tcase, large_expressions_work);
     suite_add_tcase(suite, tcase);
     return test_main(suite);

@@ -2,6 +2,7 @@
 #include "tests/naive.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "engine/random.h"
@@ -53,6 +54,21 @@ double naive_broadcast_at(
     return run->data[value][naive_flat(shape, own)];
 }
 
+/* As a result of the type is stored. */
+static double stored(enum nt_dtype dtype, bool integers, double value)
+{
+    switch (dtype) {
+    case NT_I32:
+        return trunc(value);
+    case NT_U8:
+        return integers ? (uint8_t)(int32_t)value : trunc(fmax(0, fmin(255, value)));
+    case NT_BOOL:
+        return value != 0;
+    default:
+        return value;
+    }
+}
+
 static void run_map(const struct naive_run *run, double *y, const struct nt_shape *shape)
 {
     for (int64_t e = 0; e < nt_shape_count(shape); e++) {
@@ -61,7 +77,9 @@ static void run_map(const struct naive_run *run, double *y, const struct nt_shap
         naive_unflat(shape, e, at);
         for (int i = 0; i < run->node->inputs; i++)
             in[i] = naive_broadcast_at(run, run->node->input[i], shape, at);
-        y[e] = nt_expr_evaluate(run->node->expr, run->node->term, in);
+        y[e] = stored(run->graph->value[run->node->output[0]].dtype,
+            nt_expr_is_integers(run->node->expr),
+            nt_expr_evaluate(run->node->expr, run->node->term, in));
     }
 }
 

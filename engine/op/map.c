@@ -199,6 +199,8 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
         nt_launch_define(&l, "NT_PARTS", "1");
     if (random)
         nt_launch_define(&l, "NT_RANDOM", "1");
+    if (nt_expr_is_integers(expr))
+        nt_launch_define(&l, "NT_INTEGERS", "1");
     nt_launch_define(&l, "NT_OUTER", "%d", loop.rank);
     define_list(&l, "NT_OUTPUTS(X)", outputs, out, NULL, inner, true);
     define_list(&l, "NT_INPUTS(X)", inputs, in, o.used, inner + outputs, false);

@@ -354,6 +354,59 @@ START_TEST(random_numbers_are_the_hosts)
 }
 END_TEST
 
+/* Every bit counts; divisors may be 0 and -1. */
+START_TEST(integers_are_exact)
+{
+    static const char *const texts[] = {"x0 * 65537 + x1", "x0 / x1", "fmod(x0, x1)",
+        "max(x0, x1) - min(x0, 1000000007)", "select(x0 < x1, -x0, abs(x1))",
+        "(x0 == x1) + sign(x0)"};
+    static const enum nt_dtype dtypes[] = {NT_I32, NT_I32, NT_I32, NT_U8, NT_BOOL};
+    for (int v = 0; v < variant_count; v++) {
+        open_tape(variants[v]);
+        for (int n = 0; n < CASES / 2; n++) {
+            struct nt_shape shape = test_shape(n % 5, n % 5 < 3 ? 67 : 9);
+            struct map_case *c = &cases[case_count++];
+            *c = (struct map_case){.outputs = 1, .inputs = 2};
+            strcpy(c->text, texts[n % 6]);
+            c->terms[0] = parse(c->text);
+            c->out[0] = add_tensor(dtypes[test_int(0, 4)], &shape, (enum test_lying)test_int(0, 2));
+            test_tensor_poison(&tensors[c->out[0]]);
+            for (int i = 0; i < 2; i++) {
+                struct nt_shape part = test_int(0, 1) ? shape : test_broadcast_shape(&shape);
+                c->in[i] =
+                    add_tensor(dtypes[test_int(0, 4)], &part, (enum test_lying)test_int(0, 2));
+                struct test_tensor *t = &tensors[c->in[i]];
+                for (size_t k = 0; t->tensor.dtype == NT_I32 && k < t->bytes / 4; k++)
+                    ((int32_t *)t->before)[k] = test_int(0, 9) == 0 ? INT32_MIN
+                                                : test_int(0, 1) == 0
+                                                    ? test_int(-2, 2)
+                                                    : test_int(-INT32_MAX, INT32_MAX);
+            }
+            ck_assert(nt_expr_make_integers(expr, c->terms[0]));
+            append(c);
+        }
+        test_tape_run(tape, tensor_count, tensors);
+        for (int n = 0; n < case_count; n++) {
+            const struct nt_shape *shape = &tensors[cases[n].out[0]].tensor.shape;
+            enum nt_dtype dtype = tensors[cases[n].out[0]].tensor.dtype;
+            int64_t index[NT_MAX_RANK] = {0};
+            do {
+                double in[2];
+                for (int i = 0; i < 2; i++)
+                    in[i] = test_tensor_before(&tensors[cases[n].in[i]], shape, index);
+                int32_t want = (int32_t)nt_expr_evaluate(expr, cases[n].terms[0], in);
+                want = dtype == NT_U8 ? (uint8_t)want : dtype == NT_BOOL ? want != 0 : want;
+                double got = test_tensor_after(&tensors[cases[n].out[0]], shape, index);
+                ck_assert_msg(got == want, "%s: %s of %.0f, %.0f as %s: got %.0f, want %d",
+                    variants[v], cases[n].text, in[0], in[1], nt_dtype_name(dtype), got, (int)want);
+            } while (test_next(shape, index));
+        }
+        case_count = 0;
+        run_and_check(variants[v]);
+    }
+}
+END_TEST
+
 START_TEST(wrong_arguments_are_refused)
 {
     struct nt_shape shape = {2, {3, 4}}, other = {2, {3, 5}};
@@ -400,6 +453,7 @@ int main(void)
     tcase_add_test(tcase, transposed_operands_are_gathered);
     tcase_add_test(tcase, special_values_are_kept);
     tcase_add_test(tcase, random_numbers_are_the_hosts);
+    tcase_add_test(tcase, integers_are_exact);
     tcase_add_test(tcase, wrong_arguments_are_refused);
     suite_add_tcase(suite, tcase);
     return test_main(suite);

@@ -43,7 +43,8 @@ static void check_kind(int inputs, bool bounded)
     for (int i = 0; i < nt_op_count; i++) {
         const struct nt_op *op = nt_ops[i];
         const char *domain = op->expression ? domain_of(op) : NULL;
-        if (!op->expression || nt_op_min_inputs(op) != inputs || !domain == bounded)
+        if (!op->expression || op == &nt_op_cast || nt_op_min_inputs(op) != inputs ||
+            !domain == bounded)
             continue;
         if (count == 0)
             say("local x = parameter('%s', {2, 3, 5}, {init = 'zeros'})\n"
@@ -159,5 +160,49 @@ START_TEST(chains_with_signs)
 }
 END_TEST
 
-OPERATORS_MAIN(
-    "elementwise operators", elementwise, activations_far_out, values_as_pytorch, chains_with_signs)
+/* Numbers beyond 2^24, which float would round; the rest of a division shows every bit. A divisor
+ * may be 0. */
+START_TEST(integers_stay_integers)
+{
+    static const char *const texts[] = {"op.mod(big, j)", "op.fmod(big, j)",
+        "op.mod(big / j, 1009)", "op.where(op.lt(i, j), op.mod(big, 97), op.neg(j))",
+        "op.maximum(i, j) - op.minimum(i, j) * 3", "(op.abs(big):mod(89)):clamp{min = 2, max = 50}",
+        "op.sign(i - j) + op.logical_and(i, j) + op.logical_not(i) + op.logical_or(i, j)",
+        "op.eq(i, j) + op.ne(i, j) * 2 + op.ge(i, j) * 4", "op.mod(op.square(big), 251):relu()",
+        "op.trunc(i / 2) * 2 + op.floor(j / 3)"};
+    for (int n = 0; n < rounds(6); n++) {
+        int width = test_int(1, 70);
+        say("local i = input('i', {%d}, {dtype = 'int32'}) - %d\n"
+            "local j = input('j', {%d}, {dtype = 'int32'}) - %d\n"
+            "local big = i * 1000003 + j * 1000033\nlocal y = i * 0\n",
+            width, test_int(0, 900), width, test_int(0, 900));
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
+            if (test_int(0, 1))
+                say("y = y * 3 + %s\n", texts[t]);
+        end_with_weighted_sum();
+        check_definition(1, 900);
+    }
+}
+END_TEST
+
+/* What computes with floats and what with integers meet in one chain. */
+START_TEST(types_are_cast)
+{
+    static const char *const types[] = {"float32", "int32", "uint8", "bool"};
+    for (int n = 0; n < rounds(9); n++) {
+        int first = test_int(0, 3), second = test_int(0, 3);
+        say("local x = parameter('x', {3, %d}, {init = 'zeros'})\n"
+            "local i = input('i', {1}, {dtype = 'int32'})\n"
+            "local a = (x * 5 + 0.3):cast{dtype = '%s'}\n"
+            "local b = (i * 7 + 1):cast{dtype = '%s'}\n"
+            "local c = ((i:cast{dtype = 'float32'} + 0.5) / 2):cast{dtype = 'int32'} * 2\n"
+            "local y = (a + b) * x + a:cast{dtype = '%s'} + (b / 2) * 3 + c\n",
+            test_int(1, 40), types[n % 4], types[first], types[second]);
+        end_with_weighted_sum();
+        check_definition(1, 30);
+    }
+}
+END_TEST
+
+OPERATORS_MAIN("elementwise operators", elementwise, activations_far_out, values_as_pytorch,
+    chains_with_signs, integers_stay_integers, types_are_cast)

@@ -217,6 +217,33 @@ binary("div", torch.div, broadcast=True, positive=True)
 binary("pow", torch.pow, positive=True)
 
 
+
+def integers(name, reference):
+    @operator("elementwise")
+    def case(c):
+        n, low = c.int(17, 40), c.int(1, 500)
+        x, y = c.classes(1000, n), c.classes(1000, n)
+        y = y - low + (y == low)
+        return (f"op.{name}(a * 100003, (b - {low}) + op.eq(b, {low})):mod(1009):cast{{dtype = 'float32'}}",
+                reference(x * 100003, y).remainder(1009).double())
+    case.__name__ = "int_" + name
+
+
+for _name in ("add", "sub", "mul", "fmod"):
+    integers(_name, lambda x, y, f=getattr(torch, _name): f(x.int(), y.int()))
+integers("mod", lambda x, y: torch.remainder(x.int(), y.int()))
+integers("div", lambda x, y: torch.div(x.int(), y.int(), rounding_mode="trunc"))
+for _name in ("maximum", "minimum"):
+    integers(_name, getattr(torch, _name))
+
+
+@operator("elementwise")
+def cast(c):
+    x, dtype = c.input(c.int(17, 40)), c.pick("int32", "uint8", "bool")
+    y = (x * 40).abs().to({"int32": torch.int32, "uint8": torch.uint8, "bool": torch.bool}[dtype])
+    return f"(a * 40):abs():cast{{dtype = '{dtype}'}}:cast{{dtype = 'float32'}} + 0 * a", y.double() + 0 * x
+
+
 # ---- convolution and products ----
 
 warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
