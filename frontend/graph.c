@@ -311,6 +311,7 @@ enum nt_status nt_graph_append(struct nt_graph *graph, struct nt_node *node)
         return nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
     for (int i = 0; i < node->outputs; i++)
         graph->value[node->output[i]].node = graph->node_count;
+    node->whole = graph->whole;
     graph->node[graph->node_count++] = node;
     return NT_OK;
 }
@@ -483,8 +484,12 @@ enum nt_status nt_graph_add_many(struct nt_graph *graph, const struct nt_op *op,
     if (status == NT_OK && op->parameters)
         status = op->parameters(graph, node);
     node->output[0] = -1;
-    if (status == NT_OK && op->expand)
+    if (status == NT_OK && op->expand) {
+        const struct nt_node *outer = graph->whole;
+        graph->whole = outer ? outer : node;
         status = op->expand(graph, node);
+        graph->whole = outer;
+    }
     if (!op->expand || (status == NT_OK && node->output[0] < 0)) {
         if (status == NT_OK && op->expression)
             status = parse_expression(graph, node);

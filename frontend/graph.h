@@ -104,6 +104,7 @@ struct nt_node {
     struct nt_expr *expr;
     int term;
     int epilogue_input;
+    const struct nt_node *whole; /* the expanded operator that it is a part of; NULL: none */
     bool dead;
 };
 
@@ -112,10 +113,11 @@ struct nt_graph {
     int value_count, node_count;
     struct nt_value *value; /* moves when values are added: keep indices, not pointers */
     struct nt_node **node;
-    bool training;     /* dropout and batch norm behave as in training */
-    int64_t batch;     /* extent of dimension 0 of inputs */
-    const char *where; /* given to nodes added now; set by the definition's reader */
-    const char *scope; /* "layer1.0." put before the names of new nodes; "" */
+    bool training;               /* dropout and batch norm behave as in training */
+    int64_t batch;               /* extent of dimension 0 of inputs */
+    const char *where;           /* given to nodes added now; set by the definition's reader */
+    const char *scope;           /* "layer1.0." put before the names of new nodes; "" */
+    const struct nt_node *whole; /* given to nodes added now: the operator being expanded */
 
     int loss;             /* the scalar to minimise, -1: none */
     int key;              /* the NT_VALUE_KEY, -1: nothing is random */

@@ -27,10 +27,9 @@ static const struct cli_option options[] = {
     {0},
 };
 
-/* One operator of the model. */
+/* One operator of the model, as its definition calls it. */
 struct layer {
     const struct nt_node *node;
-    const struct nt_shape *shape;
     double parameters, macs;
 };
 
@@ -44,6 +43,7 @@ struct shown {
     struct nt_model *model;
     struct nt_graph *graph;
     struct layer *layer;
+    int layers;
     double parameters, macs;
     struct memory memory;
 };
@@ -77,16 +77,24 @@ static enum nt_status list_layers(struct cli *cli, struct shown *shown)
         return nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory to list the layers");
     }
     for (int i = 0; i < graph->node_count; i++) {
-        const struct nt_node *node = graph->node[i];
-        shown->layer[i] = (struct layer){node, &graph->value[node->output[0]].shape,
-            count_parameters(graph, node, seen), nt_node_macs(graph, node)};
-        shown->macs += shown->layer[i].macs;
+        const struct nt_node *node = graph->node[i], *called = node->whole ? node->whole : node;
+        if (shown->layers == 0 || shown->layer[shown->layers - 1].node != called)
+            shown->layer[shown->layers++].node = called;
+        struct layer *layer = &shown->layer[shown->layers - 1];
+        layer->parameters += count_parameters(graph, node, seen);
+        layer->macs += nt_node_macs(graph, node);
+        shown->macs += nt_node_macs(graph, node);
     }
     for (int v = 0; v < graph->value_count; v++)
         if (graph->value[v].kind == NT_VALUE_PARAMETER)
             shown->parameters += (double)nt_shape_count(&graph->value[v].shape);
     free(seen);
     return NT_OK;
+}
+
+static const struct nt_shape *shape_of(const struct shown *shown, const struct layer *layer)
+{
+    return &shown->graph->value[layer->node->output[0]].shape;
 }
 
 /* Plans a run without allocating anything. Without a device (and none asked for) the memory
@@ -168,11 +176,11 @@ static void print_layers(const struct shown *shown)
         cli_table_cell(table, "%s", "");
         cli_table_cell(table, "%s", "");
     }
-    for (int i = 0; i < shown->graph->node_count; i++) {
+    for (int i = 0; i < shown->layers; i++) {
         const struct layer *layer = &shown->layer[i];
         cli_table_cell(table, "%s", layer->node->name);
         cli_table_cell(table, "%s", layer->node->op->name);
-        cli_table_cell(table, "%s", nt_shape_text(layer->shape, text, sizeof text));
+        cli_table_cell(table, "%s", nt_shape_text(shape_of(shown, layer), text, sizeof text));
         number_cell(table, layer->parameters);
         number_cell(table, layer->macs);
     }
@@ -251,11 +259,11 @@ static json_t *shape_json(const struct nt_shape *shape)
 static int print_json(struct cli *cli, const struct shown *shown)
 {
     json_t *layers = json_array(), *inputs = json_array(), *settings = json_object();
-    for (int i = 0; i < shown->graph->node_count; i++) {
+    for (int i = 0; i < shown->layers; i++) {
         const struct layer *layer = &shown->layer[i];
         json_array_append_new(layers,
             json_pack("{ss ss so sI sI}", "name", layer->node->name, "op", layer->node->op->name,
-                "output_shape", shape_json(layer->shape), "parameters",
+                "output_shape", shape_json(shape_of(shown, layer)), "parameters",
                 (json_int_t)layer->parameters, "macs", (json_int_t)layer->macs));
     }
     for (int v = 0; v < shown->graph->value_count; v++) {
