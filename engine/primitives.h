@@ -227,6 +227,11 @@ NT_API enum nt_status nt_row_loss_backward(struct nt_tape *tape,
 NT_API enum nt_status nt_argmax(
     struct nt_tape *tape, const struct nt_tensor *x, const struct nt_tensor *index);
 
+/* index: int32 [R,K], K at most C: the columns of the first K elements of each row of x in order,
+ * ties by column; NaN is larger than any number. x: float32 or int32. */
+NT_API enum nt_status nt_sort(struct nt_tape *tape, bool descending, const struct nt_tensor *x,
+    const struct nt_tensor *index);
+
 /* Greedy non-maximum suppression. boxes: [N,P,4], corners x1, y1, x2, y2; scores: [N,P]; index:
  * int32 [N,K]. In each row the boxes with the highest scores, best first (ties: the lower index),
  * none of which overlaps one before it by more than `iou` (intersection over union); -1 where there

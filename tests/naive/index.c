@@ -60,10 +60,28 @@ static void run_one_hot(const struct naive_run *run, double *y, const struct nt_
     }
 }
 
+static void run_sort(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    const struct nt_shape *x = naive_shape(run, run->node->input[0]);
+    int64_t rows = x->dim[0], columns = x->dim[1], count = s->dim[1];
+    double sign = nt_attr_bool(run->node, "descending") ? -1 : 1;
+    for (int64_t r = 0; r < rows; r++) {
+        const double *row = run->data[run->node->input[0]] + r * columns;
+        for (int64_t i = 0; i < columns; i++) {
+            int64_t place = 0;
+            for (int64_t j = 0; j < columns; j++)
+                place += sign * row[j] < sign * row[i] || (row[j] == row[i] && j < i);
+            if (place < count)
+                y[r * count + place] = (double)i;
+        }
+    }
+}
+
 const struct naive_op naive_index[] = {
     {&nt_op_gather, run_gather},
     {&nt_op_gather_elements, run_elements},
     {&nt_op_one_hot, run_one_hot},
     {&nt_op_scatter_add, run_elements},
+    {&nt_op_sort_rows, run_sort},
     {0},
 };

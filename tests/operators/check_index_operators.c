@@ -126,5 +126,31 @@ START_TEST(one_hots)
 }
 END_TEST
 
-OPERATORS_MAIN(
-    "index operators", gathers, elements_and_sums, embeddings, padding_is_not_trained, one_hots)
+START_TEST(orders)
+{
+    for (int i = 0; i < rounds(6); i++) {
+        int rank = test_int(1, 4), axis = test_int(0, rank - 1), n = test_int(1, 9);
+        say("local x = parameter('x', {");
+        for (int d = 0; d < rank; d++)
+            say("%d, ", d == axis ? n : test_int(1, 5));
+        say("}, {init = 'zeros'})\n");
+        axis -= test_int(0, 1) ? rank : 0;
+        if (i % 2)
+            say("local v, index = x:top_k{k = %d, axis = %d, largest = %s, sorted = %s}\n",
+                test_int(1, n), axis, test_int(0, 1) ? "true" : "false",
+                test_int(0, 1) ? "true" : "false");
+        else
+            say("local v = x:sort{axis = %d}\n"
+                "local index = x:argsort{axis = %d, descending = true}\n",
+                axis, axis);
+        say("local y = v * index\n");
+        end_with_weighted_sum();
+        check_definition(1, n);
+    }
+    say("local v = input('x', {3}):top_k{k = 4}\n");
+    check_refused("top_k: k 4: axis 1 has 3 elements");
+}
+END_TEST
+
+OPERATORS_MAIN("index operators", gathers, elements_and_sums, embeddings, padding_is_not_trained,
+    one_hots, orders)

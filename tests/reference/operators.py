@@ -605,6 +605,23 @@ def one_hot(c):
     return f"a:one_hot{lua({'num_classes': count})} * b", F.one_hot(index, count) * scale
 
 
+@operator("indices")
+def top_k(c):
+    x, axis, largest = c.parameter(*c.ints(3, 2, 9)), c.int(-3, 2), c.flip()
+    k = c.int(1, x.shape[axis])
+    y, index = x.topk(k, axis, largest)
+    c.lines.append("local y, index = a:top_k" + lua({"k": k, "axis": axis, "largest": largest}))
+    return "y * (index + 1)", y * (index + 1)
+
+
+@operator("indices")
+def sort(c):
+    x, axis, descending = c.parameter(*c.ints(3, 2, 9)), c.int(-3, 2), c.flip()
+    y, index = x.sort(axis, descending)
+    attrs = lua({"axis": axis, "descending": descending})
+    return f"a:sort{attrs} * (a:argsort{attrs} + 1)", y * (index + 1)
+
+
 # ---- recurrent layers ----
 
 def recurrent(name, module, cell_state=False, **choices):
