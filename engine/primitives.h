@@ -60,10 +60,24 @@ NT_API enum nt_status nt_fill(struct nt_tape *tape, double value, const struct n
  * uint8 and bool): bad data shows instead of hiding. */
 NT_API enum nt_status nt_gather(struct nt_tape *tape, const struct nt_tensor *x, int axis,
     const struct nt_tensor *index, const struct nt_tensor *y);
-/* The reverse, y[..., index[..., i, ...], ...] += x[..., i, ...]: the gradient of a gather when y
- * begins as zeros. Each sum is taken in the order of i. Bad indices add nothing. */
-NT_API enum nt_status nt_scatter_add(struct nt_tape *tape, const struct nt_tensor *x, int axis,
-    const struct nt_tensor *index, const struct nt_tensor *y);
+enum nt_scatter {
+    NT_SCATTER_REPLACE,
+    NT_SCATTER_ADD,
+    NT_SCATTER_MUL,
+    NT_SCATTER_MAX,
+    NT_SCATTER_MIN
+};
+
+/* The reverse, y[..., index[..., i, ...], ...] becomes itself combined with x[..., i, ...]; with
+ * add it is the gradient of a gather when y begins as zeros. Those of one place are taken in the
+ * order of i: the last one replaces. Bad indices do nothing. float32 or int32. */
+NT_API enum nt_status nt_scatter(struct nt_tape *tape, enum nt_scatter how,
+    const struct nt_tensor *x, int axis, const struct nt_tensor *index, const struct nt_tensor *y);
+
+/* y[..., i, ...] = the sum (NT_REDUCE_SUM) or product (_PROD) of x[..., j, ...] for j up to i along
+ * the axis. exclusive: without i; reverse: from the end. float32 or int32. */
+NT_API enum nt_status nt_scan(struct nt_tape *tape, enum nt_reduction reduction, bool exclusive,
+    bool reverse, int axis, const struct nt_tensor *x, const struct nt_tensor *y);
 
 /* What happens to a result on its way to memory: out = term(result, in[0], in[1], ...), where
  * input 0 of the expression is the product or convolution and input 1+i is in[i]. Each in[i] must

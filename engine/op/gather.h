@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What nt_gather and nt_scatter_add share. Private to engine/.
+ * What nt_gather and nt_scatter share. Private to engine/.
  */
 #ifndef NT_ENGINE_OP_GATHER_H
 #define NT_ENGINE_OP_GATHER_H

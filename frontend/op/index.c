@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Elements chosen by an index: gather, gather_elements, scatter_add, embedding, one_hot. Indices
- * are int32; negative ones count from the end. A bad index gives NaN (the smallest integer where x
- * is int32), and its element adds nothing to a sum.
+ * Elements chosen by an index: gather, gather_elements, embedding, one_hot. Indices are int32;
+ * negative ones count from the end. A bad index gives NaN (the smallest integer where x is int32),
+ * and its element adds nothing to a sum.
  */
 #include <string.h>
+
+#include "frontend/op/index.h"
 
 #include "frontend/op/compose.h"
 #include "frontend/op/layer.h"
@@ -14,13 +16,13 @@ static const struct nt_attr_spec attrs[] = {
         .fallback = 0, .min = -8, .max = 7},
 };
 
-static int axis_of(const struct nt_node *node, int rank)
+int nt_index_axis(const struct nt_node *node, int rank)
 {
     int axis = (int)nt_attr_int(node, "axis");
     return axis < 0 ? axis + rank : axis;
 }
 
-static enum nt_status check_index(struct nt_graph *graph, const struct nt_node *node, int input)
+enum nt_status nt_index_check(struct nt_graph *graph, const struct nt_node *node, int input)
 {
     enum nt_dtype dtype = graph->value[node->input[input]].dtype;
     return dtype == NT_I32 ? NT_OK
@@ -33,7 +35,8 @@ static enum nt_status scatter(struct nt_lowering *lowering, const struct nt_tens
     const struct nt_tensor *index, const struct nt_tensor *dx)
 {
     enum nt_status status = nt_fill(lowering->tape, 0, dx);
-    return status == NT_OK ? nt_scatter_add(lowering->tape, dy, axis, index, dx) : status;
+    return status == NT_OK ? nt_scatter(lowering->tape, NT_SCATTER_ADD, dy, axis, index, dx)
+                           : status;
 }
 
 /* ---- gather ---- */
@@ -43,7 +46,7 @@ static enum nt_status gather_infer(struct nt_graph *graph, struct nt_node *node)
     const struct nt_value *x = &graph->value[node->input[0]];
     struct nt_shape index = graph->value[node->input[1]].shape, y = {0};
     int axis = 0;
-    enum nt_status status = check_index(graph, node, 1);
+    enum nt_status status = nt_index_check(graph, node, 1);
     if (status == NT_OK)
         status = nt_compose_axis(graph, node, nt_attr_int(node, "axis"), x->shape.rank, &axis);
     if (status != NT_OK)
@@ -98,7 +101,7 @@ static enum nt_status gather_lower(struct nt_lowering *lowering, const struct nt
     struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]);
     struct nt_tensor index = nt_lower_tensor(lowering, node->input[1]);
     struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
-    int axis = axis_of(node, x.shape.rank);
+    int axis = nt_index_axis(node, x.shape.rank);
     fold_index(&x, axis, &index, &y);
     return nt_gather(lowering->tape, &x, axis, &index, &y);
 }
@@ -109,7 +112,7 @@ static enum nt_status gather_backward_lower(
     struct nt_tensor dy = nt_lower_tensor(lowering, node->input[0]);
     struct nt_tensor index = nt_lower_tensor(lowering, node->input[1]);
     struct nt_tensor dx = nt_lower_tensor(lowering, node->output[0]);
-    int axis = axis_of(node, dx.shape.rank);
+    int axis = nt_index_axis(node, dx.shape.rank);
     fold_index(&dx, axis, &index, &dy);
     return scatter(lowering, &dy, axis, &index, &dx);
 }
@@ -141,16 +144,15 @@ const struct nt_op nt_op_gather_backward = {
     .lower = gather_backward_lower,
 };
 
-/* ---- gather_elements, scatter_add ---- */
+/* ---- gather_elements ---- */
 
-/* Whether the index lies within a table of the given shape but for the axis. */
-static enum nt_status check_elements(
+enum nt_status nt_index_check_elements(
     struct nt_graph *graph, const struct nt_node *node, int index_input, int *axis)
 {
     struct nt_shape x = graph->value[node->input[0]].shape;
     struct nt_shape index = graph->value[node->input[index_input]].shape;
     char a[128], b[128];
-    enum nt_status status = check_index(graph, node, index_input);
+    enum nt_status status = nt_index_check(graph, node, index_input);
     if (status == NT_OK)
         status = nt_compose_axis(graph, node, nt_attr_int(node, "axis"), x.rank, axis);
     if (status != NT_OK)
@@ -165,8 +167,7 @@ static enum nt_status check_elements(
     return NT_OK;
 }
 
-/* The part of a table that an index of this shape can reach. */
-static struct nt_tensor within(struct nt_tensor table, int axis, const struct nt_shape *index)
+struct nt_tensor nt_index_within(struct nt_tensor table, int axis, const struct nt_shape *index)
 {
     for (int i = 0; i < table.shape.rank; i++)
         if (i != axis)
@@ -177,7 +178,7 @@ static struct nt_tensor within(struct nt_tensor table, int axis, const struct nt
 static enum nt_status elements_infer(struct nt_graph *graph, struct nt_node *node)
 {
     int axis = 0;
-    enum nt_status status = check_elements(graph, node, 1, &axis);
+    enum nt_status status = nt_index_check_elements(graph, node, 1, &axis);
     graph->value[node->output[0]].dtype = graph->value[node->input[0]].dtype;
     graph->value[node->output[0]].shape = graph->value[node->input[1]].shape;
     return status;
@@ -194,8 +195,8 @@ static enum nt_status elements_lower(struct nt_lowering *lowering, const struct 
     struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]);
     struct nt_tensor index = nt_lower_tensor(lowering, node->input[1]);
     struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
-    int axis = axis_of(node, x.shape.rank);
-    x = within(x, axis, &index.shape);
+    int axis = nt_index_axis(node, x.shape.rank);
+    x = nt_index_within(x, axis, &index.shape);
     return nt_gather(lowering->tape, &x, axis, &index, &y);
 }
 
@@ -205,10 +206,11 @@ static enum nt_status elements_backward_lower(
     struct nt_tensor dy = nt_lower_tensor(lowering, node->input[0]);
     struct nt_tensor index = nt_lower_tensor(lowering, node->input[1]);
     struct nt_tensor dx = nt_lower_tensor(lowering, node->output[0]);
-    int axis = axis_of(node, dx.shape.rank);
+    int axis = nt_index_axis(node, dx.shape.rank);
     enum nt_status status = nt_fill(lowering->tape, 0, &dx);
-    dx = within(dx, axis, &index.shape);
-    return status == NT_OK ? nt_scatter_add(lowering->tape, &dy, axis, &index, &dx) : status;
+    dx = nt_index_within(dx, axis, &index.shape);
+    return status == NT_OK ? nt_scatter(lowering->tape, NT_SCATTER_ADD, &dy, axis, &index, &dx)
+                           : status;
 }
 
 const struct nt_op nt_op_gather_elements = {
@@ -238,59 +240,6 @@ const struct nt_op nt_op_gather_elements_backward = {
     .lower = elements_backward_lower,
 };
 
-static enum nt_status scatter_infer(struct nt_graph *graph, struct nt_node *node)
-{
-    struct nt_shape index = graph->value[node->input[1]].shape;
-    struct nt_shape source = graph->value[node->input[2]].shape;
-    int axis = 0;
-    char a[128], b[128];
-    enum nt_status status = check_elements(graph, node, 1, &axis);
-    if (status == NT_OK && !nt_shape_equal(&index, &source))
-        status =
-            nt_graph_fail(graph, NT_ERR_SHAPE, "scatter_add: index of %s: must be of %s, as source",
-                nt_shape_text(&index, a, sizeof a), nt_shape_text(&source, b, sizeof b));
-    graph->value[node->output[0]].shape = graph->value[node->input[0]].shape;
-    return status;
-}
-
-static enum nt_status scatter_gradient(
-    struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
-{
-    if (want[0])
-        dx[0] = dy[0];
-    if (!want[2])
-        return NT_OK;
-    struct nt_attr axis = {.set = true, .number = (double)nt_attr_int(node, "axis")};
-    return nt_graph_add(
-        graph, &nt_op_gather_elements, NULL, 2, (int[]){dy[0], node->input[1]}, &axis, &dx[2]);
-}
-
-static enum nt_status scatter_lower(struct nt_lowering *lowering, const struct nt_node *node)
-{
-    struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]);
-    struct nt_tensor index = nt_lower_tensor(lowering, node->input[1]);
-    struct nt_tensor source = nt_lower_tensor(lowering, node->input[2]);
-    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
-    int axis = axis_of(node, y.shape.rank);
-    enum nt_status status = nt_move(lowering->tape, &x, &y);
-    y = within(y, axis, &index.shape);
-    return status == NT_OK ? nt_scatter_add(lowering->tape, &source, axis, &index, &y) : status;
-}
-
-const struct nt_op nt_op_scatter_add = {
-    .name = "scatter_add",
-    .summary = "x, with source[.., i, ..] added to [.., index[.., i, ..], ..] along an axis",
-    .source = "PyTorch's scatter_add; ONNX operator ScatterElements with reduction add",
-    .inputs = "x index source",
-    .outputs = 1,
-    .attrs = attrs,
-    .attr_count = sizeof attrs / sizeof *attrs,
-    .layouts = "arr>r",
-    .infer = scatter_infer,
-    .gradient = scatter_gradient,
-    .lower = scatter_lower,
-};
-
 /* ---- embedding ---- */
 
 static const struct nt_attr_spec embedding_attrs[] = {
@@ -317,7 +266,7 @@ static enum nt_status embedding_parameters(struct nt_graph *graph, struct nt_nod
         return nt_graph_fail(graph, NT_ERR_ARGUMENT,
             "embedding: padding_idx %g: must be from %g to %g", padding->number, -rows, rows - 1);
     padding->number += padding->set && padding->number < 0 ? rows : 0;
-    enum nt_status status = check_index(graph, node, 0);
+    enum nt_status status = nt_index_check(graph, node, 0);
     node->inputs = 2;
     if (status != NT_OK)
         return status;
@@ -386,7 +335,7 @@ static enum nt_status one_hot_infer(struct nt_graph *graph, struct nt_node *node
             graph, NT_ERR_SHAPE, "one_hot: index of rank %d: must be less", y.rank);
     y.dim[y.rank++] = nt_attr_int(node, "num_classes");
     graph->value[node->output[0]].shape = y;
-    return check_index(graph, node, 0);
+    return nt_index_check(graph, node, 0);
 }
 
 static enum nt_status one_hot_lower(struct nt_lowering *lowering, const struct nt_node *node)

@@ -29,23 +29,48 @@ static void run_gather(const struct naive_run *run, double *y, const struct nt_s
     }
 }
 
+/* By the words of the attribute: none, add, mul, max, min. */
+static void combine(int how, double *to, double value)
+{
+    *to = how == 0   ? value
+          : how == 1 ? *to + value
+          : how == 2 ? *to * value
+          : how == 3 ? fmax(*to, value)
+                     : fmin(*to, value);
+}
+
+static void run_cumsum(const struct naive_run *run, double *y, const struct nt_shape *s)
+{
+    int64_t axis = from_end(nt_attr_float(run->node, "axis"), s->rank), n = s->dim[axis], step = 1;
+    bool exclusive = nt_attr_bool(run->node, "exclusive");
+    for (int64_t i = axis + 1; i < s->rank; i++)
+        step *= s->dim[i];
+    for (int64_t e = 0; e < nt_shape_count(s); e++) {
+        int64_t at = e / step % n;
+        for (int64_t j = 0; j < n; j++)
+            if (nt_attr_bool(run->node, "reverse") ? j >= at + exclusive : j <= at - exclusive)
+                y[e] += run->data[run->node->input[0]][e + (j - at) * step];
+    }
+}
+
 static void run_elements(const struct naive_run *run, double *y, const struct nt_shape *s)
 {
     const struct nt_node *node = run->node;
-    bool adds = node->op == &nt_op_scatter_add;
+    bool reads = node->op == &nt_op_gather_elements;
+    int how = node->op == &nt_op_scatter_elements ? (int)nt_attr_int(node, "reduction") : 1;
     const struct nt_shape *x = naive_shape(run, node->input[0]);
     const struct nt_shape *index = naive_shape(run, node->input[1]);
     int64_t axis = from_end(nt_attr_float(node, "axis"), x->rank);
-    if (adds)
+    if (!reads)
         memcpy(y, run->data[node->input[0]], (size_t)nt_shape_count(s) * sizeof *y);
     for (int64_t e = 0; e < nt_shape_count(index); e++) {
         int64_t at[NT_MAX_RANK];
         naive_unflat(index, e, at);
         at[axis] = from_end(run->data[node->input[1]][e], x->dim[axis]);
         bool good = at[axis] >= 0 && at[axis] < x->dim[axis];
-        if (adds && good)
-            y[naive_flat(x, at)] += run->data[node->input[2]][e];
-        else if (!adds)
+        if (!reads && good)
+            combine(how, &y[naive_flat(x, at)], run->data[node->input[2]][e]);
+        else if (reads)
             y[e] = good ? run->data[node->input[0]][naive_flat(x, at)] : NAN;
     }
 }
@@ -78,10 +103,12 @@ static void run_sort(const struct naive_run *run, double *y, const struct nt_sha
 }
 
 const struct naive_op naive_index[] = {
+    {&nt_op_cumsum, run_cumsum},
     {&nt_op_gather, run_gather},
     {&nt_op_gather_elements, run_elements},
     {&nt_op_one_hot, run_one_hot},
     {&nt_op_scatter_add, run_elements},
+    {&nt_op_scatter_elements, run_elements},
     {&nt_op_sort_rows, run_sort},
     {0},
 };

@@ -39,7 +39,7 @@ END_TEST
 
 START_TEST(elements_and_sums)
 {
-    for (int i = 0; i < rounds(8); i++) {
+    for (int i = 0; i < rounds(18); i++) {
         int rank = test_int(1, 4), axis = test_int(0, rank - 1), n = test_int(1, 7), extent[4];
         say("local x = parameter('x', {");
         for (int d = 0; d < rank; d++)
@@ -48,7 +48,18 @@ START_TEST(elements_and_sums)
         for (int d = 0; d < rank; d++) /* fewer elements where it is not the axis */
             extent[d] = d == axis ? test_int(1, 9) : test_int(1, extent[d]);
         say_index(rank, extent);
-        if (i % 2)
+        static const char *const reductions[] = {"none", "add", "mul", "max", "min"};
+        if (i % 3 == 2) {
+            int how = i % 6 == 2 ? i / 6 % 2 : test_int(2, 4);
+            say("local s = parameter('s', index:shape(), {init = 'zeros'})\n"
+                "local y = x:scatter_elements(index, s, {axis = %d, reduction = '%s'})\n",
+                axis, reductions[how]);
+            if (how > 1) { /* without a gradient */
+                say("output('y', y)\nloss(x:sum() + s:sum())\n");
+                check_definition(1, n);
+                continue;
+            }
+        } else if (i % 3)
             say("local y = x:gather_elements(index, {axis = %d})\n",
                 test_int(0, 1) ? axis : axis - rank);
         else
@@ -126,6 +137,109 @@ START_TEST(one_hots)
 }
 END_TEST
 
+/* The first coordinates of x, by columns of an index; what the loops know is the parts. */
+static struct {
+    int batch, named, rank, extent[4], how;
+    bool scatters;
+} nd;
+
+static int64_t nd_row(const int64_t *at)
+{
+    int64_t row = 0;
+    for (int i = 0; i < nd.named; i++) {
+        int64_t place[2] = {0, at[0] * nd.named + i};
+        double which = expected_operand("index", place);
+        row = row * nd.extent[nd.batch + i] + (int64_t)which +
+              (which < 0 ? nd.extent[nd.batch + i] : 0);
+    }
+    return row;
+}
+
+/* x has one dimension after those named, y is rows x that, as a matrix. */
+static double nd_expected(const int64_t *at)
+{
+    int64_t from[4] = {0}, row;
+    if (!nd.scatters) {
+        row = nd_row(at);
+        for (int i = nd.batch + nd.named - 1; i >= nd.batch; row /= nd.extent[i--])
+            from[i] = row % nd.extent[i];
+        if (nd.batch)
+            from[0] = at[0] / (9 / nd.extent[0] + 1);
+        from[nd.rank - 1] = at[1];
+        return expected_operand("x", from);
+    }
+    for (int i = nd.named - 1, r = (int)at[0]; i >= 0; r /= nd.extent[i--])
+        from[i] = r % nd.extent[i];
+    from[nd.rank - 1] = at[1];
+    double y = expected_operand("x", from);
+    for (int64_t s = 0; s < 6; s++)
+        if (nd_row(&s) == at[0]) {
+            double value = expected_operand("s", (int64_t[]){s, at[1]});
+            y = nd.how == 0   ? value
+                : nd.how == 1 ? y + value
+                : nd.how == 2 ? y * value
+                : nd.how == 3 ? fmax(y, value)
+                              : fmin(y, value);
+        }
+    return y;
+}
+
+START_TEST(coordinates)
+{
+    static const char *const reductions[] = {"none", "add", "mul", "max", "min"};
+    for (int i = 0; i < rounds(15); i++) {
+        int width = test_int(1, 5), least = test_int(2, 4), rows = 1;
+        nd.scatters = i % 2;
+        nd.how = nd.scatters ? i / 2 % 5 : 0;
+        nd.batch = nd.scatters ? 0 : test_int(0, 1);
+        nd.named = test_int(1, 3 - nd.batch);
+        nd.rank = nd.batch + nd.named + 1;
+        for (int d = 0; d < nd.rank; d++)
+            nd.extent[d] = d == nd.rank - 1 ? width : least + test_int(0, 2);
+        int items = nd.scatters ? 6 : nd.batch ? nd.extent[0] * (9 / nd.extent[0] + 1) : 7;
+        for (int d = 0; d < nd.named; d++)
+            rows *= nd.extent[nd.batch + d];
+        say("local x = parameter('x', {");
+        for (int d = 0; d < nd.rank; d++)
+            say("%d, ", nd.extent[d]);
+        say("}, {init = 'zeros'})\nlocal index = input('index', {%d}, {dtype = 'int32'})\n",
+            items * nd.named);
+        if (nd.scatters)
+            say("local s = parameter('s', {6, %d}, {init = 'zeros'})\n"
+                "local y = x:scatter_nd(index:reshape{shape = {6, %d}}, s, {reduction = "
+                "'%s'}):reshape{shape = {%d, %d}}\n",
+                width, nd.named, reductions[nd.how], rows, width);
+        else
+            say("local y = x:gather_nd(index:reshape{shape = {%d, -1, %d}}, {batch_dims = %d})"
+                ":reshape{shape = {%d, %d}}\n",
+                nd.batch ? nd.extent[0] : 1, nd.named, nd.batch, items, width);
+        if (nd.how > 1)
+            say("output('y', y)\nloss(x:sum() + s:sum())\n");
+        else
+            end_with_weighted_sum();
+        check_definition_against(1, least, nd_expected);
+    }
+}
+END_TEST
+
+START_TEST(running_sums)
+{
+    for (int i = 0; i < rounds(6); i++) {
+        int rank = test_int(1, 4);
+        say("local x = parameter('x', {");
+        for (int d = 0; d < rank; d++)
+            say("%d, ", test_int(1, 7));
+        say("}, {init = 'zeros'})\nlocal n = input('n', {9}, {dtype = 'int32'}):cumsum{axis = 1}\n"
+            "local y = x:cumsum{axis = %d, exclusive = %s, reverse = %s}\n"
+            "y = y + n:slice{axis = 1, first = 8, count = 1}:sum()\n",
+            test_int(-rank, rank - 1), test_int(0, 1) ? "true" : "false",
+            test_int(0, 1) ? "true" : "false");
+        end_with_weighted_sum();
+        check_definition(1, 9);
+    }
+}
+END_TEST
+
 START_TEST(orders)
 {
     for (int i = 0; i < rounds(6); i++) {
@@ -153,4 +267,4 @@ START_TEST(orders)
 END_TEST
 
 OPERATORS_MAIN("index operators", gathers, elements_and_sums, embeddings, padding_is_not_trained,
-    one_hots, orders)
+    one_hots, orders, coordinates, running_sums)

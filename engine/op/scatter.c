@@ -8,7 +8,9 @@
 #define GROUP_SIZE 64
 #define ITEMS_PER_UNIT 512 /* work-items that keep a compute unit of a GPU busy */
 
-const char *const nt_scatter_add_variants[] = {"tile", "group", NULL};
+const char *const nt_scatter_variants[] = {"tile", "group", NULL};
+
+static const char *const names[] = {"replace", "sum", "product", "largest", "smallest"};
 
 /* A tensor without its extent along the axis. */
 static struct nt_tensor flat(const struct nt_tensor *t, int axis)
@@ -52,17 +54,17 @@ static void divide_group(struct nt_launch *l, int64_t n, int64_t rows, int64_t c
     nt_launch_grid(l, 1, (size_t[]){(size_t)(places * parts)}, (size_t[]){GROUP_SIZE});
 }
 
-enum nt_status nt_scatter_add(struct nt_tape *tape, const struct nt_tensor *x, int axis,
-    const struct nt_tensor *index, const struct nt_tensor *y)
+enum nt_status nt_scatter(struct nt_tape *tape, enum nt_scatter how, const struct nt_tensor *x,
+    int axis, const struct nt_tensor *index, const struct nt_tensor *y)
 {
     struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
     const char *variant, *reason;
-    enum nt_status status = nt_gather_check(ctx, "scatter_add", axis, y, index, x);
-    if (status == NT_OK && x->dtype != NT_F32)
-        status = nt_fail(
-            ctx, NT_ERR_UNSUPPORTED, "scatter_add: %s: must be float32", nt_dtype_name(x->dtype));
+    enum nt_status status = nt_gather_check(ctx, "scatter", axis, y, index, x);
+    if (status == NT_OK && x->dtype != NT_F32 && x->dtype != NT_I32)
+        status = nt_fail(ctx, NT_ERR_UNSUPPORTED, "scatter: %s: must be float32 or int32",
+            nt_dtype_name(x->dtype));
     if (status == NT_OK)
-        status = nt_choose(tape, "scatter_add", nt_scatter_add_variants, NULL, &variant, &reason);
+        status = nt_choose(tape, "scatter", nt_scatter_variants, NULL, &variant, &reason);
     if (status != NT_OK || nt_shape_count(&x->shape) == 0 || nt_shape_count(&y->shape) == 0)
         return status;
     struct nt_tensor by = nt_tensor_broadcast(index, &x->shape);
@@ -75,9 +77,10 @@ enum nt_status nt_scatter_add(struct nt_tape *tape, const struct nt_tensor *x, i
     int64_t count = y->shape.dim[axis];
     bool tile = !strcmp(variant, "tile");
     struct nt_launch l;
-    nt_launch_init(
-        &l, tape, "scatter_add", tile ? "scatter_add_tile" : "scatter_add_group", variant, reason);
+    nt_launch_init(&l, tape, "scatter", tile ? "scatter_tile" : "scatter_group", variant, reason);
     nt_launch_define(&l, "NT_OUTER", "%d", loop.rank);
+    nt_launch_define(&l, "NT_HOW", "%s", names[how]);
+    nt_launch_define(&l, "NT_TYPE", "%s", x->dtype == NT_I32 ? "int" : "float");
     l.bytes = 16.0 * (double)nt_shape_count(&x->shape);
     l.flops = (double)nt_shape_count(&x->shape);
     if (tile && inner[2] == 0)
