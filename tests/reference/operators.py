@@ -25,6 +25,8 @@ import numpy
 import torch
 from torch.nn import functional as F
 
+import torchvision
+
 import tensors
 
 # Shapes vary in what the operator's meaning depends on. Rows of 17 or more where it does not: they
@@ -160,6 +162,16 @@ class Case:
         data = data.reshape((self.batch, *shape)).astype(numpy.int32)
         self.arrays["input." + key] = data
         return torch.from_numpy(data).long()
+
+    def index(self, data):
+        """An int32 input of these numbers, a row for each item of the batch."""
+        key = self._local("target", data.shape[1:])
+        self.arrays["input." + key] = data.astype(numpy.int32)
+        return torch.from_numpy(data).long()
+
+    def fixed(self, data):
+        """A parameter of these numbers, that no gradient is wanted of: 0 times its sum is added."""
+        return self._leaf(self._local("parameter", data.shape), "", numpy.asarray(data, numpy.float32))
 
     def options(self, **attrs):
         return lua({"name": self.name, **attrs})
@@ -398,6 +410,22 @@ def lp_pool2d(c):
     return "(a:abs() + 0.5):lp_pool2d" + lua({"kernel": kernel, "stride": stride, "norm_type": p}), y
 
 
+def max_unpools(dims):
+    @operator("pooling")
+    def case(c):
+        kernel = c.ints(dims, 2, 3)
+        x = c.input(c.int(1, 5), *(k * c.int(1, 3) for k in kernel))
+        y, index = getattr(F, f"max_pool{dims}d")(x, kernel, return_indices=True)
+        c.lines.append(f"local y, index = a:max_pool{dims}d" + lua({"kernel": kernel}))
+        unpooled = getattr(F, f"max_unpool{dims}d")(y * 2, index, kernel)
+        return f"(y * 2):max_unpool{dims}d(index, " + lua({"kernel": kernel}) + ")", unpooled
+    case.__name__ = f"max_unpool{dims}d"
+
+
+for _dims in (1, 2, 3):
+    max_unpools(_dims)
+
+
 @operator("resizing")
 def interpolate(c):
     dims, size = c.int(1, 3), c.ints(3, 1, 9)
@@ -469,6 +497,21 @@ def layer_norm(c):
 
 
 @operator("norms")
+def rms_norm(c):
+    dims = c.int(1, 2)
+    x, eps = c.input(*c.ints(2, 1, 5), c.int(7, 20)), 1 / 64
+    weight = c.weight("weight", *x.shape[-dims:])
+    y = x * (x.square().mean(list(range(-dims, 0)), True) + eps).rsqrt() * weight
+    return "a:rms_norm" + c.options(dims=dims, eps=eps), y
+
+
+@operator("norms")
+def l2_normalize(c):
+    x, axis = c.input(*c.ints(2, 2, 9)), c.pick(1, 2, -1)
+    return "a:l2_normalize" + lua({"axis": axis}), F.normalize(x, dim=axis)
+
+
+@operator("norms")
 def local_response_norm(c):
     x, size = c.input(c.int(1, 12), *c.ints(2, 1, 6)), c.int(1, 5)
     y = F.local_response_norm(x, size, 0.5, 0.75, 2)
@@ -477,13 +520,13 @@ def local_response_norm(c):
 
 # ---- reductions ----
 
-def reduction(name, reference):
+def reduction(name, reference, before="a", **attrs):
     @operator("reductions")
     def case(c):
         x = c.input(c.int(1, 3), c.int(1, 3), c.int(17, 30))
         axes = c.pick([0], [1], [-1], [2, 3], [0, 2, 3], [0, 1, 2, 3])
         keep = c.flip()
-        return f"a:{name}" + lua({"axes": axes, "keepdims": keep}), reference(x, axes, keep)
+        return f"{before}:{name}" + lua({"axes": axes, "keepdims": keep, **attrs}), reference(x, axes, keep)
     case.__name__ = name
 
 
@@ -491,6 +534,39 @@ reduction("sum", lambda x, axes, keep: x.sum(axes, keep))
 reduction("mean", lambda x, axes, keep: x.mean(axes, keep))
 reduction("max", lambda x, axes, keep: x.amax(axes, keep))
 reduction("min", lambda x, axes, keep: x.amin(axes, keep))
+reduction("l1", lambda x, axes, keep: x.abs().sum(axes, keep))
+reduction("l2", lambda x, axes, keep: torch.linalg.vector_norm(x, 2, axes, keep))
+reduction("var", lambda x, axes, keep: x.var(axes, False, keep), correction=0)
+reduction("std", lambda x, axes, keep: torch.cat([x, x + 1]).std(axes, True, keep), before="op.concat(a, a + 1, {axis = 0})")
+reduction("log_sum_exp", lambda x, axes, keep: x.logsumexp(axes, keep))
+reduction("any", lambda x, axes, keep: (x > 1).double().amax(axes, keep) + 0 * x.sum(), before="(op.gt(a, 1) + 0 * a)")
+reduction("all", lambda x, axes, keep: (x < 2).double().amin(axes, keep) + 0 * x.sum(), before="(op.lt(a, 2) + 0 * a)")
+
+
+@operator("reductions")
+def prod(c):
+    x, axis, keep = c.input(c.int(1, 3), c.int(1, 9)), c.pick(0, 1, -1), c.flip()
+    return "a:prod" + lua({"axes": [axis], "keepdims": keep}), x.prod(axis, keep)
+
+
+def arg_reduction(name):
+    @operator("reductions")
+    def case(c):
+        x, axis, keep = c.input(c.int(1, 5), c.int(17, 30)), c.int(-3, 2), c.flip()
+        y = getattr(x, name)(axis, keep).double() + 0 * x.sum()
+        return f"a:{name}" + lua({"axis": axis, "keepdims": keep}) + " + 0 * a:sum()", y
+    case.__name__ = name
+
+
+arg_reduction("argmax")
+arg_reduction("argmin")
+
+
+@operator("reductions")
+def cumsum(c):
+    x, axis, exclusive, reverse = c.parameter(*c.ints(3, 1, 9)), c.int(-3, 2), c.flip(), c.flip()
+    y = x.flip(axis).cumsum(axis).flip(axis) if reverse else x.cumsum(axis)
+    return "a:cumsum" + lua({"axis": axis, "exclusive": exclusive, "reverse": reverse}), y - x if exclusive else y
 
 
 # ---- shapes ----
@@ -603,6 +679,63 @@ def one_hot(c):
     index = c.classes(count, c.int(1, 5))
     scale = c.parameter(1)
     return f"a:one_hot{lua({'num_classes': count})} * b", F.one_hot(index, count) * scale
+
+
+@operator("indices")
+def gather_elements(c):
+    x = c.parameter(c.batch, c.int(2, 9))
+    index = c.classes(x.shape[1], c.int(1, 9))
+    return "a:gather_elements(b, {axis = 1})", x.gather(1, index)
+
+
+@operator("indices")
+def gather_nd(c):
+    x = c.parameter(*c.ints(2, 2, 5), c.int(1, 5))
+    index = c.classes(min(x.shape[:2]), c.int(1, 4), 2)
+    return "a:gather_nd(b)", x[index[..., 0], index[..., 1]]
+
+
+def scatter(name, reduction, reference):
+    @operator("indices")
+    def case(c):
+        x, source = c.parameter(c.batch, c.int(2, 9)), c.input(c.int(1, 9), always=True)
+        index = c.classes(x.shape[1], source.shape[1])
+        return f"a:{name}(c, b, " + lua({"axis": 1, "reduction": reduction}) + ")", reference(x, 1, index, source)
+    case.__name__ = name + "_sum"
+
+
+scatter("scatter_add", None, torch.scatter_add)
+scatter("scatter_elements", "add", torch.scatter_add)
+
+
+@operator("indices")
+def scatter_elements(c):
+    """Each place once: PyTorch promises nothing else."""
+    x, source = c.parameter(c.batch, c.int(3, 9)), c.input(c.int(1, 3), always=True)
+    rows = [c.rng.sample(range(x.shape[1]), source.shape[1]) for _ in range(c.batch)]
+    index = c.index(numpy.array(rows))
+    return "a:scatter_elements(c, b, {axis = 1})", x.scatter(1, index, source)
+
+
+@operator("indices")
+def scatter_nd(c):
+    x, source = c.parameter(*c.ints(2, 2, 4), c.int(1, 5)), c.input(c.int(1, 4), always=True)
+    index = c.classes(min(x.shape[:2]), 2)
+    source = source[:, :1].expand(-1, x.shape[2])
+    text = f"b:slice{{axis = 1, first = 0, count = 1}}:broadcast{{shape = {{-1, {x.shape[2]}}}}}"
+    return (f"a:scatter_nd(c, {text}, {{reduction = 'add'}})",
+            x.index_put((index[:, 0], index[:, 1]), source, accumulate=True))
+
+
+@operator("indices")
+def strided_slice(c):
+    x, axes = c.parameter(*c.ints(3, 3, 9)), c.rng.sample(range(3), 2)
+    starts, steps = c.ints(2, 0, 2), c.ints(2, 1, 3)
+    ends = [c.int(start + 1, x.shape[axis]) for start, axis in zip(starts, axes)]
+    cut = [slice(None)] * 3
+    for axis, *range_ in zip(axes, starts, ends, steps):
+        cut[axis] = slice(*range_)
+    return "a:strided_slice" + lua({"starts": starts, "ends": ends, "axes": axes, "steps": steps}), x[tuple(cut)]
 
 
 @operator("indices")
@@ -882,6 +1015,63 @@ def maxout(c):
     x = c.parameter(*shape)
     y = x.unflatten(axis, (shape[axis] // pieces, pieces)).amax(axis + 1 if axis > 0 else axis)
     return "a:maxout" + lua({"pieces": pieces, "axis": axis}), y
+
+
+# ---- boxes ----
+
+def corners(c, count, size):
+    """Boxes within a picture of the size, of both sides at least 1/2."""
+    low = numpy.array([[c.near(0, size - 1) for _ in range(2)] for _ in range(count)])
+    high = numpy.array([[c.near(v + 0.5, size) for v in row] for row in low])
+    return numpy.concatenate([low, high], 1)
+
+
+def regions(name, reference, **choices):
+    @operator("boxes")
+    def case(c):
+        size, count = c.int(5, 9), c.int(1, 4)
+        x = c.parameter(c.int(1, 3), c.pick(1, 3, 17), size, size)
+        images = numpy.array([[c.int(0, x.shape[0] - 1)] for _ in range(count)])
+        boxes = c.fixed(numpy.concatenate([images, corners(c, count, 2 * size)], 1))
+        attrs = {"output_size": c.ints(2, 1, 4), "spatial_scale": 0.5,
+                 **{key: c.pick(*values) for key, values in choices.items()}}
+        # In float, as the kernels compute which elements belong to a bin.
+        y = reference(x.float(), boxes.float().detach(), **attrs).double() + 0 * boxes.sum()
+        return f"a:{name}(b:detach(), " + lua(attrs) + ")", y
+    case.__name__ = name
+
+
+regions("roi_align", torchvision.ops.roi_align, sampling_ratio=[-1, 1, 2, 3], aligned=[False, True])
+regions("roi_pool", torchvision.ops.roi_pool)
+
+
+@operator("boxes")
+def box_iou(c):
+    a, b = c.fixed(corners(c, c.int(1, 9), 10)), c.fixed(corners(c, c.int(1, 9), 10))
+    return "a:detach():box_iou(b:detach())", torchvision.ops.box_iou(a, b).detach() + 0 * (a.sum() + b.sum())
+
+
+@operator("boxes")
+def box_code(c):
+    """Encoded and decoded as Faster R-CNN does."""
+    count, weights = c.int(1, 9), [c.pick(1.0, 10.0), c.pick(1.0, 5.0)]
+    coder = torchvision.models.detection._utils.BoxCoder([weights[0]] * 2 + [weights[1]] * 2)
+    a, b, d = c.fixed(corners(c, count, 10)), c.fixed(corners(c, count, 10)), c.parameter(count, 4)
+    code = coder.encode_single(a.detach(), b.detach())
+    y = coder.decode_single(d, b.detach())
+    attrs = lua({"weights": [weights[0]] * 2 + [weights[1]] * 2})
+    return (f"op.concat(a:detach():box_encode(b:detach(), {attrs}), c:box_decode(b:detach(), {attrs}), {{axis = 1}})",
+            torch.cat([code, y], 1) + 0 * (a.sum() + b.sum()))
+
+
+@operator("boxes")
+def nms(c):
+    count, overlap = c.int(1, 12), c.pick(0.25, 0.5)
+    a, scores = c.fixed(corners(c, count, 10)), c.parameter(count)
+    kept = torchvision.ops.nms(a.detach(), scores.detach(), overlap)
+    y = F.pad(kept, (0, count - len(kept)), value=-1).double() + 0 * (a.sum() + scores.sum())
+    return (f"a:reshape{{shape = {{1, {count}, 4}}}}:nms(b:reshape{{shape = {{1, {count}}}}}, "
+            f"{{count = {count}, iou = {overlap}}}) + 0 * (a:sum() + b:sum())"), y
 
 
 # ---- files ----
