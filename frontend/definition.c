@@ -68,6 +68,8 @@ void nt_definition_close(struct nt_definition *definition)
         free((char *)definition->setting[i].doc);
         free((char *)definition->setting[i].value);
     }
+    if (definition->release)
+        definition->release(definition->parsed);
     free(definition->given);
     free(definition->setting);
     free(definition->text);

@@ -19,6 +19,10 @@ struct nt_definition {
         char *name, *value;
         bool declared;
     } * given;
+    int feeds; /* arrays that inputs will be given; borrowed */
+    const struct nt_model_feed *feed;
+    void *parsed; /* what a reader keeps from one build to the next */
+    void (*release)(void *parsed);
     int setting_count;
     struct nt_setting *setting; /* strings are the definition's */
 };

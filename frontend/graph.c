@@ -137,21 +137,28 @@ static enum nt_status check_shape(
 enum nt_status nt_graph_input(struct nt_graph *graph, const char *name, enum nt_dtype dtype,
     const struct nt_shape *item_shape, int *value)
 {
-    if (nt_graph_find(graph, name) >= 0)
-        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "input '%s': the name is taken", name);
     if (item_shape->rank > 4)
         return nt_graph_fail(
             graph, NT_ERR_SHAPE, "input '%s': rank %d: must be at most 4", name, item_shape->rank);
     struct nt_shape shape = {.rank = item_shape->rank + 1, .dim = {graph->batch}};
     memcpy(shape.dim + 1, item_shape->dim, (size_t)item_shape->rank * sizeof *shape.dim);
-    enum nt_status status = check_shape(graph, name, &shape);
+    return nt_graph_input_shaped(graph, name, dtype, &shape, true, value);
+}
+
+enum nt_status nt_graph_input_shaped(struct nt_graph *graph, const char *name, enum nt_dtype dtype,
+    const struct nt_shape *shape, bool batched, int *value)
+{
+    if (nt_graph_find(graph, name) >= 0)
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "input '%s': the name is taken", name);
+    enum nt_status status = check_shape(graph, name, shape);
     if (status != NT_OK)
         return status;
     int v = new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
                                  .kind = NT_VALUE_INPUT,
                                  .dtype = dtype,
-                                 .shape = shape,
-                                 .node = -1});
+                                 .shape = *shape,
+                                 .node = -1,
+                                 .whole = !batched});
     if (v < 0)
         return NT_ERR_MEMORY;
     *value = v;

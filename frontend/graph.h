@@ -28,9 +28,10 @@ enum nt_value_kind {
 };
 
 enum nt_init_kind {
-    NT_INIT_UNIFORM, /* in [-a, a) */
-    NT_INIT_NORMAL,  /* mean 0, deviation a */
-    NT_INIT_CONSTANT /* a */
+    NT_INIT_UNIFORM,  /* in [-a, a) */
+    NT_INIT_NORMAL,   /* mean 0, deviation a */
+    NT_INIT_CONSTANT, /* a */
+    NT_INIT_FILE      /* read from a model's file */
 };
 
 /* How a parameter starts. The name of a scheme ("kaiming_uniform") is resolved to this when
@@ -39,6 +40,9 @@ struct nt_init {
     enum nt_init_kind kind;
     double a;
     int64_t zero_row; /* 1 + the row (index of dimension 0) that starts as zeros; 0: none */
+    /* NT_INIT_FILE: writes all elements, float32 or int32. source lives as long as the graph. */
+    enum nt_status (*read)(struct nt_context *ctx, const void *source, void *data);
+    const void *source;
 };
 
 struct nt_value {
@@ -52,6 +56,7 @@ struct nt_value {
     double constant;
     struct nt_init init;
     bool frozen; /* a parameter that this training leaves as it is */
+    bool whole;  /* an input whose shape is all there is: dimension 0 is not the batch */
 };
 
 enum nt_attr_type {
@@ -148,6 +153,10 @@ enum nt_status nt_graph_fail(struct nt_graph *graph, enum nt_status status, cons
  * one classes or tokens. */
 enum nt_status nt_graph_input(struct nt_graph *graph, const char *name, enum nt_dtype dtype,
     const struct nt_shape *item_shape, int *value);
+
+/* The same for a whole shape, of which the caller says whether dimension 0 is the batch. */
+enum nt_status nt_graph_input_shaped(struct nt_graph *graph, const char *name, enum nt_dtype dtype,
+    const struct nt_shape *shape, bool batched, int *value);
 
 /* A parameter (or state) of the weights. A name used twice gives the same value when the shapes
  * agree (shared weights), else NT_ERR_SHAPE. */

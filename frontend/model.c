@@ -8,6 +8,7 @@
 #include "frontend/definition.h"
 #include "frontend/graph.h"
 #include "frontend/lua.h"
+#include "frontend/onnx/onnx.h"
 
 /* The readers of model files by their ending: the only place to add one. */
 static const struct reader {
@@ -16,6 +17,7 @@ static const struct reader {
     enum nt_status (*build)(struct nt_definition *definition, struct nt_graph *graph);
 } readers[] = {
     {".lua", NT_LUA_SOURCE_LIMIT, nt_lua_build},
+    {".onnx", NT_ONNX_FILE_LIMIT, nt_onnx_build},
 };
 enum { READER_COUNT = sizeof readers / sizeof *readers };
 
@@ -65,9 +67,11 @@ static enum nt_status record_inputs(struct nt_model *model, const struct nt_grap
         struct nt_model_input *input = &model->input[model->input_count++];
         input->name = strdup(value->name);
         input->dtype = value->dtype;
-        input->item_shape.rank = value->shape.rank - 1;
+        int lead = value->whole ? 0 : 1;
+        input->whole = value->whole;
+        input->item_shape.rank = value->shape.rank - lead;
         for (int d = 0; d < input->item_shape.rank; d++)
-            input->item_shape.dim[d] = value->shape.dim[d + 1];
+            input->item_shape.dim[d] = value->shape.dim[d + lead];
         ok = input->name;
     }
     return ok ? NT_OK
@@ -77,6 +81,12 @@ static enum nt_status record_inputs(struct nt_model *model, const struct nt_grap
 
 enum nt_status nt_model_load(struct nt_context *ctx, const char *path, int count,
     const char *const *settings, struct nt_model **out)
+{
+    return nt_model_load_fed(ctx, path, count, settings, 0, NULL, out);
+}
+
+enum nt_status nt_model_load_fed(struct nt_context *ctx, const char *path, int count,
+    const char *const *settings, int feeds, const struct nt_model_feed *feed, struct nt_model **out)
 {
     const struct reader *reader = find_reader(ctx, path);
     if (!reader)
@@ -93,8 +103,11 @@ enum nt_status nt_model_load(struct nt_context *ctx, const char *path, int count
     struct nt_graph *graph = NULL;
     enum nt_status status =
         nt_definition_open(ctx, path, reader->limit, count, settings, &model->definition);
-    if (status == NT_OK)
+    if (status == NT_OK) {
+        model->definition->feeds = feeds;
+        model->definition->feed = feed;
         status = nt_model_build(model, 1, false, &graph);
+    }
     if (status == NT_OK)
         status = nt_definition_check(model->definition);
     if (status == NT_OK)

@@ -142,7 +142,7 @@ static enum nt_status bind_weights(struct build *build)
         const struct nt_value *value = &graph->value[v];
         if (value->kind != NT_VALUE_PARAMETER && value->kind != NT_VALUE_STATE)
             continue;
-        struct nt_tensor tensor = nt_tensor_make(arena, NT_F32, &value->shape, NT_ROW_MAJOR);
+        struct nt_tensor tensor = nt_tensor_make(arena, value->dtype, &value->shape, NT_ROW_MAJOR);
         if (session->weights) {
             int index = nt_weights_find(session->weights, value->name);
             const struct nt_weight_info *info =

@@ -30,6 +30,7 @@ static enum nt_status add_info(struct nt_weights *weights, const struct nt_value
     memcpy(name, value->name, length);
     info->name = name;
     info->shape = value->shape;
+    info->dtype = value->dtype;
     info->offset = weights->elements;
     info->trained = value->kind == NT_VALUE_PARAMETER;
     weights->elements += (size_t)nt_shape_count(&value->shape);
@@ -94,13 +95,20 @@ static enum nt_status initialise_all(
         const struct nt_value *value = &graph->value[nt_graph_find(graph, info->name)];
         size_t count = (size_t)nt_shape_count(&info->shape);
         float *first = data + info->offset;
+        if (value->init.kind == NT_INIT_FILE) {
+            status = value->init.read(weights->ctx, value->init.source, first);
+            if (status != NT_OK)
+                break;
+            continue;
+        }
         initialise(first, count, value->init, seed, (uint64_t)i);
         if (value->init.zero_row > 0) {
             size_t row = count / (size_t)info->shape.dim[0];
             memset(first + row * (size_t)(value->init.zero_row - 1), 0, row * sizeof *first);
         }
     }
-    status = nt_memory_write(weights->memory, 0, data, weights->elements * sizeof *data);
+    if (status == NT_OK)
+        status = nt_memory_write(weights->memory, 0, data, weights->elements * sizeof *data);
     free(data);
     return status;
 }
@@ -273,6 +281,11 @@ static enum nt_status load_one(struct nt_weights *weights, const struct nt_safet
         return nt_fail(weights->ctx, NT_ERR_FORMAT,
             "%s: tensor '%s' has shape %s: the model's has %s", path, info->name,
             nt_shape_text(&entry->shape, a, sizeof a), nt_shape_text(&info->shape, b, sizeof b));
+    if (info->dtype != NT_F32 && entry->dtype != info->dtype)
+        return nt_fail(weights->ctx, NT_ERR_FORMAT, "%s: tensor '%s' is %s: must be %s", path,
+            info->name, nt_dtype_name(entry->dtype), nt_dtype_name(info->dtype));
+    if (info->dtype != NT_F32)
+        return nt_safetensors_read(file, index, data);
     if (entry->dtype == NT_I64) /* a count, as PyTorch keeps num_batches_tracked */
         return load_counts(weights, file, index, entry, data);
     if (entry->dtype != NT_F32)
@@ -309,8 +322,9 @@ enum nt_status nt_weights_save(struct nt_weights *weights, const char *path)
     if (!entries || !data)
         status = nt_fail(weights->ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", path);
     for (int i = 0; status == NT_OK && i < weights->count; i++)
-        entries[i] = (struct nt_safetensors_entry){
-            .name = weights->info[i].name, .dtype = NT_F32, .shape = weights->info[i].shape};
+        entries[i] = (struct nt_safetensors_entry){.name = weights->info[i].name,
+            .dtype = weights->info[i].dtype,
+            .shape = weights->info[i].shape};
     if (status == NT_OK)
         status = nt_memory_read(weights->memory, 0, data, weights->elements * sizeof *data);
     if (status == NT_OK)

@@ -23,7 +23,8 @@ struct nt_weights;
 struct nt_weight_info {
     const char *name; /* "conv1.weight" */
     struct nt_shape shape;
-    size_t offset; /* elements from the arena's start */
+    enum nt_dtype dtype; /* float32; int32: constants of an imported model, never trained */
+    size_t offset;       /* elements from the arena's start */
     bool trained;
 };
 
@@ -38,7 +39,7 @@ NT_API const struct nt_weight_info *nt_weights_get(const struct nt_weights *weig
 NT_API int nt_weights_find(const struct nt_weights *weights, const char *name); /* -1: none */
 NT_API size_t nt_weights_trained_elements(const struct nt_weights *weights);
 
-/* Blocking copies of one tensor, float32 in row-major order. */
+/* Blocking copies of one tensor in row-major order: float32, or the bits of its int32. */
 NT_API enum nt_status nt_weights_read(struct nt_weights *weights, int index, float *data);
 NT_API enum nt_status nt_weights_write(struct nt_weights *weights, int index, const float *data);
 /* The same for an optimizer state slot of a trained tensor. */

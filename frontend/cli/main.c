@@ -18,6 +18,7 @@ static const struct cli_command *const commands[] = {
     &cli_run,
     &cli_sample,
     &cli_gradcheck,
+    &cli_onnx_test,
 };
 #define COMMAND_COUNT (int)(sizeof commands / sizeof *commands)
 

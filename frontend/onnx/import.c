@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/onnx/import.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/onnx/file.h"
+#include "frontend/onnx/table.h"
+
+#define NEWEST_OPSET 28
+
+/* ---- the file, read once ---- */
+
+struct parsed {
+    Onnx__ModelProto *model;
+    int opset;
+};
+
+static void release(void *data)
+{
+    struct parsed *parsed = data;
+    if (parsed && parsed->model)
+        onnx__model_proto__free_unpacked(parsed->model, NULL);
+    free(parsed);
+}
+
+static bool is_standard(const char *domain)
+{
+    return !*domain || strcmp(domain, "ai.onnx") == 0;
+}
+
+static enum nt_status check_model(
+    struct nt_context *ctx, const char *path, const Onnx__ModelProto *model, int *opset)
+{
+    int64_t version = 1; /* of files older than the list of operator sets */
+    for (size_t i = 0; i < model->n_opset_import; i++)
+        if (is_standard(model->opset_import[i]->domain))
+            version = model->opset_import[i]->version;
+    if (!model->graph)
+        return nt_fail(ctx, NT_ERR_FORMAT, "%s: has no graph: is no ONNX model", path);
+    if (version < 1 || version > NEWEST_OPSET)
+        return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: opset %lld: must be from 1 to %d", path,
+            (long long)version, NEWEST_OPSET);
+    if (model->graph->n_output == 0)
+        return nt_fail(
+            ctx, NT_ERR_FORMAT, "%s: graph '%s': has no output", path, model->graph->name);
+    *opset = (int)version;
+    return NT_OK;
+}
+
+static enum nt_status parse(struct nt_definition *definition)
+{
+    ProtobufCMessage *message = NULL;
+    if (definition->parsed)
+        return NT_OK;
+    enum nt_status status =
+        nt_onnx_unpack(definition->ctx, definition->path, &onnx__model_proto__descriptor,
+            (const uint8_t *)definition->text, definition->length, &message);
+    if (status != NT_OK)
+        return status;
+    struct parsed *parsed = calloc(1, sizeof *parsed);
+    if (!parsed) {
+        protobuf_c_message_free_unpacked(message, NULL);
+        return nt_fail(
+            definition->ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", definition->path);
+    }
+    parsed->model = (Onnx__ModelProto *)message;
+    definition->parsed = parsed;
+    definition->release = release;
+    free(definition->text); /* the messages have copies of all of it */
+    definition->text = NULL;
+    return check_model(definition->ctx, definition->path, parsed->model, &parsed->opset);
+}
+
+/* ---- names ---- */
+
+static struct nt_onnx_value *get(struct nt_onnx_import *import, const char *name)
+{
+    return nt_onnx_values_get(import->values, name);
+}
+
+static enum nt_status create_values(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    size_t names = graph->n_input + graph->n_initializer + graph->n_output;
+    for (size_t i = 0; i < graph->n_node; i++)
+        names += graph->node[i]->n_input + graph->node[i]->n_output;
+    import->values = nt_onnx_values_create(names);
+    return import->values ? NT_OK
+                          : nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
+}
+
+static enum nt_status add_initializers(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    if (graph->n_sparse_initializer > 0)
+        return nt_graph_fail(
+            import->graph, NT_ERR_UNSUPPORTED, "sparse initializers are not offered");
+    for (size_t i = 0; i < graph->n_initializer; i++) {
+        struct nt_onnx_value *value = get(import, graph->initializer[i]->name);
+        struct nt_onnx_tensor *tensor = nt_graph_alloc(import->graph, sizeof *tensor);
+        if (!tensor)
+            return nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
+        if (value->defined)
+            return nt_graph_fail(
+                import->graph, NT_ERR_FORMAT, "initializer '%s': the name is taken", value->name);
+        enum nt_status status = nt_onnx_tensor_open(
+            import->ctx, import->definition->path, graph->initializer[i], tensor);
+        if (status != NT_OK)
+            return status;
+        value->tensor = tensor;
+        value->type = tensor->type;
+        value->weight = value->defined = true;
+        if (tensor->count == 0) /* no device holds what is empty */
+            nt_onnx_value_known(import, value, &status);
+    }
+    return NT_OK;
+}
+
+/* Outputs and what they are computed from. */
+static void mark_live(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    for (size_t i = 0; i < graph->n_output; i++)
+        get(import, graph->output[i]->name)->live = true;
+    for (size_t i = graph->n_node; i-- > 0;) {
+        const Onnx__NodeProto *node = graph->node[i];
+        bool live = false;
+        for (size_t o = 0; o < node->n_output; o++)
+            live = live || (*node->output[o] && get(import, node->output[o])->live);
+        for (size_t j = 0; live && j < node->n_input; j++)
+            get(import, node->input[j])->live = true;
+    }
+}
+
+static bool is_live(struct nt_onnx_import *import, const Onnx__NodeProto *node)
+{
+    for (size_t o = 0; o < node->n_output; o++)
+        if (*node->output[o] && get(import, node->output[o])->live)
+            return true;
+    return false;
+}
+
+/* ---- inputs ---- */
+
+typedef Onnx__TensorShapeProto__Dimension dimension;
+
+static int64_t extent_of(const dimension *dim)
+{
+    bool fixed = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    return fixed && dim->dim_value >= 0 ? dim->dim_value : -1;
+}
+
+static const char *param_of(const dimension *dim)
+{
+    bool named = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+    return named && dim->dim_param ? dim->dim_param : "";
+}
+
+static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *info)
+{
+    bool tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    return tensor ? info->type->tensor_type : NULL;
+}
+
+static const struct nt_model_feed *find_feed(const struct nt_onnx_import *import, const char *name)
+{
+    for (int i = 0; i < import->definition->feeds; i++)
+        if (strcmp(import->definition->feed[i].name, name) == 0)
+            return &import->definition->feed[i];
+    return NULL;
+}
+
+/* Decides from the first input what the batch is: dimension 0, when it is open or 1. */
+static void find_batch(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    for (size_t i = 0; i < graph->n_input; i++) {
+        const Onnx__TypeProto__Tensor *type = tensor_type(graph->input[i]);
+        if (get(import, graph->input[i]->name)->tensor || !type)
+            continue;
+        if (type->shape && type->shape->n_dim > 0) {
+            int64_t extent = extent_of(type->shape->dim[0]);
+            import->batch_open = extent < 0;
+            import->batch_one = extent == 1;
+            import->batch_name = param_of(type->shape->dim[0]);
+        }
+        return;
+    }
+}
+
+/* An extent that the file leaves open: the batch's name, a setting, what is fed, 1. */
+static enum nt_status open_extent(struct nt_onnx_import *import, const Onnx__ValueInfoProto *info,
+    int axis, const dimension *dim, const struct nt_model_feed *feed, int64_t *extent)
+{
+    char name[256], doc[320], text[32], *end;
+    if (*param_of(dim) && import->batch_open && strcmp(param_of(dim), import->batch_name) == 0) {
+        *extent = import->graph->batch;
+        return NT_OK;
+    }
+    if (*param_of(dim))
+        snprintf(name, sizeof name, "%s", param_of(dim));
+    else
+        snprintf(name, sizeof name, "%s.%d", info->name, axis);
+    const char *given = nt_definition_given(import->definition, name);
+    *extent = feed ? feed->shape.dim[axis] : 1;
+    if (given) {
+        errno = 0;
+        *extent = strtoll(given, &end, 10);
+        if (end == given || *end || errno || *extent < 1 || *extent > INT32_MAX)
+            return nt_fail(import->ctx, NT_ERR_ARGUMENT,
+                "setting '%s': '%s': must be an integer from 1 to 2147483647", name, given);
+    }
+    snprintf(
+        doc, sizeof doc, "extent %d of input '%s', which the file leaves open", axis, info->name);
+    snprintf(text, sizeof text, "%lld", (long long)*extent);
+    return nt_definition_declare(import->definition, name, doc, text);
+}
+
+static enum nt_status input_shape(struct nt_onnx_import *import, const Onnx__ValueInfoProto *info,
+    const struct nt_model_feed *feed, struct nt_shape *shape, bool *batched)
+{
+    const Onnx__TensorShapeProto *dims = tensor_type(info)->shape;
+    size_t rank = dims ? dims->n_dim : feed ? (size_t)feed->shape.rank : NT_MAX_RANK + 1;
+    *batched = false;
+    if (!dims && !feed)
+        return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+            "input '%s': the file does not tell its rank", info->name);
+    if (rank > NT_MAX_RANK)
+        return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+            "input '%s': rank %zu: must be at most %d", info->name, rank, NT_MAX_RANK);
+    if (feed && (size_t)feed->shape.rank != rank)
+        return nt_graph_fail(import->graph, NT_ERR_SHAPE,
+            "input '%s': an array of rank %d: must be of rank %zu", info->name, feed->shape.rank,
+            rank);
+    if (!dims) {
+        *shape = feed->shape;
+        return NT_OK;
+    }
+    shape->rank = (int)rank;
+    for (int i = 0; i < shape->rank; i++) {
+        const dimension *dim = dims->dim[i];
+        int64_t *extent = &shape->dim[i];
+        bool own = strcmp(param_of(dim), import->batch_name) == 0 || !*param_of(dim);
+        *extent = extent_of(dim);
+        if (i == 0 &&
+            ((import->batch_open && *extent < 0 && own) || (import->batch_one && *extent == 1))) {
+            *extent = import->graph->batch;
+            *batched = true;
+            continue;
+        }
+        enum nt_status status =
+            *extent < 0 ? open_extent(import, info, i, dim, feed, extent) : NT_OK;
+        if (status != NT_OK)
+            return status;
+        if (feed && feed->shape.dim[i] != *extent)
+            return nt_graph_fail(import->graph, NT_ERR_SHAPE,
+                "input '%s': extent %d of the array is %lld: must be %lld", info->name, i,
+                (long long)feed->shape.dim[i], (long long)*extent);
+    }
+    return NT_OK;
+}
+
+static enum nt_status add_input(struct nt_onnx_import *import, const Onnx__ValueInfoProto *info)
+{
+    struct nt_onnx_value *value = get(import, info->name);
+    const Onnx__TypeProto__Tensor *type = tensor_type(info);
+    const struct nt_model_feed *feed = find_feed(import, info->name);
+    struct nt_shape shape = {0};
+    bool batched;
+    if (value->tensor) /* files of IR 3 list the initializers too */
+        return NT_OK;
+    if (value->defined)
+        return nt_graph_fail(
+            import->graph, NT_ERR_FORMAT, "input '%s': the name is taken", info->name);
+    if (!type)
+        return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+            "input '%s': is no tensor: sequences, maps and optional values are not offered",
+            info->name);
+    bool offered = nt_onnx_type_is_float(type->elem_type) ||
+                   nt_onnx_type_is_integer(type->elem_type) || type->elem_type == NT_ONNX_BOOL;
+    if (!offered)
+        return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+            "input '%s': is of %s: is not offered", info->name, nt_onnx_type_name(type->elem_type));
+    enum nt_status status = input_shape(import, info, feed, &shape, &batched);
+    if (status != NT_OK)
+        return status;
+    value->defined = true;
+    value->type = type->elem_type;
+    value->feed = feed && feed->data ? feed : NULL;
+    if (value->feed && nt_onnx_host_count(&shape) == 0) {
+        nt_onnx_value_known(import, value, &status);
+        return status;
+    }
+    return nt_graph_input_shaped(import->graph, info->name, nt_onnx_type_dtype(type->elem_type),
+        &shape, batched, &value->graph);
+}
+
+/* ---- nodes ---- */
+
+/* Fails with all operators of the live nodes that the table lacks. */
+static enum nt_status check_operators(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    char list[700] = "";
+    int missing = 0, shown = 0;
+    for (size_t i = 0; i < graph->n_node; i++) {
+        const Onnx__NodeProto *node = graph->node[i];
+        char word[160];
+        size_t used = strlen(list);
+        if (!is_live(import, node) ||
+            (is_standard(node->domain) && nt_onnx_rule_find(node->op_type, import->opset)))
+            continue;
+        snprintf(word, sizeof word, " %s%s%s,", is_standard(node->domain) ? "" : node->domain,
+            is_standard(node->domain) ? "" : ".", node->op_type);
+        if (strstr(list, word))
+            continue;
+        missing++;
+        if (used + strlen(word) < sizeof list) {
+            memcpy(list + used, word, strlen(word) + 1);
+            shown++;
+        }
+    }
+    if (missing == 0)
+        return NT_OK;
+    list[strlen(list) - 1] = 0;
+    if (missing > shown)
+        return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+            "operators that are not offered (opset %d):%s and %d more", import->opset, list,
+            missing - shown);
+    return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+        "operators that are not offered (opset %d):%s", import->opset, list);
+}
+
+static enum nt_status collect_operands(struct nt_onnx_import *import, struct nt_onnx_node *node)
+{
+    const Onnx__NodeProto *proto = node->proto;
+    if (proto->n_input > NT_ONNX_MAX_OPERANDS || proto->n_output > NT_ONNX_MAX_OPERANDS)
+        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%zu inputs, %zu outputs: must be at most %d",
+            proto->n_input, proto->n_output, NT_ONNX_MAX_OPERANDS);
+    for (size_t i = 0; i < proto->n_input; i++) {
+        node->input[i] = *proto->input[i] ? get(import, proto->input[i]) : NULL;
+        if (!node->input[i])
+            continue;
+        node->inputs = (int)i + 1;
+        if (!node->input[i]->defined)
+            return nt_onnx_fail(
+                node, NT_ERR_FORMAT, "input '%s': is not made before it is used", proto->input[i]);
+    }
+    for (size_t i = 0; i < proto->n_output; i++) {
+        node->output[i] = *proto->output[i] ? get(import, proto->output[i]) : NULL;
+        if (!node->output[i])
+            continue;
+        node->outputs = (int)i + 1;
+        if (node->output[i]->defined)
+            return nt_onnx_fail(
+                node, NT_ERR_FORMAT, "output '%s': the name is taken", proto->output[i]);
+    }
+    return NT_OK;
+}
+
+static enum nt_status add_node(struct nt_onnx_import *import, const Onnx__NodeProto *proto)
+{
+    struct nt_onnx_node node = {.import = import,
+        .graph = import->graph,
+        .proto = proto,
+        .rule = nt_onnx_rule_find(proto->op_type, import->opset),
+        .opset = import->opset};
+    const char *name = *proto->name ? proto->name : proto->n_output > 0 ? proto->output[0] : "";
+    import->graph->where =
+        nt_graph_string(import->graph, "%s: node '%s'", import->definition->path, name);
+    enum nt_status status = collect_operands(import, &node);
+    if (status == NT_OK)
+        status = nt_onnx_rule_apply(&node);
+    for (int i = 0; status == NT_OK && i < node.outputs; i++) {
+        if (!node.output[i])
+            continue;
+        if (node.output[i]->graph < 0 && !node.output[i]->known && !node.output[i]->tensor)
+            return nt_onnx_fail(&node, NT_ERR_UNSUPPORTED, "output %d: is not offered", i);
+        node.output[i]->defined = true;
+    }
+    return status;
+}
+
+static enum nt_status add_outputs(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    for (size_t i = 0; i < graph->n_output; i++) {
+        struct nt_onnx_value *value = get(import, graph->output[i]->name);
+        if (!value->defined)
+            return nt_graph_fail(import->graph, NT_ERR_FORMAT, "output '%s': nothing makes it",
+                graph->output[i]->name);
+        int v = nt_onnx_value_graph(import, value);
+        if (v < 0)
+            return import->graph->failure;
+        enum nt_status status = nt_graph_output(import->graph, value->name, v);
+        if (status != NT_OK)
+            return status;
+    }
+    return NT_OK;
+}
+
+static enum nt_status import_all(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    enum nt_status status = create_values(import);
+    if (status == NT_OK) {
+        mark_live(import);
+        status = check_operators(import);
+    }
+    if (status == NT_OK)
+        status = add_initializers(import);
+    if (status == NT_OK)
+        find_batch(import);
+    for (size_t i = 0; status == NT_OK && i < graph->n_input; i++)
+        status = add_input(import, graph->input[i]);
+    for (size_t i = 0; status == NT_OK && i < graph->n_node; i++)
+        if (is_live(import, graph->node[i]))
+            status = add_node(import, graph->node[i]);
+    import->graph->where = import->definition->path;
+    if (status == NT_OK)
+        status = add_outputs(import);
+    return status;
+}
+
+static enum nt_status check_types(struct nt_onnx_import *import, size_t count,
+    Onnx__ValueInfoProto *const *list, const char *what)
+{
+    for (size_t i = 0; i < count; i++) {
+        const Onnx__TypeProto__Tensor *type = tensor_type(list[i]);
+        int element = type ? type->elem_type : NT_ONNX_NONE;
+        if (list[i]->type && !type)
+            return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+                "%s '%s': is no tensor: sequences, maps and optional values are not offered", what,
+                list[i]->name);
+        if (element != NT_ONNX_NONE && element != NT_ONNX_BOOL && !nt_onnx_type_is_float(element) &&
+            !nt_onnx_type_is_integer(element))
+            return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
+                "%s '%s': is of %s (%d): is not offered", what, list[i]->name,
+                nt_onnx_type_name(element), element);
+    }
+    return NT_OK;
+}
+
+static enum nt_status check_all(struct nt_onnx_import *import)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    enum nt_status status = create_values(import);
+    if (status == NT_OK)
+        status = check_types(import, graph->n_input, graph->input, "input");
+    if (status == NT_OK)
+        status = check_types(import, graph->n_output, graph->output, "output");
+    if (status == NT_OK) {
+        mark_live(import);
+        status = check_operators(import);
+    }
+    return status;
+}
+
+static enum nt_status list_inputs(
+    const struct nt_onnx_import *import, struct nt_onnx_inputs *inputs)
+{
+    const Onnx__GraphProto *graph = import->model->graph;
+    for (size_t i = 0; i < graph->n_input; i++) {
+        bool weight = false;
+        for (size_t j = 0; !weight && j < graph->n_initializer; j++)
+            weight = strcmp(graph->initializer[j]->name, graph->input[i]->name) == 0;
+        if (weight)
+            continue;
+        if (inputs->count == NT_ONNX_MAX_INPUTS)
+            return nt_graph_fail(
+                import->graph, NT_ERR_UNSUPPORTED, "more than %d inputs", NT_ONNX_MAX_INPUTS);
+        char *name = strdup(graph->input[i]->name);
+        if (!name)
+            return nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
+        inputs->name[inputs->count++] = name;
+    }
+    return NT_OK;
+}
+
+void nt_onnx_inputs_finish(struct nt_onnx_inputs *inputs)
+{
+    for (int i = 0; i < inputs->count; i++)
+        free(inputs->name[i]);
+    inputs->count = 0;
+}
+
+enum nt_status nt_onnx_check(
+    struct nt_context *ctx, const char *path, struct nt_onnx_inputs *inputs)
+{
+    *inputs = (struct nt_onnx_inputs){0};
+    struct nt_definition *definition = NULL;
+    struct nt_graph *graph = NULL;
+    enum nt_status status = nt_definition_open(ctx, path, NT_ONNX_FILE_LIMIT, 0, NULL, &definition);
+    if (status == NT_OK)
+        status = parse(definition);
+    if (status == NT_OK)
+        status = nt_graph_create(ctx, 1, false, &graph);
+    if (status == NT_OK) {
+        const struct parsed *parsed = definition->parsed;
+        struct nt_onnx_import import = {.definition = definition,
+            .ctx = ctx,
+            .graph = graph,
+            .model = parsed->model,
+            .opset = parsed->opset};
+        graph->where = definition->path;
+        status = check_all(&import);
+        if (status == NT_OK)
+            status = list_inputs(&import, inputs);
+        if (status != NT_OK)
+            nt_onnx_inputs_finish(inputs);
+        nt_onnx_values_destroy(import.values);
+    }
+    nt_graph_destroy(graph);
+    nt_definition_close(definition);
+    return status;
+}
+
+enum nt_status nt_onnx_build(struct nt_definition *definition, struct nt_graph *graph)
+{
+    enum nt_status status = parse(definition);
+    if (status != NT_OK)
+        return status;
+    const struct parsed *parsed = definition->parsed;
+    struct nt_onnx_import import = {.definition = definition,
+        .ctx = definition->ctx,
+        .graph = graph,
+        .model = parsed->model,
+        .opset = parsed->opset,
+        .batch_name = ""};
+    graph->where = definition->path;
+    status = import_all(&import);
+    nt_onnx_values_destroy(import.values);
+    graph->where = "";
+    return status;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The import of one file: names and what they became, and what functions of the table work with.
+ *
+ * A name of the file stands for numbers known before anything runs (initializers, constants, what
+ * is computed from shapes: `known`), for a value of our graph, or for both, each made when it is
+ * asked for. A node all of whose inputs are known is folded and leaves no trace in the graph.
+ */
+#ifndef NT_FRONTEND_ONNX_IMPORT_H
+#define NT_FRONTEND_ONNX_IMPORT_H
+
+#include "frontend/onnx/host.h"
+#include "frontend/onnx/onnx.h"
+#include "frontend/onnx/onnx.pb-c.h"
+#include "frontend/onnx/tensor.h"
+#include "frontend/op.h"
+
+struct nt_onnx_import;
+
+struct nt_onnx_value {
+    const char *name;
+    int type;                            /* enum nt_onnx_type */
+    const struct nt_onnx_tensor *tensor; /* an initializer or a Constant's */
+    const struct nt_onnx_host *known;
+    const struct nt_model_feed *feed; /* of an input, when its numbers may be used */
+    int graph;                        /* -1: not made yet */
+    bool weight;                      /* an initializer: what training may change */
+    bool defined, live;
+};
+
+/* ---- value.c ---- */
+
+struct nt_onnx_values;
+struct nt_onnx_values *nt_onnx_values_create(size_t names); /* NULL when memory is exhausted */
+void nt_onnx_values_destroy(struct nt_onnx_values *values);
+/* The entry of a name, made when it is new; NULL when there are more names than room. */
+struct nt_onnx_value *nt_onnx_values_get(struct nt_onnx_values *values, const char *name);
+
+/* The value in our graph, made when it is not there: a weight, a constant. -1 after a failure. */
+int nt_onnx_value_graph(struct nt_onnx_import *import, struct nt_onnx_value *value);
+/* The numbers, NULL when they depend on the run (no failure) or cannot be read (*status). */
+const struct nt_onnx_host *nt_onnx_value_known(
+    struct nt_onnx_import *import, struct nt_onnx_value *value, enum nt_status *status);
+
+struct nt_onnx_import {
+    struct nt_definition *definition;
+    struct nt_context *ctx;
+    struct nt_graph *graph;
+    const Onnx__ModelProto *model;
+    int opset;
+    struct nt_onnx_values *values;
+    /* Dimension 0 of inputs is the batch where it is open (under this name), or where it is 1. */
+    bool batch_open, batch_one;
+    const char *batch_name;
+};
+
+/* ---- node.c ---- */
+
+struct nt_onnx_rule;
+
+#define NT_ONNX_MAX_OPERANDS 64
+
+struct nt_onnx_node {
+    struct nt_onnx_import *import;
+    struct nt_graph *graph;
+    const Onnx__NodeProto *proto;
+    const struct nt_onnx_rule *rule;
+    int opset;
+    int inputs, outputs;
+    struct nt_onnx_value *input[NT_ONNX_MAX_OPERANDS]; /* NULL: left out */
+    struct nt_onnx_value *output[NT_ONNX_MAX_OPERANDS];
+};
+
+/* Fails with the node before the message. */
+enum nt_status nt_onnx_fail(struct nt_onnx_node *node, enum nt_status status, const char *fmt, ...)
+    NT_PRINTF(3, 4);
+
+bool nt_onnx_has(const struct nt_onnx_node *node, int input);
+bool nt_onnx_wants(const struct nt_onnx_node *node, int output);
+int nt_onnx_type(const struct nt_onnx_node *node, int input);
+/* The input as a value of the graph; -1 after a failure or when it was left out. */
+int nt_onnx_in(struct nt_onnx_node *node, int input);
+/* The same as int32: indices. */
+int nt_onnx_in_int(struct nt_onnx_node *node, int input);
+/* Its shape, known or not. */
+enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_shape *shape);
+/* The numbers of an input that shapes depend on; NULL after a failure. */
+const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input);
+/* The same as integers: at most NT_MAX_INTS. *count -1 and no failure when it was left out. */
+enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *list, int *count);
+
+/* Attributes; fallback when absent. */
+const Onnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name);
+int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback);
+double nt_onnx_float(const struct nt_onnx_node *node, const char *name, double fallback);
+/* Whether it is the word; a missing one is the fallback. */
+bool nt_onnx_is(
+    const struct nt_onnx_node *node, const char *name, const char *fallback, const char *word);
+/* Fails unless it is one of "a|b"; *index: which. */
+enum nt_status nt_onnx_choice(struct nt_onnx_node *node, const char *name, const char *fallback,
+    const char *choices, int *index);
+/* A list: how many there are, at most NT_MAX_INTS; -1 when it is absent. */
+int nt_onnx_ints(const struct nt_onnx_node *node, const char *name, int64_t *list);
+/* An attribute of older opsets that is an input of newer ones. *count -1: neither is there. */
+enum nt_status nt_onnx_list(
+    struct nt_onnx_node *node, const char *name, int input, int64_t *list, int *count);
+
+/* An axis from 0 on; *out is set on success. */
+enum nt_status nt_onnx_axis(struct nt_onnx_node *node, int64_t axis, int rank, int *out);
+
+/* ---- adding to our graph ---- */
+
+/* An operator of ours with its attributes, which are given one by one. */
+struct nt_onnx_call {
+    const struct nt_op *op;
+    struct nt_attr attr[16];
+};
+struct nt_onnx_call nt_onnx_begin(const char *op);
+void nt_onnx_number(struct nt_onnx_call *call, const char *name, double number);
+void nt_onnx_word(struct nt_onnx_call *call, const char *name, const char *word);
+void nt_onnx_numbers_of(
+    struct nt_onnx_call *call, const char *name, int count, const int64_t *list);
+/* Adds it: the first result, -1 after a failure or when a needed input is -1. */
+int nt_onnx_add(
+    struct nt_onnx_node *node, const struct nt_onnx_call *call, int inputs, const int *input);
+/* The same with all results. */
+enum nt_status nt_onnx_add_many(struct nt_onnx_node *node, const struct nt_onnx_call *call,
+    int inputs, const int *input, int *outputs);
+/* Without attributes. */
+int nt_onnx_simple(struct nt_onnx_node *node, const char *op, int inputs, const int *input);
+/* An expression over inputs a, b, ...; -1 when one of them is. */
+int nt_onnx_formula(struct nt_onnx_node *node, const char *text, int inputs, const int *input);
+int nt_onnx_constant(struct nt_onnx_node *node, double number);
+int nt_onnx_reshape(struct nt_onnx_node *node, int value, const struct nt_shape *shape);
+
+/* The node's output becomes a value, of the type of input 0 unless another one is given. -1: the
+ * failure that was reported. */
+enum nt_status nt_onnx_out(struct nt_onnx_node *node, int output, int value);
+enum nt_status nt_onnx_out_type(struct nt_onnx_node *node, int output, int value, int type);
+/* The node's output is known; a NULL is a failure of memory. */
+enum nt_status nt_onnx_out_known(
+    struct nt_onnx_node *node, int output, const struct nt_onnx_host *host);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/onnx/table.h"
+
+enum nt_status nt_onnx_fail(struct nt_onnx_node *node, enum nt_status status, const char *fmt, ...)
+{
+    char text[768];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return nt_graph_fail(node->graph, status, "%s: %s", node->proto->op_type, text);
+}
+
+bool nt_onnx_has(const struct nt_onnx_node *node, int input)
+{
+    return input < node->inputs && node->input[input];
+}
+
+bool nt_onnx_wants(const struct nt_onnx_node *node, int output)
+{
+    return output < node->outputs && node->output[output];
+}
+
+int nt_onnx_type(const struct nt_onnx_node *node, int input)
+{
+    return nt_onnx_has(node, input) ? node->input[input]->type : NT_ONNX_NONE;
+}
+
+static enum nt_status missing(struct nt_onnx_node *node, int input)
+{
+    return nt_onnx_fail(node, NT_ERR_FORMAT, "input %d: must be given", input);
+}
+
+int nt_onnx_in(struct nt_onnx_node *node, int input)
+{
+    if (nt_onnx_has(node, input))
+        return nt_onnx_value_graph(node->import, node->input[input]);
+    missing(node, input);
+    return -1;
+}
+
+enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_shape *shape)
+{
+    if (!nt_onnx_has(node, input))
+        return missing(node, input);
+    const struct nt_onnx_value *value = node->input[input];
+    if (value->known)
+        *shape = value->known->shape;
+    else if (value->tensor)
+        *shape = value->tensor->shape;
+    else if (value->graph >= 0)
+        *shape = node->graph->value[value->graph].shape;
+    else
+        return nt_onnx_fail(
+            node, NT_ERR_FORMAT, "input '%s': is not made before it is used", value->name);
+    return NT_OK;
+}
+
+const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input)
+{
+    enum nt_status status = NT_OK;
+    if (!nt_onnx_has(node, input)) {
+        missing(node, input);
+        return NULL;
+    }
+    const struct nt_onnx_host *host =
+        nt_onnx_value_known(node->import, node->input[input], &status);
+    if (status != NT_OK)
+        node->graph->failure = status;
+    else if (!host)
+        nt_onnx_fail(node, NT_ERR_UNSUPPORTED,
+            "input '%s': must be known before the run: a constant, or computed from shapes",
+            node->input[input]->name);
+    return host;
+}
+
+enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *list, int *count)
+{
+    *count = -1;
+    if (!nt_onnx_has(node, input))
+        return NT_OK;
+    const struct nt_onnx_host *host = nt_onnx_numbers(node, input);
+    if (!host)
+        return node->graph->failure;
+    if (host->shape.rank > 1 || host->count > NT_MAX_INTS)
+        return nt_onnx_fail(node, NT_ERR_FORMAT, "input '%s': must be a list of at most %d numbers",
+            node->input[input]->name, NT_MAX_INTS);
+    for (size_t i = 0; i < host->count; i++)
+        list[i] = nt_onnx_host_integer(host->data[i]);
+    *count = (int)host->count;
+    return NT_OK;
+}
+
+/* ---- attributes ---- */
+
+const Onnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name)
+{
+    for (size_t i = 0; i < node->proto->n_attribute; i++)
+        if (strcmp(node->proto->attribute[i]->name, name) == 0)
+            return node->proto->attribute[i];
+    return NULL;
+}
+
+int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback)
+{
+    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    return attr ? attr->i : fallback;
+}
+
+double nt_onnx_float(const struct nt_onnx_node *node, const char *name, double fallback)
+{
+    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    return attr ? attr->f : fallback;
+}
+
+static bool is_word(
+    const Onnx__AttributeProto *attr, const char *fallback, const char *word, size_t length)
+{
+    if (!attr)
+        return strlen(fallback) == length && strncmp(fallback, word, length) == 0;
+    return attr->s.len == length && memcmp(attr->s.data, word, length) == 0;
+}
+
+bool nt_onnx_is(
+    const struct nt_onnx_node *node, const char *name, const char *fallback, const char *word)
+{
+    return is_word(nt_onnx_attr(node, name), fallback, word, strlen(word));
+}
+
+enum nt_status nt_onnx_choice(struct nt_onnx_node *node, const char *name, const char *fallback,
+    const char *choices, int *index)
+{
+    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    int i = 0;
+    for (const char *word = choices; *word; i++) {
+        size_t length = strcspn(word, "|");
+        if (is_word(attr, fallback, word, length)) {
+            *index = i;
+            return NT_OK;
+        }
+        word += length + (word[length] == '|');
+    }
+    return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%s '%.*s': must be one of %s", name,
+        attr ? (int)(attr->s.len < 64 ? attr->s.len : 64) : 0,
+        attr ? (const char *)attr->s.data : "", choices);
+}
+
+int nt_onnx_ints(const struct nt_onnx_node *node, const char *name, int64_t *list)
+{
+    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    if (!attr)
+        return -1;
+    size_t count = attr->n_ints < NT_MAX_INTS ? attr->n_ints : NT_MAX_INTS;
+    if (count > 0)
+        memcpy(list, attr->ints, count * sizeof *list);
+    return (int)count;
+}
+
+enum nt_status nt_onnx_list(
+    struct nt_onnx_node *node, const char *name, int input, int64_t *list, int *count)
+{
+    *count = nt_onnx_ints(node, name, list);
+    return *count >= 0 || input < 0 ? NT_OK : nt_onnx_integers(node, input, list, count);
+}
+
+enum nt_status nt_onnx_axis(struct nt_onnx_node *node, int64_t axis, int rank, int *out)
+{
+    if (axis < -rank || axis >= rank)
+        return nt_onnx_fail(node, NT_ERR_SHAPE, "axis %lld: must be from %d to %d", (long long)axis,
+            -rank, rank - 1);
+    *out = (int)(axis < 0 ? axis + rank : axis);
+    return NT_OK;
+}
+
+/* ---- adding to our graph ---- */
+
+struct nt_onnx_call nt_onnx_begin(const char *op)
+{
+    return (struct nt_onnx_call){.op = nt_op_find(op)};
+}
+
+static struct nt_attr *attr_of(struct nt_onnx_call *call, const char *name)
+{
+    int index = nt_attr_index(call->op, name);
+    if (index < 0)
+        abort(); /* the table asks for what the descriptor lacks */
+    call->attr[index].set = true;
+    return &call->attr[index];
+}
+
+void nt_onnx_number(struct nt_onnx_call *call, const char *name, double number)
+{
+    attr_of(call, name)->number = number;
+}
+
+void nt_onnx_word(struct nt_onnx_call *call, const char *name, const char *word)
+{
+    struct nt_attr *attr = attr_of(call, name);
+    const char *choice = call->op->attrs[attr - call->attr].choices;
+    for (int i = 0; *choice; i++) {
+        size_t length = strcspn(choice, "|");
+        if (strlen(word) == length && strncmp(choice, word, length) == 0) {
+            attr->number = i;
+            return;
+        }
+        choice += length + (choice[length] == '|');
+    }
+    abort();
+}
+
+void nt_onnx_numbers_of(struct nt_onnx_call *call, const char *name, int count, const int64_t *list)
+{
+    struct nt_attr *attr = attr_of(call, name);
+    attr->count = count;
+    memcpy(attr->ints, list, (size_t)count * sizeof *list);
+}
+
+enum nt_status nt_onnx_add_many(struct nt_onnx_node *node, const struct nt_onnx_call *call,
+    int inputs, const int *input, int *outputs)
+{
+    int count;
+    for (int i = 0; i < inputs; i++)
+        if (input[i] < 0 && i < nt_op_min_inputs(call->op))
+            return node->graph->failure != NT_OK ? node->graph->failure : NT_ERR_MEMORY;
+    return nt_graph_add_many(node->graph, call->op, "", inputs, input, call->attr, outputs, &count);
+}
+
+int nt_onnx_add(
+    struct nt_onnx_node *node, const struct nt_onnx_call *call, int inputs, const int *input)
+{
+    int outputs[NT_MAX_OUTPUTS];
+    return nt_onnx_add_many(node, call, inputs, input, outputs) == NT_OK ? outputs[0] : -1;
+}
+
+int nt_onnx_simple(struct nt_onnx_node *node, const char *op, int inputs, const int *input)
+{
+    struct nt_onnx_call call = nt_onnx_begin(op);
+    return nt_onnx_add(node, &call, inputs, input);
+}
+
+int nt_onnx_formula(struct nt_onnx_node *node, const char *text, int inputs, const int *input)
+{
+    for (int i = 0; i < inputs; i++)
+        if (input[i] < 0)
+            return -1;
+    return nt_graph_formula(node->graph, text, inputs, input);
+}
+
+int nt_onnx_constant(struct nt_onnx_node *node, double number)
+{
+    return nt_graph_constant(node->graph, number, &(struct nt_shape){0});
+}
+
+int nt_onnx_reshape(struct nt_onnx_node *node, int value, const struct nt_shape *shape)
+{
+    if (value >= 0 && nt_shape_equal(&node->graph->value[value].shape, shape))
+        return value;
+    struct nt_onnx_call call = nt_onnx_begin("reshape");
+    nt_onnx_numbers_of(&call, "shape", shape->rank, shape->dim);
+    return nt_onnx_add(node, &call, 1, &value);
+}
+
+int nt_onnx_in_int(struct nt_onnx_node *node, int input)
+{
+    int value = nt_onnx_in(node, input);
+    if (value < 0 || node->graph->value[value].dtype == NT_I32)
+        return value;
+    nt_onnx_fail(
+        node, NT_ERR_UNSUPPORTED, "input '%s': must be int32 here", node->input[input]->name);
+    return -1;
+}
+
+enum nt_status nt_onnx_out_type(struct nt_onnx_node *node, int output, int value, int type)
+{
+    if (value < 0)
+        return node->graph->failure != NT_OK ? node->graph->failure : NT_ERR_MEMORY;
+    if (!nt_onnx_wants(node, output))
+        return NT_OK;
+    struct nt_onnx_value *out = node->output[output];
+    out->graph = value;
+    out->type = type;
+    struct nt_value *result = &node->graph->value[value];
+    if (output == 0 && *node->proto->name && result->kind == NT_VALUE_RESULT && !*result->name) {
+        const char *name = nt_graph_string(node->graph, "%s", node->proto->name);
+        node->graph->node[result->node]->name = result->name = name;
+    }
+    return NT_OK;
+}
+
+enum nt_status nt_onnx_out(struct nt_onnx_node *node, int output, int value)
+{
+    int type = node->rule->type ? node->rule->type : nt_onnx_type(node, 0);
+    return nt_onnx_out_type(node, output, value, type);
+}
+
+enum nt_status nt_onnx_out_known(
+    struct nt_onnx_node *node, int output, const struct nt_onnx_host *host)
+{
+    if (!host)
+        return nt_onnx_fail(node, NT_ERR_MEMORY, "host memory is exhausted");
+    if (nt_onnx_wants(node, output)) {
+        node->output[output]->known = host;
+        node->output[output]->type = host->type;
+    }
+    return NT_OK;
+}

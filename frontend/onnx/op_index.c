@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Padding, and elements chosen by an index.
+ */
+#include <string.h>
+
+#include "frontend/onnx/table.h"
+
+/* before and after of every dimension, from a list of starts and then ends over some axes. */
+static enum nt_status pad_amounts(
+    struct nt_onnx_node *node, const struct nt_shape *shape, int64_t *before, int64_t *after)
+{
+    int64_t pads[NT_MAX_INTS], axes[NT_MAX_INTS];
+    int count, axis_count;
+    enum nt_status status = nt_onnx_list(node, "pads", 1, pads, &count);
+    if (status == NT_OK)
+        status = nt_onnx_integers(node, 3, axes, &axis_count);
+    if (status != NT_OK)
+        return status;
+    if (axis_count < 0) {
+        axis_count = shape->rank;
+        for (int i = 0; i < axis_count; i++)
+            axes[i] = i;
+    }
+    if (count != 2 * axis_count)
+        return nt_onnx_fail(
+            node, NT_ERR_FORMAT, "%d pads: must be %d", count < 0 ? 0 : count, 2 * axis_count);
+    memset(before, 0, NT_MAX_RANK * sizeof *before);
+    memset(after, 0, NT_MAX_RANK * sizeof *after);
+    for (int i = 0; i < axis_count; i++) {
+        int axis;
+        status = nt_onnx_axis(node, axes[i], shape->rank, &axis);
+        if (status != NT_OK)
+            return status;
+        before[axis] = pads[i];
+        after[axis] = pads[axis_count + i];
+    }
+    return NT_OK;
+}
+
+enum nt_status nt_onnx_pad(struct nt_onnx_node *node)
+{
+    static const char *const modes[] = {"constant", "reflect", "replicate", "circular"};
+    int64_t before[NT_MAX_RANK], after[NT_MAX_RANK], axes[NT_MAX_RANK];
+    int mode, x = nt_onnx_in(node, 0), count = 0;
+    if (x < 0)
+        return node->graph->failure;
+    struct nt_shape shape = node->graph->value[x].shape;
+    enum nt_status status = pad_amounts(node, &shape, before, after);
+    if (status == NT_OK)
+        status = nt_onnx_choice(node, "mode", "constant", "constant|reflect|edge|wrap", &mode);
+    if (status != NT_OK)
+        return status;
+    double number = nt_onnx_float(node, "value", 0);
+    if (nt_onnx_has(node, 2)) {
+        const struct nt_onnx_host *host = nt_onnx_numbers(node, 2);
+        if (!host)
+            return node->graph->failure;
+        if (host->count > 0)
+            number = host->data[0];
+    }
+    for (int i = 0; i < shape.rank; i++) {
+        if (before[i] == 0 && after[i] == 0)
+            continue;
+        before[count] = before[i];
+        after[count] = after[i];
+        axes[count++] = i;
+    }
+    if (count == 0)
+        return nt_onnx_out(node, 0, x);
+    struct nt_onnx_call call = nt_onnx_begin("pad");
+    nt_onnx_numbers_of(&call, "before", count, before);
+    nt_onnx_numbers_of(&call, "after", count, after);
+    nt_onnx_numbers_of(&call, "axes", count, axes);
+    nt_onnx_number(&call, "value", number);
+    nt_onnx_word(&call, "mode", modes[mode]);
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 1, &x));
+}
+
+static enum nt_status gather_named(struct nt_onnx_node *node, const char *op)
+{
+    struct nt_onnx_call call = nt_onnx_begin(op);
+    nt_onnx_number(&call, "axis", (double)nt_onnx_int(node, "axis", 0));
+    int x = nt_onnx_in(node, 0), index = x < 0 ? -1 : nt_onnx_in_int(node, 1);
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 2, (int[]){x, index}));
+}
+
+enum nt_status nt_onnx_gather(struct nt_onnx_node *node)
+{
+    return gather_named(node, "gather");
+}
+
+enum nt_status nt_onnx_gather_elements(struct nt_onnx_node *node)
+{
+    return gather_named(node, "gather_elements");
+}
+
+static enum nt_status shuffle(
+    struct nt_onnx_node *node, const char *op, const char *factor, bool column_first)
+{
+    struct nt_onnx_call call = nt_onnx_begin(op);
+    int x = nt_onnx_in(node, 0);
+    nt_onnx_number(&call, factor, (double)nt_onnx_int(node, "blocksize", 0));
+    nt_onnx_word(&call, "mode", column_first ? "crd" : "dcr");
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 1, &x));
+}
+
+enum nt_status nt_onnx_depth_to_space(struct nt_onnx_node *node)
+{
+    return shuffle(node, "pixel_shuffle", "upscale_factor", nt_onnx_is(node, "mode", "DCR", "CRD"));
+}
+
+enum nt_status nt_onnx_space_to_depth(struct nt_onnx_node *node)
+{
+    return shuffle(node, "pixel_unshuffle", "downscale_factor", false);
+}
+
+enum nt_status nt_onnx_range(struct nt_onnx_node *node)
+{
+    return nt_onnx_fold_range(node);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "frontend/onnx/table.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FN(name) .add = nt_onnx_##name
+#define FOLD(name) .fold = nt_onnx_fold_##name
+
+/* clang-format off */
+const struct nt_onnx_rule nt_onnx_rules[] = {
+    /* elementwise */
+    {"Abs", 6, .op = "abs"},
+    {"Acos", 7, .op = "acos"},
+    {"Acosh", 9, .op = "acosh"},
+    {"Add", 1, 6, FN(elementwise_old), .op = "add"},
+    {"Add", 7, .op = "add"},
+    {"And", 7, .op = "logical_and", .type = NT_ONNX_BOOL},
+    {"Asin", 7, .op = "asin"},
+    {"Asinh", 9, .op = "asinh"},
+    {"Atan", 7, .op = "atan"},
+    {"Atanh", 9, .op = "atanh"},
+    {"Cast", 6, FN(cast), FOLD(cast)},
+    {"CastLike", 15, FN(cast), FOLD(cast)},
+    {"Ceil", 6, .op = "ceil"},
+    {"Celu", 12, .op = "celu", .attrs = "alpha=1"},
+    {"Clip", 6, FN(clip)},
+    {"Cos", 7, .op = "cos"},
+    {"Cosh", 9, .op = "cosh"},
+    {"Div", 1, 6, FN(elementwise_old), .op = "div"},
+    {"Div", 7, FN(divide), .op = "div", FOLD(elementwise)},
+    {"Dropout", 1, FN(dropout)},
+    {"Elu", 6, .op = "elu", .attrs = "alpha=1"},
+    {"Equal", 7, .op = "eq", .type = NT_ONNX_BOOL},
+    {"Erf", 9, .op = "erf"},
+    {"Exp", 6, .op = "exp"},
+    {"Floor", 6, .op = "floor"},
+    {"Gelu", 20, FN(gelu)},
+    {"Greater", 7, .op = "gt", .type = NT_ONNX_BOOL},
+    {"GreaterOrEqual", 12, .op = "ge", .type = NT_ONNX_BOOL},
+    {"HardSigmoid", 6, .op = "hard_sigmoid", .attrs = "alpha=0.2 beta=0.5"},
+    {"HardSwish", 14, .op = "hard_swish"},
+    {"Identity", 1, FN(identity)},
+    {"IsInf", 10, FN(is_inf), .type = NT_ONNX_BOOL},
+    {"IsNaN", 9, FN(is_nan), .type = NT_ONNX_BOOL},
+    {"LeakyRelu", 6, .op = "leaky_relu", .attrs = "alpha>slope=0.01"},
+    {"Less", 7, .op = "lt", .type = NT_ONNX_BOOL},
+    {"LessOrEqual", 12, .op = "le", .type = NT_ONNX_BOOL},
+    {"Log", 6, .op = "log"},
+    {"Max", 6, FN(variadic), .op = "maximum", FOLD(elementwise)},
+    {"Mean", 6, FN(variadic), .op = "add"},
+    {"Min", 6, FN(variadic), .op = "minimum", FOLD(elementwise)},
+    {"Mish", 18, .op = "mish"},
+    {"Mod", 10, FN(mod), .note = "of integers: exact to 2^24"},
+    {"Mul", 1, 6, FN(elementwise_old), .op = "mul"},
+    {"Mul", 7, .op = "mul"},
+    {"Neg", 6, .op = "neg"},
+    {"Not", 1, .op = "logical_not", .type = NT_ONNX_BOOL},
+    {"Or", 7, .op = "logical_or", .type = NT_ONNX_BOOL},
+    {"PRelu", 6, FN(prelu)},
+    {"Pow", 7, FN(power), .op = "pow", FOLD(elementwise)},
+    {"Reciprocal", 6, .op = "reciprocal"},
+    {"Relu", 6, .op = "relu"},
+    {"Round", 11, .op = "round"},
+    {"Selu", 6, .op = "selu", .attrs = "alpha=1.67326319217681884765625 gamma=1.05070102214813232421875"},
+    {"Shrink", 9, FN(shrink)},
+    {"Sigmoid", 6, .op = "sigmoid"},
+    {"Sign", 9, .op = "sign"},
+    {"Sin", 7, .op = "sin"},
+    {"Sinh", 9, .op = "sinh"},
+    {"Softplus", 1, .op = "softplus"},
+    {"Softsign", 1, .op = "softsign"},
+    {"Sqrt", 6, .op = "sqrt"},
+    {"Sub", 1, 6, FN(elementwise_old), .op = "sub"},
+    {"Sub", 7, .op = "sub"},
+    {"Sum", 6, FN(variadic), .op = "add"},
+    {"Swish", 24, .op = "swish", .attrs = "alpha>beta=1"},
+    {"Tan", 7, .op = "tan"},
+    {"Tanh", 6, .op = "tanh"},
+    {"ThresholdedRelu", 10, .op = "thresholded_relu", .attrs = "alpha=1"},
+    {"Where", 9, FN(where), .op = "where", FOLD(where)},
+    {"Xor", 7, .op = "logical_xor", .type = NT_ONNX_BOOL},
+
+    /* shapes, and what is folded where they are computed */
+    {"Concat", 4, FN(concat), FOLD(concat)},
+    {"Constant", 1, FOLD(constant), .note = "no strings, no sparse tensors"},
+    {"ConstantOfShape", 9, FN(constant_of_shape)},
+    {"DepthToSpace", 1, FN(depth_to_space)},
+    {"Expand", 8, FN(expand), FOLD(expand)},
+    {"Flatten", 1, FN(flatten)},
+    {"Gather", 1, FN(gather), FOLD(gather)},
+    {"GatherElements", 11, FN(gather_elements)},
+    {"Pad", 2, FN(pad)},
+    {"Range", 11, FN(range), FOLD(range)},
+    {"Reshape", 1, FN(reshape_node)},
+    {"Shape", 1, FN(shape_node)},
+    {"Size", 1, FN(size_node)},
+    {"Slice", 1, FN(slice), FOLD(slice)},
+    {"SpaceToDepth", 1, FN(space_to_depth)},
+    {"Split", 2, FN(split)},
+    {"Squeeze", 1, FN(squeeze)},
+    {"Tile", 6, FN(tile)},
+    {"Transpose", 1, FN(transpose), FOLD(transpose)},
+    {"Unsqueeze", 1, FN(unsqueeze)},
+
+    /* products and reductions */
+    {"ArgMax", 1, FN(arg_extreme), .op = "argmax", .type = NT_ONNX_INT64},
+    {"ArgMin", 1, FN(arg_extreme), .op = "argmin", .type = NT_ONNX_INT64},
+    {"Gemm", 6, FN(gemm)},
+    {"LogSoftmax", 1, FN(softmax), .op = "log_softmax"},
+    {"LpNormalization", 1, FN(lp_normalization)},
+    {"MatMul", 1, FN(matmul)},
+    {"ReduceL1", 1, FN(reduce), .op = "l1"},
+    {"ReduceL2", 1, FN(reduce), .op = "l2"},
+    {"ReduceLogSum", 1, FN(reduce), .op = "sum"},
+    {"ReduceLogSumExp", 1, FN(reduce), .op = "log_sum_exp"},
+    {"ReduceMax", 1, FN(reduce), .op = "max", FOLD(reduce)},
+    {"ReduceMean", 1, FN(reduce), .op = "mean"},
+    {"ReduceMin", 1, FN(reduce), .op = "min", FOLD(reduce)},
+    {"ReduceProd", 1, FN(reduce), .op = "prod", FOLD(reduce)},
+    {"ReduceSum", 1, FN(reduce), .op = "sum", FOLD(reduce)},
+    {"ReduceSumSquare", 1, FN(reduce), .op = "sum"},
+    {"Softmax", 1, FN(softmax), .op = "softmax"},
+
+    /* convolution, pooling, normalisation */
+    {"AveragePool", 1, FN(pool), .op = "avg_pool"},
+    {"BatchNormalization", 7, FN(batch_normalization)},
+    {"Conv", 1, FN(conv)},
+    {"ConvTranspose", 1, FN(conv_transpose)},
+    {"GlobalAveragePool", 1, FN(global_pool), .op = "mean"},
+    {"GlobalLpPool", 2, FN(global_pool), .op = "l2"},
+    {"GlobalMaxPool", 1, FN(global_pool), .op = "max"},
+    {"GroupNormalization", 18, FN(group_normalization)},
+    {"InstanceNormalization", 6, FN(instance_normalization)},
+    {"LRN", 1, FN(lrn)},
+    {"LayerNormalization", 17, FN(layer_normalization)},
+    {"LpPool", 2, FN(pool), .op = "lp_pool"},
+    {"MaxPool", 1, FN(pool), .op = "max_pool", .note = "storage_order 0 alone where indices are asked for"},
+    {"MeanVarianceNormalization", 9, FN(mean_variance_normalization)},
+    {"RMSNormalization", 23, FN(rms_normalization)},
+    {"Resize", 10, FN(resize)},
+    {"Upsample", 7, FN(upsample)},
+
+};
+/* clang-format on */
+const int nt_onnx_rule_count = sizeof nt_onnx_rules / sizeof *nt_onnx_rules;
+
+const struct nt_onnx_rule *nt_onnx_rule_find(const char *name, int opset)
+{
+    for (int i = 0; i < nt_onnx_rule_count; i++) {
+        const struct nt_onnx_rule *rule = &nt_onnx_rules[i];
+        if (strcmp(rule->name, name) == 0 && opset >= rule->since &&
+            (rule->until == 0 || opset <= rule->until))
+            return rule;
+    }
+    return NULL;
+}
+
+/* ---- adding a node ---- */
+
+void nt_onnx_translate(const struct nt_onnx_node *node, struct nt_onnx_call *call)
+{
+    for (const char *word = node->rule->attrs; word && *word;) {
+        char theirs[64], ours[64];
+        size_t end = strcspn(word, " "), length = strcspn(word, ">= ");
+        snprintf(theirs, sizeof theirs, "%.*s", (int)length, word);
+        snprintf(ours, sizeof ours, "%s", theirs);
+        if (word[length] == '>') {
+            const char *second = word + length + 1;
+            snprintf(ours, sizeof ours, "%.*s", (int)strcspn(second, "= "), second);
+        }
+        const Onnx__AttributeProto *attr = nt_onnx_attr(node, theirs);
+        const char *fallback = memchr(word, '=', end);
+        if (attr)
+            nt_onnx_number(call, ours,
+                attr->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT ? (double)attr->i
+                                                                         : (double)attr->f);
+        else if (fallback)
+            nt_onnx_number(call, ours, strtod(fallback + 1, NULL));
+        word += end + strspn(word + end, " ");
+    }
+}
+
+/* The operator of ours that the row names, with the node's inputs in order. */
+static enum nt_status add_named(struct nt_onnx_node *node)
+{
+    struct nt_onnx_call call = nt_onnx_begin(node->rule->op);
+    int input[NT_ONNX_MAX_OPERANDS], least = nt_op_min_inputs(call.op);
+    nt_onnx_translate(node, &call);
+    if (node->inputs > nt_op_max_inputs(call.op))
+        return nt_onnx_fail(node, NT_ERR_FORMAT, "%d inputs: must be at most %d", node->inputs,
+            nt_op_max_inputs(call.op));
+    for (int i = 0; i < node->inputs || i < least; i++) {
+        input[i] = nt_onnx_has(node, i) || i < least ? nt_onnx_in(node, i) : -1;
+        if (input[i] < 0 && (nt_onnx_has(node, i) || i < least))
+            return node->graph->failure;
+    }
+    int count = node->inputs > least ? node->inputs : least;
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, count, input));
+}
+
+/* Whether the numbers of an input are constants of the model, weights that training may change not
+ * among them. */
+static bool is_constant(struct nt_onnx_node *node, struct nt_onnx_value *value)
+{
+    enum nt_status status = NT_OK;
+    if (value->known)
+        return true;
+    if (!value->tensor || (value->weight && nt_onnx_type_is_float(value->type)))
+        return false;
+    return nt_onnx_value_known(node->import, value, &status) != NULL;
+}
+
+static bool all_known(struct nt_onnx_node *node)
+{
+    for (int i = 0; i < node->inputs; i++)
+        if (node->input[i] && !is_constant(node, node->input[i]))
+            return false;
+    return true;
+}
+
+enum nt_status nt_onnx_rule_apply(struct nt_onnx_node *node)
+{
+    const struct nt_onnx_rule *rule = node->rule;
+    enum nt_status (*fold)(struct nt_onnx_node *) = rule->fold;
+    if (!fold && !rule->add && nt_op_find(rule->op)->expression)
+        fold = nt_onnx_fold_elementwise;
+    if (fold && all_known(node))
+        return fold(node);
+    return rule->add ? rule->add(node) : add_named(node);
+}
