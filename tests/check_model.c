@@ -61,10 +61,11 @@ static void fails(const char *name, const char *setting, enum nt_status expected
 
 START_TEST(files_that_are_no_definition)
 {
-    fails("net.onyx", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in .lua");
-    fails("zoo", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in .lua");
-    fails(".lua", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in .lua");
-    fails("", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in .lua");
+    fails(
+        "net.onyx", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in one of .lua, .onnx");
+    fails("zoo", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in one of .lua, .onnx");
+    fails(".lua", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in one of .lua, .onnx");
+    fails("", NULL, NT_ERR_ARGUMENT, ": a model's file name must end in one of .lua, .onnx");
     fails(path, NULL, NT_ERR_FILE, ": cannot open: No such file or directory");
     fails("zoo/lenet.lua/x.lua", NULL, NT_ERR_FILE, ": cannot open: Not a directory");
     char *big = malloc(300 << 10);

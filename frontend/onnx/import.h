@@ -126,6 +126,8 @@ int nt_onnx_add(
 /* The same with all results. */
 enum nt_status nt_onnx_add_many(struct nt_onnx_node *node, const struct nt_onnx_call *call,
     int inputs, const int *input, int *outputs);
+/* A value as float32 or int32. */
+int nt_onnx_as(struct nt_onnx_node *node, int value, enum nt_dtype dtype);
 /* Without attributes. */
 int nt_onnx_simple(struct nt_onnx_node *node, const char *op, int inputs, const int *input);
 /* An expression over inputs a, b, ...; -1 when one of them is. */

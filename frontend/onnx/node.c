@@ -265,14 +265,18 @@ int nt_onnx_reshape(struct nt_onnx_node *node, int value, const struct nt_shape 
     return nt_onnx_add(node, &call, 1, &value);
 }
 
+int nt_onnx_as(struct nt_onnx_node *node, int value, enum nt_dtype dtype)
+{
+    if (value < 0 || node->graph->value[value].dtype == dtype)
+        return value;
+    struct nt_onnx_call call = nt_onnx_begin("cast");
+    nt_onnx_word(&call, "dtype", nt_dtype_name(dtype));
+    return nt_onnx_add(node, &call, 1, &value);
+}
+
 int nt_onnx_in_int(struct nt_onnx_node *node, int input)
 {
-    int value = nt_onnx_in(node, input);
-    if (value < 0 || node->graph->value[value].dtype == NT_I32)
-        return value;
-    nt_onnx_fail(
-        node, NT_ERR_UNSUPPORTED, "input '%s': must be int32 here", node->input[input]->name);
-    return -1;
+    return nt_onnx_as(node, nt_onnx_in(node, input), NT_I32);
 }
 
 enum nt_status nt_onnx_out_type(struct nt_onnx_node *node, int output, int value, int type)

@@ -42,20 +42,13 @@ enum nt_status nt_onnx_variadic(struct nt_onnx_node *node)
     return nt_onnx_out(node, 0, value);
 }
 
-enum nt_status nt_onnx_divide(struct nt_onnx_node *node)
-{
-    int a = nt_onnx_in(node, 0), b = a < 0 ? -1 : nt_onnx_in(node, 1);
-    bool integers = nt_onnx_type_is_integer(nt_onnx_type(node, 0));
-    return nt_onnx_out(
-        node, 0, nt_onnx_formula(node, integers ? "trunc(a / b)" : "a / b", 2, (int[]){a, b}));
-}
-
 enum nt_status nt_onnx_power(struct nt_onnx_node *node)
 {
     int a = nt_onnx_in(node, 0), b = a < 0 ? -1 : nt_onnx_in(node, 1);
     bool integers = nt_onnx_type_is_integer(nt_onnx_type(node, 0));
-    return nt_onnx_out(node, 0,
-        nt_onnx_formula(node, integers ? "trunc(pow(a, b))" : "pow(a, b)", 2, (int[]){a, b}));
+    int y = nt_onnx_formula(
+        node, integers ? "trunc(pow(a, b) + 0.001)" : "pow(a, b)", 2, (int[]){a, b});
+    return nt_onnx_out(node, 0, integers ? nt_onnx_as(node, y, NT_I32) : y);
 }
 
 enum nt_status nt_onnx_mod(struct nt_onnx_node *node)
@@ -84,8 +77,7 @@ enum nt_status nt_onnx_cast_type(struct nt_onnx_node *node, int *type)
                          nt_onnx_type_name(*type));
 }
 
-/* Between floats nothing changes: all are float32 here. Integers are whole float32 numbers until
- * something needs them as int32. */
+/* Between floats nothing changes: all are float32 here. */
 enum nt_status nt_onnx_cast(struct nt_onnx_node *node)
 {
     int type, x = nt_onnx_in(node, 0);
@@ -94,15 +86,9 @@ enum nt_status nt_onnx_cast(struct nt_onnx_node *node)
     enum nt_status status = nt_onnx_cast_type(node, &type);
     if (status != NT_OK)
         return status;
-    int from = nt_onnx_type(node, 0);
-    bool was_float = nt_onnx_type_is_float(from), is_float = nt_onnx_type_is_float(type);
-    if (type == NT_ONNX_BOOL && from != NT_ONNX_BOOL)
+    if (type == NT_ONNX_BOOL && nt_onnx_type(node, 0) != NT_ONNX_BOOL)
         x = nt_onnx_formula(node, "a != 0", 1, &x);
-    else if (was_float && nt_onnx_type_is_integer(type))
-        x = nt_onnx_formula(node, "trunc(a)", 1, &x);
-    else if (is_float && node->graph->value[x].dtype == NT_I32)
-        x = nt_onnx_formula(node, "a + 0", 1, &x);
-    return nt_onnx_out_type(node, 0, x, type);
+    return nt_onnx_out_type(node, 0, nt_onnx_as(node, x, nt_onnx_type_dtype(type)), type);
 }
 
 static int bound(struct nt_onnx_node *node, const char *name, int input, double fallback)

@@ -192,6 +192,9 @@ enum nt_status nt_onnx_resize(struct nt_onnx_node *node)
         status = take_target(node, &r, newer ? 2 : 1, newer ? 3 : NT_ONNX_MAX_OPERANDS);
     if (status != NT_OK)
         return status;
+    for (int i = 0; i < r.from.rank; i++) /* as opset 10 was understood: to the next when smaller */
+        if (!newer && r.to.dim[i] < r.from.dim[i])
+            round = 3;
     struct nt_onnx_call call = nt_onnx_begin("interpolate");
     nt_onnx_word(&call, "mode", modes[mode]);
     nt_onnx_word(&call, "coordinates", places[place]);

@@ -29,7 +29,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Cos", 7, .op = "cos"},
     {"Cosh", 9, .op = "cosh"},
     {"Div", 1, 6, FN(elementwise_old), .op = "div"},
-    {"Div", 7, FN(divide), .op = "div", FOLD(elementwise)},
+    {"Div", 7, .op = "div"},
     {"Dropout", 1, FN(dropout)},
     {"Elu", 6, .op = "elu", .attrs = "alpha=1"},
     {"Equal", 7, .op = "eq", .type = NT_ONNX_BOOL},

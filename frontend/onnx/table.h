@@ -87,7 +87,6 @@ NT_ONNX_FUNCTION(space_to_depth);
 /* op_math.c */
 NT_ONNX_FUNCTION(elementwise_old);
 NT_ONNX_FUNCTION(variadic);
-NT_ONNX_FUNCTION(divide);
 NT_ONNX_FUNCTION(power);
 NT_ONNX_FUNCTION(mod);
 NT_ONNX_FUNCTION(where);
