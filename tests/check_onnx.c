@@ -13,7 +13,7 @@
 #include "frontend/graph.h"
 #include "frontend/model.h"
 #include "frontend/onnx/case.h"
-#include "frontend/onnx/onnx.pb-c.h"
+#include "frontend/onnx/messages.pb-c.h"
 #include "frontend/session.h"
 
 #define MAX 16
@@ -22,27 +22,27 @@ static char folder[] = "/tmp/neutra-check-XXXXXX", path[64];
 static struct nt_model *model;
 
 /* A model under construction: everything is static, so nothing is freed. */
-static Onnx__ModelProto file;
-static Onnx__GraphProto graph;
-static Onnx__OperatorSetIdProto opset, *opsets[1];
-static Onnx__NodeProto nodes[MAX], *node_list[MAX];
-static Onnx__AttributeProto attributes[MAX][4], *attribute_list[MAX][4];
+static NtOnnx__ModelProto file;
+static NtOnnx__GraphProto graph;
+static NtOnnx__OperatorSetIdProto opset, *opsets[1];
+static NtOnnx__NodeProto nodes[MAX], *node_list[MAX];
+static NtOnnx__AttributeProto attributes[MAX][4], *attribute_list[MAX][4];
 static char *node_inputs[MAX][4], *node_outputs[MAX][1];
-static Onnx__TensorProto tensors[MAX], *tensor_list[MAX];
-static Onnx__ValueInfoProto infos[MAX], *input_list[MAX], *output_list[MAX];
-static Onnx__TypeProto types[MAX];
-static Onnx__TypeProto__Tensor tensor_types[MAX];
-static Onnx__TensorShapeProto shapes[MAX];
-static Onnx__TensorShapeProto__Dimension dims[MAX][4], *dim_list[MAX][4];
+static NtOnnx__TensorProto tensors[MAX], *tensor_list[MAX];
+static NtOnnx__ValueInfoProto infos[MAX], *input_list[MAX], *output_list[MAX];
+static NtOnnx__TypeProto types[MAX];
+static NtOnnx__TypeProto__Tensor tensor_types[MAX];
+static NtOnnx__TensorShapeProto shapes[MAX];
+static NtOnnx__TensorShapeProto__Dimension dims[MAX][4], *dim_list[MAX][4];
 static int info_count;
 
 static void begin(void)
 {
     ck_assert(mkdtemp(folder) != NULL);
     snprintf(path, sizeof path, "%s/net.onnx", folder);
-    onnx__model_proto__init(&file);
-    onnx__graph_proto__init(&graph);
-    onnx__operator_set_id_proto__init(&opset);
+    nt_onnx__model_proto__init(&file);
+    nt_onnx__graph_proto__init(&graph);
+    nt_onnx__operator_set_id_proto__init(&opset);
     file.has_ir_version = opset.has_version = true;
     file.ir_version = 8;
     opset.version = 17;
@@ -70,20 +70,20 @@ static void finish(void)
 }
 
 /* A name with a type: extents above 0, 0 for one that is open, -1 for one named "N". */
-static Onnx__ValueInfoProto *add_info(const char *name, int type, int rank, const int *extents)
+static NtOnnx__ValueInfoProto *add_info(const char *name, int type, int rank, const int *extents)
 {
     int i = info_count++;
-    onnx__value_info_proto__init(&infos[i]);
-    onnx__type_proto__init(&types[i]);
-    onnx__type_proto__tensor__init(&tensor_types[i]);
-    onnx__tensor_shape_proto__init(&shapes[i]);
+    nt_onnx__value_info_proto__init(&infos[i]);
+    nt_onnx__type_proto__init(&types[i]);
+    nt_onnx__type_proto__tensor__init(&tensor_types[i]);
+    nt_onnx__tensor_shape_proto__init(&shapes[i]);
     for (int d = 0; d < rank; d++) {
-        onnx__tensor_shape_proto__dimension__init(&dims[i][d]);
+        nt_onnx__tensor_shape_proto__dimension__init(&dims[i][d]);
         if (extents[d] > 0) {
-            dims[i][d].value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+            dims[i][d].value_case = NT_ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
             dims[i][d].dim_value = extents[d];
         } else if (extents[d] < 0) {
-            dims[i][d].value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+            dims[i][d].value_case = NT_ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
             dims[i][d].dim_param = (char *)"N";
         }
         dim_list[i][d] = &dims[i][d];
@@ -93,7 +93,7 @@ static Onnx__ValueInfoProto *add_info(const char *name, int type, int rank, cons
     tensor_types[i].has_elem_type = true;
     tensor_types[i].elem_type = type;
     tensor_types[i].shape = &shapes[i];
-    types[i].value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    types[i].value_case = NT_ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
     types[i].tensor_type = &tensor_types[i];
     infos[i].name = (char *)name;
     infos[i].type = &types[i];
@@ -115,7 +115,7 @@ static int add_node(const char *op, const char *inputs, const char *output)
 {
     int i = (int)graph.n_node++;
     static char words[MAX][64];
-    onnx__node_proto__init(&nodes[i]);
+    nt_onnx__node_proto__init(&nodes[i]);
     snprintf(words[i], sizeof words[i], "%s", inputs);
     nodes[i].op_type = (char *)op;
     nodes[i].input = node_inputs[i];
@@ -129,21 +129,21 @@ static int add_node(const char *op, const char *inputs, const char *output)
     return i;
 }
 
-static Onnx__AttributeProto *add_attribute(int node, const char *name)
+static NtOnnx__AttributeProto *add_attribute(int node, const char *name)
 {
     size_t a = nodes[node].n_attribute++;
-    Onnx__AttributeProto *attribute = &attributes[node][a];
-    onnx__attribute_proto__init(attribute);
+    NtOnnx__AttributeProto *attribute = &attributes[node][a];
+    nt_onnx__attribute_proto__init(attribute);
     attribute->name = (char *)name;
     attribute_list[node][a] = attribute;
     return attribute;
 }
 
-static Onnx__TensorProto *add_tensor(
+static NtOnnx__TensorProto *add_tensor(
     const char *name, int type, size_t rank, int64_t *extents, const void *raw, size_t bytes)
 {
-    Onnx__TensorProto *tensor = &tensors[graph.n_initializer];
-    onnx__tensor_proto__init(tensor);
+    NtOnnx__TensorProto *tensor = &tensors[graph.n_initializer];
+    nt_onnx__tensor_proto__init(tensor);
     tensor->name = (char *)name;
     tensor->has_data_type = true;
     tensor->data_type = type;
@@ -167,10 +167,10 @@ static void write_bytes(const char *name, const void *bytes, size_t size)
 /* The bytes of the model, which the caller frees. */
 static uint8_t *pack(size_t *size)
 {
-    *size = onnx__model_proto__get_packed_size(&file);
+    *size = nt_onnx__model_proto__get_packed_size(&file);
     uint8_t *bytes = malloc(*size + 1);
     ck_assert(bytes != NULL);
-    onnx__model_proto__pack(&file, bytes);
+    nt_onnx__model_proto__pack(&file, bytes);
     return bytes;
 }
 
@@ -284,9 +284,9 @@ START_TEST(shape_arithmetic_is_folded)
     add_node("Gather", "shape zero", "n");
     add_node("Unsqueeze", "n zero", "ns");
     int concat = add_node("Concat", "ns two minus", "target");
-    Onnx__AttributeProto *attribute = add_attribute(concat, "axis");
+    NtOnnx__AttributeProto *attribute = add_attribute(concat, "axis");
     attribute->has_i = attribute->has_type = true;
-    attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+    attribute->type = NT_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
     attribute->i = 0;
     add_node("Reshape", "x target", "y");
     add_output("y");
@@ -343,18 +343,18 @@ START_TEST(integers_choose_elements)
 }
 END_TEST
 
-static void add_external(Onnx__TensorProto *tensor, const char *location, const char *offset)
+static void add_external(NtOnnx__TensorProto *tensor, const char *location, const char *offset)
 {
-    static Onnx__StringStringEntryProto entries[2], *list[2];
+    static NtOnnx__StringStringEntryProto entries[2], *list[2];
     const char *pairs[2][2] = {{"location", location}, {"offset", offset}};
     for (int i = 0; i < 2; i++) {
-        onnx__string_string_entry_proto__init(&entries[i]);
+        nt_onnx__string_string_entry_proto__init(&entries[i]);
         entries[i].key = (char *)pairs[i][0];
         entries[i].value = (char *)pairs[i][1];
         list[i] = &entries[i];
     }
     tensor->has_data_location = true;
-    tensor->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    tensor->data_location = NT_ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
     tensor->external_data = list;
     tensor->n_external_data = 2;
 }

@@ -8,7 +8,7 @@
 #define NT_FRONTEND_ONNX_FILE_H
 
 #include "engine/context.h"
-#include "frontend/onnx/onnx.pb-c.h"
+#include "frontend/onnx/messages.pb-c.h"
 
 /* name stands before messages. The caller frees *out with protobuf_c_message_free_unpacked. */
 enum nt_status nt_onnx_unpack(struct nt_context *ctx, const char *name,

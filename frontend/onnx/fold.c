@@ -28,7 +28,7 @@ enum nt_status nt_onnx_fold_constant(struct nt_onnx_node *node)
 {
     static const char *const names[] = {
         "value", "value_float", "value_floats", "value_int", "value_ints"};
-    const Onnx__AttributeProto *attr = NULL;
+    const NtOnnx__AttributeProto *attr = NULL;
     int which = 0;
     for (int i = 0; i < 5 && !attr; i++)
         if ((attr = nt_onnx_attr(node, names[i])))

@@ -14,7 +14,7 @@
 /* ---- the file, read once ---- */
 
 struct parsed {
-    Onnx__ModelProto *model;
+    NtOnnx__ModelProto *model;
     int opset;
 };
 
@@ -22,7 +22,7 @@ static void release(void *data)
 {
     struct parsed *parsed = data;
     if (parsed && parsed->model)
-        onnx__model_proto__free_unpacked(parsed->model, NULL);
+        nt_onnx__model_proto__free_unpacked(parsed->model, NULL);
     free(parsed);
 }
 
@@ -32,7 +32,7 @@ static bool is_standard(const char *domain)
 }
 
 static enum nt_status check_model(
-    struct nt_context *ctx, const char *path, const Onnx__ModelProto *model, int *opset)
+    struct nt_context *ctx, const char *path, const NtOnnx__ModelProto *model, int *opset)
 {
     int64_t version = 1; /* of files older than the list of operator sets */
     for (size_t i = 0; i < model->n_opset_import; i++)
@@ -56,7 +56,7 @@ static enum nt_status parse(struct nt_definition *definition)
     if (definition->parsed)
         return NT_OK;
     enum nt_status status =
-        nt_onnx_unpack(definition->ctx, definition->path, &onnx__model_proto__descriptor,
+        nt_onnx_unpack(definition->ctx, definition->path, &nt_onnx__model_proto__descriptor,
             (const uint8_t *)definition->text, definition->length, &message);
     if (status != NT_OK)
         return status;
@@ -66,7 +66,7 @@ static enum nt_status parse(struct nt_definition *definition)
         return nt_fail(
             definition->ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", definition->path);
     }
-    parsed->model = (Onnx__ModelProto *)message;
+    parsed->model = (NtOnnx__ModelProto *)message;
     definition->parsed = parsed;
     definition->release = release;
     free(definition->text); /* the messages have copies of all of it */
@@ -83,7 +83,7 @@ static struct nt_onnx_value *get(struct nt_onnx_import *import, const char *name
 
 static enum nt_status create_values(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     size_t names = graph->n_input + graph->n_initializer + graph->n_output;
     for (size_t i = 0; i < graph->n_node; i++)
         names += graph->node[i]->n_input + graph->node[i]->n_output;
@@ -94,7 +94,7 @@ static enum nt_status create_values(struct nt_onnx_import *import)
 
 static enum nt_status add_initializers(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     if (graph->n_sparse_initializer > 0)
         return nt_graph_fail(
             import->graph, NT_ERR_UNSUPPORTED, "sparse initializers are not offered");
@@ -122,11 +122,11 @@ static enum nt_status add_initializers(struct nt_onnx_import *import)
 /* Outputs and what they are computed from. */
 static void mark_live(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     for (size_t i = 0; i < graph->n_output; i++)
         get(import, graph->output[i]->name)->live = true;
     for (size_t i = graph->n_node; i-- > 0;) {
-        const Onnx__NodeProto *node = graph->node[i];
+        const NtOnnx__NodeProto *node = graph->node[i];
         bool live = false;
         for (size_t o = 0; o < node->n_output; o++)
             live = live || (*node->output[o] && get(import, node->output[o])->live);
@@ -135,7 +135,7 @@ static void mark_live(struct nt_onnx_import *import)
     }
 }
 
-static bool is_live(struct nt_onnx_import *import, const Onnx__NodeProto *node)
+static bool is_live(struct nt_onnx_import *import, const NtOnnx__NodeProto *node)
 {
     for (size_t o = 0; o < node->n_output; o++)
         if (*node->output[o] && get(import, node->output[o])->live)
@@ -145,23 +145,23 @@ static bool is_live(struct nt_onnx_import *import, const Onnx__NodeProto *node)
 
 /* ---- inputs ---- */
 
-typedef Onnx__TensorShapeProto__Dimension dimension;
+typedef NtOnnx__TensorShapeProto__Dimension dimension;
 
 static int64_t extent_of(const dimension *dim)
 {
-    bool fixed = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    bool fixed = dim->value_case == NT_ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
     return fixed && dim->dim_value >= 0 ? dim->dim_value : -1;
 }
 
 static const char *param_of(const dimension *dim)
 {
-    bool named = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+    bool named = dim->value_case == NT_ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
     return named && dim->dim_param ? dim->dim_param : "";
 }
 
-static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *info)
+static const NtOnnx__TypeProto__Tensor *tensor_type(const NtOnnx__ValueInfoProto *info)
 {
-    bool tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    bool tensor = info->type && info->type->value_case == NT_ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
     return tensor ? info->type->tensor_type : NULL;
 }
 
@@ -176,9 +176,9 @@ static const struct nt_model_feed *find_feed(const struct nt_onnx_import *import
 /* Decides from the first input what the batch is: dimension 0, when it is open or 1. */
 static void find_batch(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     for (size_t i = 0; i < graph->n_input; i++) {
-        const Onnx__TypeProto__Tensor *type = tensor_type(graph->input[i]);
+        const NtOnnx__TypeProto__Tensor *type = tensor_type(graph->input[i]);
         if (get(import, graph->input[i]->name)->tensor || !type)
             continue;
         if (type->shape && type->shape->n_dim > 0) {
@@ -192,7 +192,7 @@ static void find_batch(struct nt_onnx_import *import)
 }
 
 /* An extent that the file leaves open: the batch's name, a setting, what is fed, 1. */
-static enum nt_status open_extent(struct nt_onnx_import *import, const Onnx__ValueInfoProto *info,
+static enum nt_status open_extent(struct nt_onnx_import *import, const NtOnnx__ValueInfoProto *info,
     int axis, const dimension *dim, const struct nt_model_feed *feed, int64_t *extent)
 {
     char name[256], doc[320], text[32], *end;
@@ -219,10 +219,10 @@ static enum nt_status open_extent(struct nt_onnx_import *import, const Onnx__Val
     return nt_definition_declare(import->definition, name, doc, text);
 }
 
-static enum nt_status input_shape(struct nt_onnx_import *import, const Onnx__ValueInfoProto *info,
+static enum nt_status input_shape(struct nt_onnx_import *import, const NtOnnx__ValueInfoProto *info,
     const struct nt_model_feed *feed, struct nt_shape *shape, bool *batched)
 {
-    const Onnx__TensorShapeProto *dims = tensor_type(info)->shape;
+    const NtOnnx__TensorShapeProto *dims = tensor_type(info)->shape;
     size_t rank = dims ? dims->n_dim : feed ? (size_t)feed->shape.rank : NT_MAX_RANK + 1;
     *batched = false;
     if (!dims && !feed)
@@ -263,10 +263,10 @@ static enum nt_status input_shape(struct nt_onnx_import *import, const Onnx__Val
     return NT_OK;
 }
 
-static enum nt_status add_input(struct nt_onnx_import *import, const Onnx__ValueInfoProto *info)
+static enum nt_status add_input(struct nt_onnx_import *import, const NtOnnx__ValueInfoProto *info)
 {
     struct nt_onnx_value *value = get(import, info->name);
-    const Onnx__TypeProto__Tensor *type = tensor_type(info);
+    const NtOnnx__TypeProto__Tensor *type = tensor_type(info);
     const struct nt_model_feed *feed = find_feed(import, info->name);
     struct nt_shape shape = {0};
     bool batched;
@@ -303,11 +303,11 @@ static enum nt_status add_input(struct nt_onnx_import *import, const Onnx__Value
 /* Fails with all operators of the live nodes that the table lacks. */
 static enum nt_status check_operators(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     char list[700] = "";
     int missing = 0, shown = 0;
     for (size_t i = 0; i < graph->n_node; i++) {
-        const Onnx__NodeProto *node = graph->node[i];
+        const NtOnnx__NodeProto *node = graph->node[i];
         char word[160];
         size_t used = strlen(list);
         if (!is_live(import, node) ||
@@ -336,7 +336,7 @@ static enum nt_status check_operators(struct nt_onnx_import *import)
 
 static enum nt_status collect_operands(struct nt_onnx_import *import, struct nt_onnx_node *node)
 {
-    const Onnx__NodeProto *proto = node->proto;
+    const NtOnnx__NodeProto *proto = node->proto;
     if (proto->n_input > NT_ONNX_MAX_OPERANDS || proto->n_output > NT_ONNX_MAX_OPERANDS)
         return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%zu inputs, %zu outputs: must be at most %d",
             proto->n_input, proto->n_output, NT_ONNX_MAX_OPERANDS);
@@ -361,7 +361,7 @@ static enum nt_status collect_operands(struct nt_onnx_import *import, struct nt_
     return NT_OK;
 }
 
-static enum nt_status add_node(struct nt_onnx_import *import, const Onnx__NodeProto *proto)
+static enum nt_status add_node(struct nt_onnx_import *import, const NtOnnx__NodeProto *proto)
 {
     struct nt_onnx_node node = {.import = import,
         .graph = import->graph,
@@ -386,7 +386,7 @@ static enum nt_status add_node(struct nt_onnx_import *import, const Onnx__NodePr
 
 static enum nt_status add_outputs(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     for (size_t i = 0; i < graph->n_output; i++) {
         struct nt_onnx_value *value = get(import, graph->output[i]->name);
         if (!value->defined)
@@ -404,7 +404,7 @@ static enum nt_status add_outputs(struct nt_onnx_import *import)
 
 static enum nt_status import_all(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     enum nt_status status = create_values(import);
     if (status == NT_OK) {
         mark_live(import);
@@ -426,10 +426,10 @@ static enum nt_status import_all(struct nt_onnx_import *import)
 }
 
 static enum nt_status check_types(struct nt_onnx_import *import, size_t count,
-    Onnx__ValueInfoProto *const *list, const char *what)
+    NtOnnx__ValueInfoProto *const *list, const char *what)
 {
     for (size_t i = 0; i < count; i++) {
-        const Onnx__TypeProto__Tensor *type = tensor_type(list[i]);
+        const NtOnnx__TypeProto__Tensor *type = tensor_type(list[i]);
         int element = type ? type->elem_type : NT_ONNX_NONE;
         if (list[i]->type && !type)
             return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
@@ -446,7 +446,7 @@ static enum nt_status check_types(struct nt_onnx_import *import, size_t count,
 
 static enum nt_status check_all(struct nt_onnx_import *import)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     enum nt_status status = create_values(import);
     if (status == NT_OK)
         status = check_types(import, graph->n_input, graph->input, "input");
@@ -462,7 +462,7 @@ static enum nt_status check_all(struct nt_onnx_import *import)
 static enum nt_status list_inputs(
     const struct nt_onnx_import *import, struct nt_onnx_inputs *inputs)
 {
-    const Onnx__GraphProto *graph = import->model->graph;
+    const NtOnnx__GraphProto *graph = import->model->graph;
     for (size_t i = 0; i < graph->n_input; i++) {
         bool weight = false;
         for (size_t j = 0; !weight && j < graph->n_initializer; j++)

@@ -11,7 +11,7 @@
 
 #include "frontend/onnx/host.h"
 #include "frontend/onnx/onnx.h"
-#include "frontend/onnx/onnx.pb-c.h"
+#include "frontend/onnx/messages.pb-c.h"
 #include "frontend/onnx/tensor.h"
 #include "frontend/op.h"
 
@@ -46,7 +46,7 @@ struct nt_onnx_import {
     struct nt_definition *definition;
     struct nt_context *ctx;
     struct nt_graph *graph;
-    const Onnx__ModelProto *model;
+    const NtOnnx__ModelProto *model;
     int opset;
     struct nt_onnx_values *values;
     /* Dimension 0 of inputs is the batch where it is open (under this name), or where it is 1. */
@@ -63,7 +63,7 @@ struct nt_onnx_rule;
 struct nt_onnx_node {
     struct nt_onnx_import *import;
     struct nt_graph *graph;
-    const Onnx__NodeProto *proto;
+    const NtOnnx__NodeProto *proto;
     const struct nt_onnx_rule *rule;
     int opset;
     int inputs, outputs;
@@ -90,7 +90,7 @@ const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input)
 enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *list, int *count);
 
 /* Attributes; fallback when absent. */
-const Onnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name);
+const NtOnnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name);
 int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback);
 double nt_onnx_float(const struct nt_onnx_node *node, const char *name, double fallback);
 /* Whether it is the word; a missing one is the fallback. */

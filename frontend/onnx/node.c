@@ -98,7 +98,7 @@ enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *l
 
 /* ---- attributes ---- */
 
-const Onnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name)
+const NtOnnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name)
 {
     for (size_t i = 0; i < node->proto->n_attribute; i++)
         if (strcmp(node->proto->attribute[i]->name, name) == 0)
@@ -108,18 +108,18 @@ const Onnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const 
 
 int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback)
 {
-    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
     return attr ? attr->i : fallback;
 }
 
 double nt_onnx_float(const struct nt_onnx_node *node, const char *name, double fallback)
 {
-    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
     return attr ? attr->f : fallback;
 }
 
 static bool is_word(
-    const Onnx__AttributeProto *attr, const char *fallback, const char *word, size_t length)
+    const NtOnnx__AttributeProto *attr, const char *fallback, const char *word, size_t length)
 {
     if (!attr)
         return strlen(fallback) == length && strncmp(fallback, word, length) == 0;
@@ -135,7 +135,7 @@ bool nt_onnx_is(
 enum nt_status nt_onnx_choice(struct nt_onnx_node *node, const char *name, const char *fallback,
     const char *choices, int *index)
 {
-    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
     int i = 0;
     for (const char *word = choices; *word; i++) {
         size_t length = strcspn(word, "|");
@@ -152,7 +152,7 @@ enum nt_status nt_onnx_choice(struct nt_onnx_node *node, const char *name, const
 
 int nt_onnx_ints(const struct nt_onnx_node *node, const char *name, int64_t *list)
 {
-    const Onnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
     if (!attr)
         return -1;
     size_t count = attr->n_ints < NT_MAX_INTS ? attr->n_ints : NT_MAX_INTS;

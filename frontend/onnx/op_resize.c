@@ -209,7 +209,7 @@ enum nt_status nt_onnx_resize(struct nt_onnx_node *node)
 enum nt_status nt_onnx_upsample(struct nt_onnx_node *node)
 {
     int mode, x = nt_onnx_in(node, 0), axes[NT_MAX_RANK];
-    const Onnx__AttributeProto *attr = nt_onnx_attr(node, "scales");
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, "scales");
     struct resize r = {0};
     if (x < 0)
         return node->graph->failure;

@@ -36,7 +36,7 @@ enum nt_status nt_onnx_size_node(struct nt_onnx_node *node)
 
 enum nt_status nt_onnx_constant_of_shape(struct nt_onnx_node *node)
 {
-    const Onnx__AttributeProto *attr = nt_onnx_attr(node, "value");
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, "value");
     int64_t list[NT_MAX_INTS];
     int count, type = NT_ONNX_FLOAT;
     double number = 0, elements = 1;

@@ -170,12 +170,12 @@ void nt_onnx_translate(const struct nt_onnx_node *node, struct nt_onnx_call *cal
             const char *second = word + length + 1;
             snprintf(ours, sizeof ours, "%.*s", (int)strcspn(second, "= "), second);
         }
-        const Onnx__AttributeProto *attr = nt_onnx_attr(node, theirs);
+        const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, theirs);
         const char *fallback = memchr(word, '=', end);
         if (attr)
             nt_onnx_number(call, ours,
-                attr->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT ? (double)attr->i
-                                                                         : (double)attr->f);
+                attr->type == NT_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT ? (double)attr->i
+                                                                            : (double)attr->f);
         else if (fallback)
             nt_onnx_number(call, ours, strtod(fallback + 1, NULL));
         word += end + strspn(word + end, " ");

@@ -60,14 +60,14 @@ enum nt_dtype nt_onnx_type_dtype(int type)
 
 /* ---- where the numbers are ---- */
 
-static bool is_external(const Onnx__TensorProto *message)
+static bool is_external(const NtOnnx__TensorProto *message)
 {
     return message->has_data_location &&
-           message->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+           message->data_location == NT_ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
 }
 
 /* How many numbers the list for the type has. */
-static size_t list_count(const Onnx__TensorProto *m, int type)
+static size_t list_count(const NtOnnx__TensorProto *m, int type)
 {
     switch (type) {
     case NT_ONNX_FLOAT:
@@ -106,7 +106,7 @@ static bool read_number(const char *text, uint64_t *number)
 static enum nt_status find_external(
     struct nt_context *ctx, const struct nt_onnx_tensor *tensor, struct external *external)
 {
-    const Onnx__TensorProto *m = tensor->message;
+    const NtOnnx__TensorProto *m = tensor->message;
     *external = (struct external){0};
     for (size_t i = 0; i < m->n_external_data; i++) {
         const char *key = m->external_data[i]->key, *value = m->external_data[i]->value;
@@ -190,7 +190,7 @@ static enum nt_status open_external(struct nt_context *ctx, const struct nt_onnx
 
 static enum nt_status check_count(struct nt_context *ctx, const struct nt_onnx_tensor *tensor)
 {
-    const Onnx__TensorProto *m = tensor->message;
+    const NtOnnx__TensorProto *m = tensor->message;
     char text[128];
     size_t size = (size_t)types[tensor->type].size, have;
     if (is_external(m)) {
@@ -216,7 +216,7 @@ static enum nt_status check_count(struct nt_context *ctx, const struct nt_onnx_t
 }
 
 enum nt_status nt_onnx_tensor_open(struct nt_context *ctx, const char *path,
-    const Onnx__TensorProto *message, struct nt_onnx_tensor *out)
+    const NtOnnx__TensorProto *message, struct nt_onnx_tensor *out)
 {
     struct nt_onnx_tensor tensor = {path, message, message->data_type};
     size_t count = 1;
@@ -280,7 +280,7 @@ static int64_t raw_integer(const uint8_t *at, int type)
     return (int64_t)bits;
 }
 
-static double list_float(const Onnx__TensorProto *m, int type, size_t i)
+static double list_float(const NtOnnx__TensorProto *m, int type, size_t i)
 {
     if (type == NT_ONNX_FLOAT)
         return m->float_data[i];
@@ -290,7 +290,7 @@ static double list_float(const Onnx__TensorProto *m, int type, size_t i)
     return type == NT_ONNX_FLOAT16 ? nt_half_to_float(bits) : nt_half_bfloat16_to_float(bits);
 }
 
-static int64_t list_integer(const Onnx__TensorProto *m, int type, size_t i)
+static int64_t list_integer(const NtOnnx__TensorProto *m, int type, size_t i)
 {
     if (type == NT_ONNX_INT64)
         return m->int64_data[i];
@@ -330,7 +330,7 @@ static enum nt_status store_integer(struct nt_context *ctx, const struct nt_onnx
 static enum nt_status convert(struct nt_context *ctx, const struct nt_onnx_tensor *tensor,
     const uint8_t *raw, enum nt_dtype dtype, void *data)
 {
-    const Onnx__TensorProto *m = tensor->message;
+    const NtOnnx__TensorProto *m = tensor->message;
     int type = tensor->type;
     size_t size = (size_t)types[type].size;
     enum nt_status status = NT_OK;
@@ -380,7 +380,7 @@ static enum nt_status read_external(
 enum nt_status nt_onnx_tensor_read(
     struct nt_context *ctx, const struct nt_onnx_tensor *tensor, enum nt_dtype dtype, void *data)
 {
-    const Onnx__TensorProto *m = tensor->message;
+    const NtOnnx__TensorProto *m = tensor->message;
     uint8_t *bytes = NULL;
     const uint8_t *raw = m->has_raw_data && m->raw_data.len > 0 ? m->raw_data.data : NULL;
     if (is_external(m)) {
@@ -407,10 +407,10 @@ enum nt_status nt_onnx_array_read(
     enum nt_status status = nt_file_read(ctx, path, NT_ONNX_FILE_LIMIT, &bytes, &size);
     if (status != NT_OK)
         return status;
-    status = nt_onnx_unpack(ctx, path, &onnx__tensor_proto__descriptor, bytes, size, &message);
+    status = nt_onnx_unpack(ctx, path, &nt_onnx__tensor_proto__descriptor, bytes, size, &message);
     free(bytes);
     if (status == NT_OK)
-        status = nt_onnx_tensor_open(ctx, path, (Onnx__TensorProto *)message, &tensor);
+        status = nt_onnx_tensor_open(ctx, path, (NtOnnx__TensorProto *)message, &tensor);
     if (status == NT_OK) {
         bool is_float = nt_onnx_type_is_float(tensor.type);
         array = (struct nt_onnx_array){.type = tensor.type, .shape = tensor.shape};

@@ -8,14 +8,14 @@
 
 #include "engine/tensor.h"
 #include "frontend/onnx/onnx.h"
-#include "frontend/onnx/onnx.pb-c.h"
+#include "frontend/onnx/messages.pb-c.h"
 
 #define NT_ONNX_MAX_ELEMENTS 2147483647
 
 /* A checked tensor message. path: of the file that it is in. Both are borrowed. */
 struct nt_onnx_tensor {
     const char *path;
-    const Onnx__TensorProto *message;
+    const NtOnnx__TensorProto *message;
     int type;
     struct nt_shape shape;
     size_t count;
@@ -24,7 +24,7 @@ struct nt_onnx_tensor {
 /* Checks type, extents and that there are as many numbers as those say; external data: that the
  * file is in the folder of path and large enough. */
 enum nt_status nt_onnx_tensor_open(struct nt_context *ctx, const char *path,
-    const Onnx__TensorProto *message, struct nt_onnx_tensor *out);
+    const NtOnnx__TensorProto *message, struct nt_onnx_tensor *out);
 
 /* Writes count elements of dtype NT_F32, NT_F64, NT_I32 (fails beyond its range), NT_I64 or
  * NT_BOOL. */
