@@ -139,8 +139,15 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"MaxPool", 1, FN(pool), .op = "max_pool", .note = "storage_order 0 alone where indices are asked for"},
     {"MeanVarianceNormalization", 9, FN(mean_variance_normalization)},
     {"RMSNormalization", 23, FN(rms_normalization)},
-    {"Resize", 10, FN(resize)},
+    {"Resize", 10, FN(resize), .note = "no tf_crop_and_resize"},
     {"Upsample", 7, FN(upsample)},
+
+    /* losses and recurrent layers */
+    {"GRU", 7, FN(recurrent), .note = "default activations; no clip"},
+    {"LSTM", 7, FN(recurrent), .note = "default activations; no clip, peepholes, input_forget"},
+    {"NegativeLogLikelihoodLoss", 12, FN(nll_loss)},
+    {"RNN", 7, FN(recurrent), .note = "activations Tanh and Relu; no clip"},
+    {"SoftmaxCrossEntropyLoss", 12, FN(softmax_loss)},
 
 };
 /* clang-format on */

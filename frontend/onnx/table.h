@@ -125,6 +125,13 @@ NT_ONNX_FUNCTION(rms_normalization);
 NT_ONNX_FUNCTION(mean_variance_normalization);
 NT_ONNX_FUNCTION(lrn);
 
+/* op_loss.c */
+NT_ONNX_FUNCTION(nll_loss);
+NT_ONNX_FUNCTION(softmax_loss);
+
+/* op_recurrent.c */
+NT_ONNX_FUNCTION(recurrent);
+
 /* op_resize.c */
 NT_ONNX_FUNCTION(resize);
 NT_ONNX_FUNCTION(upsample);

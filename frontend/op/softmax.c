@@ -34,7 +34,8 @@ static enum nt_status softmax_infer(struct nt_graph *graph, struct nt_node *node
     return check_scores(graph, node, &graph->value[node->output[0]].shape);
 }
 
-/* Along another axis than 1 it is the same of a view in which that axis is dimension 1. */
+/* Along another axis than 1, or with more dimensions than channels-last has, it is the same of a
+ * view in which that axis is dimension 1. */
 static enum nt_status softmax_expand(struct nt_graph *graph, struct nt_node *node)
 {
     struct nt_shape shape = graph->value[node->input[0]].shape,
@@ -42,7 +43,7 @@ static enum nt_status softmax_expand(struct nt_graph *graph, struct nt_node *nod
     int axis, y;
     enum nt_status status =
         nt_compose_axis(graph, node, nt_attr_int(node, "axis"), shape.rank, &axis);
-    if (status != NT_OK || axis == 1)
+    if (status != NT_OK || (axis == 1 && shape.rank <= 5))
         return status;
     for (int i = 0; i < shape.rank; i++)
         view.dim[i < axis ? 0 : i == axis ? 1 : 2] *= shape.dim[i];
@@ -85,7 +86,7 @@ static enum nt_status softmax_backward_lower(
 
 static const struct nt_attr_spec softmax_attrs[] = {
     {"axis", NT_ATTR_INT, "along which the results sum to 1; negative: from the end", .fallback = 1,
-        .min = -5, .max = 4},
+        .min = -8, .max = 7},
 };
 
 const struct nt_op nt_op_softmax = {
