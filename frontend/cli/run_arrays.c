@@ -77,7 +77,7 @@ static enum nt_status assign(struct arrays *a, const char *text)
     return nt_npy_read(ctx, a->path[index], &a->array[index]);
 }
 
-/* The batch is the array's first extent; the others are the input's. */
+/* The batch is the array's first extent; the others are the input's. A whole input has no batch. */
 static enum nt_status check_shape(struct arrays *a, int index)
 {
     struct nt_context *ctx = a->run->cli->ctx;
@@ -85,6 +85,11 @@ static enum nt_status check_shape(struct arrays *a, int index)
     const struct nt_shape *shape = &a->array[index].shape;
     char got[128], want[128];
     nt_shape_text(shape, got, sizeof got);
+    if (input.whole)
+        return nt_shape_equal(shape, &input.item_shape)
+                   ? NT_OK
+                   : nt_fail(ctx, NT_ERR_SHAPE, "%s: %s: input %s needs %s", a->path[index], got,
+                         input.name, nt_shape_text(&input.item_shape, want, sizeof want));
     bool fits = shape->rank == input.item_shape.rank + 1;
     for (int i = 0; fits && i < input.item_shape.rank; i++)
         fits = shape->dim[i + 1] == input.item_shape.dim[i];
