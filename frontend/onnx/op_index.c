@@ -95,6 +95,74 @@ enum nt_status nt_onnx_gather_elements(struct nt_onnx_node *node)
     return gather_named(node, "gather_elements");
 }
 
+/* CumSum has its axis as an operand. */
+enum nt_status nt_onnx_cumsum(struct nt_onnx_node *node)
+{
+    const struct nt_onnx_host *axis = nt_onnx_numbers(node, 1);
+    struct nt_onnx_call call = nt_onnx_begin("cumsum");
+    int x = axis ? nt_onnx_in(node, 0) : -1;
+    if (x < 0)
+        return node->graph->failure;
+    if (axis->count != 1)
+        return nt_onnx_fail(node, NT_ERR_FORMAT, "axis: must be one number");
+    nt_onnx_number(&call, "axis", axis->data[0]);
+    nt_onnx_number(&call, "exclusive", nt_onnx_int(node, "exclusive", 0) != 0);
+    nt_onnx_number(&call, "reverse", nt_onnx_int(node, "reverse", 0) != 0);
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 1, &x));
+}
+
+enum nt_status nt_onnx_gather_nd(struct nt_onnx_node *node)
+{
+    struct nt_onnx_call call = nt_onnx_begin("gather_nd");
+    nt_onnx_number(&call, "batch_dims", (double)nt_onnx_int(node, "batch_dims", 0));
+    int x = nt_onnx_in(node, 0), index = x < 0 ? -1 : nt_onnx_in_int(node, 1);
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 2, (int[]){x, index}));
+}
+
+/* Scatter, ScatterElements, ScatterND. */
+enum nt_status nt_onnx_scatter(struct nt_onnx_node *node)
+{
+    static const char *const reductions[] = {"none", "add", "mul", "max", "min"};
+    struct nt_onnx_call call = nt_onnx_begin(node->rule->op);
+    int which, x = nt_onnx_in(node, 0), index = x < 0 ? -1 : nt_onnx_in_int(node, 1);
+    int source = index < 0 ? -1 : nt_onnx_in(node, 2);
+    if (source < 0)
+        return node->graph->failure;
+    enum nt_status status =
+        nt_onnx_choice(node, "reduction", "none", "none|add|mul|max|min", &which);
+    if (status != NT_OK)
+        return status;
+    nt_onnx_word(&call, "reduction", reductions[which]);
+    if (nt_attr_index(call.op, "axis") >= 0)
+        nt_onnx_number(&call, "axis", (double)nt_onnx_int(node, "axis", 0));
+    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 3, (int[]){x, index, source}));
+}
+
+enum nt_status nt_onnx_top_k(struct nt_onnx_node *node)
+{
+    struct nt_onnx_call call = nt_onnx_begin("top_k");
+    int outputs[NT_MAX_OUTPUTS], x = nt_onnx_in(node, 0);
+    double k = (double)nt_onnx_int(node, "k", 0);
+    if (x < 0)
+        return node->graph->failure;
+    if (nt_onnx_has(node, 1)) {
+        const struct nt_onnx_host *host = nt_onnx_numbers(node, 1);
+        if (!host || host->count != 1)
+            return host ? nt_onnx_fail(node, NT_ERR_FORMAT, "k: must be one number")
+                        : node->graph->failure;
+        k = host->data[0];
+    }
+    nt_onnx_number(&call, "k", k);
+    nt_onnx_number(&call, "axis", (double)nt_onnx_int(node, "axis", -1));
+    nt_onnx_number(&call, "largest", nt_onnx_int(node, "largest", 1) != 0);
+    enum nt_status status = nt_onnx_add_many(node, &call, 1, &x, outputs);
+    if (status == NT_OK)
+        status = nt_onnx_out(node, 0, outputs[0]);
+    return status == NT_OK && nt_onnx_wants(node, 1)
+               ? nt_onnx_out_type(node, 1, outputs[1], NT_ONNX_INT64)
+               : status;
+}
+
 static enum nt_status shuffle(
     struct nt_onnx_node *node, const char *op, const char *factor, bool column_first)
 {

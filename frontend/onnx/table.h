@@ -81,6 +81,10 @@ NT_ONNX_FUNCTION(pad);
 NT_ONNX_FUNCTION(range);
 NT_ONNX_FUNCTION(gather);
 NT_ONNX_FUNCTION(gather_elements);
+NT_ONNX_FUNCTION(cumsum);
+NT_ONNX_FUNCTION(gather_nd);
+NT_ONNX_FUNCTION(scatter);
+NT_ONNX_FUNCTION(top_k);
 NT_ONNX_FUNCTION(depth_to_space);
 NT_ONNX_FUNCTION(space_to_depth);
 
