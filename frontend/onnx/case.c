@@ -87,7 +87,9 @@ static enum nt_status read_all(
     enum nt_status status = NT_OK;
     for (*count = 0; status == NT_OK && *count < MAX_TENSORS; ++*count) {
         char path[MAX_PATH];
-        snprintf(path, sizeof path, "%s/%s_%d.pb", set, stem, *count);
+        int length = snprintf(path, sizeof path, "%s/%s_%d.pb", set, stem, *count);
+        if (length < 0 || (size_t)length >= sizeof path)
+            return nt_fail(run->ctx, NT_ERR_FILE, "%s: the path is too long", set);
         FILE *file = fopen(path, "rb");
         if (!file)
             return NT_OK;
