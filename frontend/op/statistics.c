@@ -185,6 +185,43 @@ static enum nt_status arg_expand(struct nt_graph *graph, struct nt_node *node)
     return nt_compose_end(graph, node, nt_compose_reshape(graph, found, &y));
 }
 
+/* 1 where argmax is, along a last dimension that goes back to its place. */
+static enum nt_status hardmax_expand(struct nt_graph *graph, struct nt_node *node)
+{
+    int x = node->input[0], axis = 0, order[NT_MAX_RANK], index, y;
+    struct nt_shape shape = graph->value[x].shape;
+    enum nt_status status =
+        nt_compose_axis(graph, node, nt_attr_int(node, "axis"), shape.rank, &axis);
+    if (status != NT_OK)
+        return status;
+    struct nt_attr search[2] = {{.set = true, .number = axis}, {.set = true}};
+    struct nt_attr classes = {.set = true, .number = (double)shape.dim[axis]};
+    status = nt_graph_add(graph, &nt_op_argmax, NULL, 1, &x, search, &index);
+    if (status == NT_OK)
+        status = nt_graph_add(graph, &nt_op_one_hot, NULL, 1, &index, &classes, &y);
+    for (int i = 0; i < shape.rank; i++)
+        order[i] = i < axis ? i : i == axis ? shape.rank - 1 : i - 1;
+    return status == NT_OK ? nt_compose_end(graph, node, nt_compose_transpose(graph, y, order))
+                           : status;
+}
+
+static const struct nt_attr_spec hardmax_attrs[] = {
+    {"axis", NT_ATTR_INT, "dimension to search; negative: from the end; default: the last",
+        .fallback = -1, .min = -8, .max = 7},
+};
+
+const struct nt_op nt_op_hardmax = {
+    .name = "hardmax",
+    .summary = "1 at the largest element along an axis, the first one, and 0 elsewhere",
+    .source = "ONNX operator Hardmax",
+    .inputs = "x",
+    .outputs = 1,
+    .attrs = hardmax_attrs,
+    .attr_count = sizeof hardmax_attrs / sizeof *hardmax_attrs,
+    .layouts = "r>r",
+    .expand = hardmax_expand,
+};
+
 static enum nt_status rows_infer(struct nt_graph *graph, struct nt_node *node)
 {
     const struct nt_value *x = &graph->value[node->input[0]];

@@ -240,6 +240,41 @@ START_TEST(running_sums)
 }
 END_TEST
 
+static int diagonal;
+static bool is_upper;
+
+/* trilu times 4, eye_like, hardmax of x along its columns. */
+static double matrix_expected(const int64_t *at)
+{
+    double x = expected_operand("x", at), best = 1, sum = 0;
+    int64_t offset = at[2] - at[1];
+    sum += (is_upper ? offset >= diagonal : offset <= diagonal) ? 4 * x : 0;
+    sum += offset == diagonal;
+    for (int64_t row = 0; row < 4; row++) {
+        double other = expected_operand("x", (int64_t[]){at[0], row, at[2]});
+        best = other > x || (other == x && row < at[1]) ? 0 : best;
+    }
+    return sum + best;
+}
+
+START_TEST(matrices)
+{
+    for (int i = 0; i < rounds(4); i++) {
+        diagonal = test_int(-4, 4);
+        is_upper = i % 2;
+        say("local x = parameter('x', {%d, 4, %d}, {init = 'zeros'})\n"
+            "local y = x:trilu{k = %d, upper = %s} * 4 + x:eye_like{k = %d} + x:hardmax{axis = "
+            "%d}\n",
+            test_int(1, 3), test_int(1, 7), diagonal, is_upper ? "true" : "false", diagonal,
+            test_int(0, 1) ? 1 : -2);
+        end_with_weighted_sum();
+        check_definition_against(1, 0, matrix_expected);
+    }
+    say("local y = parameter('x', {3}, {init = 'zeros'}):trilu()\n");
+    check_refused("trilu: x of shape 3: must have rank 2 at least");
+}
+END_TEST
+
 START_TEST(orders)
 {
     for (int i = 0; i < rounds(6); i++) {
@@ -267,4 +302,4 @@ START_TEST(orders)
 END_TEST
 
 OPERATORS_MAIN("index operators", gathers, elements_and_sums, embeddings, padding_is_not_trained,
-    one_hots, orders, coordinates, running_sums)
+    one_hots, orders, coordinates, running_sums, matrices)

@@ -626,6 +626,12 @@ def pad(c):
 
 
 @operator("shapes")
+def trilu(c):
+    x, k, upper = c.parameter(*c.ints(3, 1, 7)), c.int(-4, 4), c.flip()
+    return "a:trilu" + lua({"k": k, "upper": upper}), x.triu(k) if upper else x.tril(k)
+
+
+@operator("shapes")
 def flip(c):
     x, axes = c.parameter(*c.ints(3, 1, 5)), c.pick([0], [1, 2], [-1])
     return "a:flip" + lua({"axes": axes}), x.flip(axes)
