@@ -24,6 +24,7 @@ static const struct nt_dataset_kind *const kinds[] = {
     &nt_dataset_images,
     &nt_dataset_npy,
     &nt_dataset_boxes,
+    &nt_dataset_captions,
     &nt_dataset_segmentation,
     &nt_dataset_text,
     &nt_dataset_series,

@@ -12,6 +12,12 @@
  *                         Annotations and ImageSets/Main/train.txt (val.txt, test.txt). Pictures
  *                         are resized to the model's input; targets are floats, N x 5: class, x1,
  *                         y1, x2, y2 in pixels of the input, then rows of class -1
+ *   captions:DIR          pictures with sentences about them: DIR/captions.txt (.tsv, .csv), as
+ *                         Flickr8k's: a picture of DIR or DIR/images, a tab or comma, a caption in
+ *                         each line. Pictures get the shape of the model's input: the middle,
+ *                         resized. Targets are numbers of words, 0 (the end), then -1; a caption
+ *                         that is longer than the model's target is cut. captions:DIR,5: words that
+ *                         are there 5 times (default 2), others are <unknown>
  *   segmentation:DIR      pictures and masks of the same names in DIR/train/image and
  *                         DIR/train/label (or images, labels, masks), or in DIR/image and
  *                         DIR/label; DIR/val and DIR/test likewise, where they have masks. Gray
@@ -89,7 +95,7 @@ struct nt_dataset_params {
      * and 1 to forecast). Rank 0: the default. */
     struct nt_shape item, target;
     enum nt_dtype item_dtype; /* npy: NT_I32 keeps whole numbers as tokens */
-    /* text: the character of each token; NULL: those of the file in their order. */
+    /* text, captions: the character or word of each token; NULL: those of the file in order. */
     int class_count;
     const char *const *class_names;
 };
