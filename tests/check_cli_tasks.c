@@ -280,6 +280,98 @@ START_TEST(boxes_and_their_precision)
 }
 END_TEST
 
+/* ---- captions ---- */
+
+enum { FIELD = 64, RADIUS = 11 };
+
+static const char *const colors[] = {"red", "green", "blue"}, *const forms[] = {"square", "circle"};
+
+static void put_form(struct nt_picture *picture, int color, int form, int x, int y)
+{
+    static const uint8_t value[][3] = {{220, 30, 30}, {30, 170, 60}, {40, 60, 220}};
+    x += test_int(-4, 4);
+    y += test_int(-4, 4);
+    for (int i = -RADIUS; i <= RADIUS; i++)
+        for (int j = -RADIUS; j <= RADIUS; j++)
+            if (form == 0 || i * i + j * j <= RADIUS * RADIUS)
+                memcpy(picture->pixels + 3 * ((y + i) * FIELD + x + j), value[color], 3);
+}
+
+/* One thing, or two, one above or left of the other, and what is to be said about them. */
+static void write_forms(const char *path, bool two, char *caption, size_t size)
+{
+    struct nt_picture picture;
+    int color[2], form[2], above = test_int(0, 1), low = FIELD / 4, high = FIELD - FIELD / 4;
+    test_ok(nt_picture_create(test_context(), FIELD, FIELD, 3, &picture));
+    memset(picture.pixels, test_int(200, 255), FIELD * FIELD * 3);
+    for (int i = 0; i < 2; i++) {
+        color[i] = test_int(0, 2);
+        form[i] = test_int(0, 1);
+    }
+    put_form(&picture, color[0], form[0], above || !two ? FIELD / 2 : low, above ? low : FIELD / 2);
+    int length = snprintf(caption, size, "a %s %s", colors[color[0]], forms[form[0]]);
+    if (two) {
+        put_form(&picture, color[1], form[1], above ? FIELD / 2 : high, above ? high : FIELD / 2);
+        snprintf(caption + length, size - (size_t)length, " %s a %s %s",
+            above ? "above" : "left of", colors[color[1]], forms[form[1]]);
+    }
+    test_ok(nt_picture_write_png(test_context(), &picture, path));
+    nt_picture_finish(&picture);
+}
+
+static const char *text_field(const json_t *json, const char *key)
+{
+    return json_string_value(json_object_get(json, key));
+}
+
+/* Pictures that were held out get the right captions, from eval and from run. */
+START_TEST(pictures_get_captions)
+{
+    if (absent())
+        return;
+    bool two = !getenv("NT_SMALL");
+    int count = two ? 400 : 150;
+    char *file = calloc((size_t)count + 1, 100), spec[1200], name[64], caption[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "forms/%03d.png", i);
+        write_forms(fixture_path(name), two, caption, sizeof caption);
+        snprintf(file + strlen(file), 100, "%03d.png,%s .\n", i, caption);
+    }
+    snprintf(spec, sizeof spec, "%s", write_file("forms/captions.txt", file));
+    *strrchr(spec, '/') = 0;
+    free(file);
+    const char *dir = fixture_path("captioner"), *model = "zoo/captioner.lua";
+    expect(0, "as the data have it",
+        "train %s --data captions:%s --validation 0.2 --epochs %d --batch 16 --optimizer adam "
+        "--lr 0.003 --schedule cosine --set length=9 --out %s",
+        model, spec, two ? 20 : 15, dir);
+    expect(
+        0, "", "eval %s --data captions:%s --weights %s/last.safetensors --json", model, spec, dir);
+    json_t *json = document(), *list = json_object_get(json, "captions");
+    ck_assert_int_eq(json_array_size(list), count / 5);
+    ck_assert_double_eq_tol(number(json, "perplexity"), exp(number(json, "loss")), 1e-6);
+    ck_assert_msg(number(json, "as_written") >= 0.8, "as written: %g", number(json, "as_written"));
+    int same = 0;
+    for (int i = 0; i < count / 5; i++)
+        same += !strcmp(text_field(json_array_get(list, i), "caption"),
+            text_field(json_array_get(list, i), "written"));
+    ck_assert_double_eq_tol(number(json, "as_written"), same / (count / 5.0), 1e-9);
+    const json_t *row = json_array_get(list, 0);
+    expect(0, "", "run %s --weights %s/last.safetensors %s --json", model, dir,
+        text_field(row, "file"));
+    json_t *images = document(), *image = json_array_get(json_object_get(images, "images"), 0);
+    ck_assert_str_eq(text_field(image, "caption"), text_field(row, "caption"));
+    expect(0, "", "run %s --weights %s/last.safetensors %s", model, dir, text_field(row, "file"));
+    ck_assert_ptr_nonnull(strstr(out, text_field(row, "caption")));
+    expect(0, "", "eval %s --data captions:%s --weights %s/last.safetensors", model, spec, dir);
+    ck_assert(strstr(out, "as written  ") && strstr(out, text_field(row, "caption")));
+    expect(1, "--sheet: captions are printed",
+        "eval %s --data captions:%s --weights %s/last.safetensors --sheet x.png", model, spec, dir);
+    json_decref(images);
+    json_decref(json);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli_tasks");
@@ -290,6 +382,7 @@ int main(void)
     tcase_add_test(tests, masks_are_measured);
     tcase_add_test(tests, text_is_learnt_and_written);
     tcase_add_test(tests, boxes_and_their_precision);
+    tcase_add_test(tests, pictures_get_captions);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

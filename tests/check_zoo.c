@@ -63,6 +63,8 @@ static const struct size sizes[] = {
     {"autoencoder", {0}, 65025},
     {"fcn", {0}, 134489759},
     {"espcn", {0}, 22729},
+    {"captioner", {0}, 581368},
+    {"captioner", {"backbone=resnet50"}, 24159784},
     {"detector", {0}, 230035},
     {"faster_rcnn", {0}, 587405},
     {"faster_rcnn", {"backbone=vgg16", "classes=20"}, 137057234},

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "frontend/cli/eval_boxes.h"
+#include "frontend/cli/eval_captions.h"
 #include "frontend/cli/eval_masks.h"
 #include "frontend/cli/eval_regions.h"
 #include "frontend/cli/eval_series.h"
@@ -62,6 +63,7 @@ struct work {
     struct eval_masks *masks;
     struct eval_series *series;
     struct eval_boxes *boxes;
+    struct eval_captions *captions;
 };
 
 static void on_item(void *user, const struct nt_prediction *p)
@@ -72,7 +74,9 @@ static void on_item(void *user, const struct nt_prediction *p)
         eval_series_add(w->series, p);
     if (w->boxes)
         eval_boxes_add(w->boxes, p);
-    if (w->series || w->boxes)
+    if (w->captions)
+        eval_captions_add(w->captions, p);
+    if (w->series || w->boxes || w->captions)
         return;
     if (p->count % w->places)
         return;
@@ -214,6 +218,8 @@ static void print_text(const struct work *w, const struct options *o, const stru
         eval_series_print(w->series);
     if (w->boxes)
         eval_boxes_print(w->boxes);
+    if (w->captions)
+        eval_captions_print(w->captions, e->loss);
     if (isnan(e->accuracy))
         return;
     if (w->classes <= CLASSES_SHOWN && !w->info->continues)
@@ -257,6 +263,8 @@ static int print_json(const struct work *w, const struct nt_evaluation *e)
         eval_series_json(w->series, json);
     if (w->boxes)
         eval_boxes_json(w->boxes, json);
+    if (w->captions)
+        eval_captions_json(w->captions, e->loss, json);
     return cli_print_json(w->cli, json);
 }
 
@@ -300,8 +308,12 @@ static enum nt_status prepare(struct work *w, const struct options *o, const str
     if (o->sheet && w->info->item.rank != 3)
         return nt_fail(
             ctx, NT_ERR_ARGUMENT, "--sheet: the items of %s are no pictures", w->info->kind);
-    bool failed = false;
-    if (o->sheet && segments(w))
+    bool failed = false, captions = !strcmp(w->info->kind, "captions");
+    if (o->sheet && captions)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "--sheet: captions are printed, not drawn");
+    if (captions)
+        failed = !(w->captions = eval_captions_create(ctx, x->data));
+    else if (o->sheet && segments(w))
         failed = !(w->masks = eval_masks_create(ctx, x->data));
     else if (o->sheet && w->classes)
         failed = !(w->sheet = eval_sheet_create(ctx, x->data));
@@ -357,6 +369,8 @@ static enum nt_status draw(struct work *w, const struct options *o, struct opene
     enum nt_status status = w->series ? eval_series_finish(w->series) : NT_OK;
     if (status == NT_OK && w->boxes)
         status = eval_boxes_status(w->boxes);
+    if (status == NT_OK && w->captions)
+        status = eval_captions_status(w->captions);
     if (status == NT_OK && w->boxes && o->sheet)
         status = eval_boxes_write(w->boxes, o->sheet);
     if (status == NT_OK && w->sheet)
@@ -417,6 +431,7 @@ static int run(struct cli *cli, void *fields)
     eval_masks_destroy(work.masks);
     eval_series_destroy(work.series);
     eval_boxes_destroy(work.boxes);
+    eval_captions_destroy(work.captions);
     return code;
 }
 

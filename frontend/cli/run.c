@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/device.h"
+#include "frontend/cli/eval_captions.h"
 #include "frontend/data_info.h"
 #include "frontend/evaluate.h"
 #include "frontend/picture.h"
@@ -159,6 +160,20 @@ static enum nt_status report(struct pictures *p, const char *path, const float *
     return NT_OK;
 }
 
+/* The words that a model gives. */
+static enum nt_status report_caption(struct pictures *p, const char *path, const float *words)
+{
+    char *text = eval_captions_text(
+        words, (int)p->classes, (const char *const *)p->labels.name, p->labels.count);
+    if (!text)
+        return nt_fail(p->run->cli->ctx, NT_ERR_MEMORY, "no memory for a caption");
+    if (!p->run->cli->json)
+        printf("%s\n  %s\n", path, text);
+    json_array_append_new(p->list, json_pack("{ss ss}", "file", path, "caption", text));
+    free(text);
+    return NT_OK;
+}
+
 /* A picture that cannot be read does not stop the others. */
 static void report_failure(struct pictures *p, const char *path)
 {
@@ -191,7 +206,9 @@ static enum nt_status run_pictures(struct pictures *p, int count, char **paths)
         if (status == NT_OK)
             status = nt_session_read(p->session, 0, p->scores);
         for (int i = 0; i < filled && status == NT_OK; i++)
-            status = report(p, name[i], p->scores + i * p->classes);
+            status = strcmp(p->info.kind, "captions")
+                         ? report(p, name[i], p->scores + i * p->classes)
+                         : report_caption(p, name[i], p->scores + i * p->classes);
         if (status != NT_OK)
             return status;
     }
@@ -292,7 +309,8 @@ const struct cli_command cli_run = {
     .summary = "Run a model on pictures or arrays.",
     .details = "Pictures (JPEG, PNG) are prepared as in the training that wrote the weights, and "
                "the most\n"
-               "probable classes are named: the softmax of the first output.\n\n"
+               "probable classes are named: the softmax of the first output. A model trained on\n"
+               "captions:DIR gives its caption.\n\n"
                "  neutra run zoo/lenet.lua --weights runs/lenet/best.safetensors shoe.jpg\n"
                "  neutra run net.lua --weights net.safetensors --input x.npy --output results",
     .shared = CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
