@@ -67,7 +67,7 @@ loss((focal:sum() + smooth:sum()) / number)
 local score, kind = p:max{axes = 2}, p:argmax{axis = 2, keepdims = true}
 local boxes = op.box_decode(deltas, anchors, {weights = weights})
 local index = op.nms(boxes + kind * 8192, score, {count = found, iou = 0.5, least_score = 0.05})
-local all = op.concat(kind * 1, p:max{axes = 2, keepdims = true}, boxes, {axis = 2})
+local all = op.concat(kind:cast{dtype = "float32"}, p:max{axes = 2, keepdims = true}, boxes, {axis = 2})
 local there = op.ge(index, constant(0)):reshape{shape = {batch, found, 1}}
 local at = index:reshape{shape = {batch, found, 1}}:broadcast{shape = {batch, found, 6}}
 local picked = op.gather_elements(all, at, {axis = 1})
