@@ -184,7 +184,7 @@ boxes = op.concat(x1, y1, x2, y2, {axis = 2})
 local index = op.nms(boxes, objectness:detach():reshape{shape = {batch, -1}}, {count = count, iou = 0.7})
 index = index:reshape{shape = {batch, count, 1}} -- -1, which means the last: no more proposals
 local proposals = boxes:gather_elements(index:broadcast{shape = {batch, count, 4}}, {axis = 1})
-local valid = op.ge(index, zero)
+local valid = op.ge(index, zero):cast{dtype = "float32"}
 if training then -- the objects themselves (of a pixel at least): good ones from the beginning
     local function side(first)
         return truth:slice{axis = 2, first = first + 2, count = 1} -
