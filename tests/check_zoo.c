@@ -91,6 +91,8 @@ START_TEST(sizes_as_published)
     struct nt_graph *graph = NULL;
     int64_t parameters = 0;
     double macs = 0;
+    test_ok(nt_model_build(model, 2, true, &graph));
+    nt_graph_destroy(graph);
     test_ok(nt_model_build(model, 1, false, &graph));
     for (int v = 0; v < graph->value_count; v++)
         if (graph->value[v].kind == NT_VALUE_PARAMETER)

@@ -87,7 +87,7 @@ local scores = score(states)
 loss(scores:cross_entropy(y:reshape{shape = {-1}}))
 
 if training then
-    output("words", scores:argmax{axis = 1}:reshape{shape = {batch, length}} * 1)
+    output("words", scores:argmax{axis = 1}:reshape{shape = {batch, length}}:cast{dtype = "float32"})
 else -- each word after the likeliest ones before it
     local _, h, c = read(x)
     local words, step = {}, start
@@ -95,7 +95,7 @@ else -- each word after the likeliest ones before it
         local state
         state, h, c = read(step, h, c)
         local word = score(state):argmax{axis = 1, keepdims = true}
-        words[i] = word * 1 -- as a number among numbers
+        words[i] = word:cast{dtype = "float32"}
         step = embed(word)
     end
     words[#words + 1] = {axis = 1}
