@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "frontend/dataset.h"
+#include "frontend/safetensors.h"
 #include "tests/command.h"
 #include "tests/fixture.h"
 #include "tests/testing.h"
@@ -58,6 +59,58 @@ START_TEST(points_and_their_regions)
     nt_picture_finish(&picture);
     expect(1, "--sheet: the items of toy are no pictures",
         "eval %s --data toy:ring --weights %s/last.safetensors --sheet %s", model, dir, png);
+}
+END_TEST
+
+/* The sum of the sizes of a weight's elements after ten steps with the options. */
+static double trained(const char *model, const char *options, const char *weight)
+{
+    const char *dir = fixture_path("steps");
+    struct nt_safetensors *file = NULL;
+    char path[1200];
+    float data[64];
+    double sum = 0;
+    expect(0, NULL, "train %s --data toy:ring --steps 10 %s --out %s", model, options, dir);
+    snprintf(path, sizeof path, "%s/last.safetensors", dir);
+    test_ok(nt_safetensors_open(test_context(), path, &file));
+    int at = nt_safetensors_find(file, weight);
+    ck_assert_int_ge(at, 0);
+    int64_t count = nt_shape_count(&nt_safetensors_get(file, at)->shape);
+    ck_assert_int_le(count, 64);
+    test_ok(nt_safetensors_read(file, at, data));
+    for (int64_t i = 0; i < count; i++)
+        sum += fabsf(data[i]);
+    nt_safetensors_close(file);
+    return sum;
+}
+
+/* Options that change what a step does, each seen in the weights. */
+START_TEST(steps_are_limited)
+{
+    if (absent())
+        return;
+    const char *model = write_file("steps.lua",
+        "local x, y = input('input', {2}), target('target')\n"
+        "x = x:linear{name = 'a', features = 16}:relu():linear{name = 'b', features = 2}\n"
+        "output('logits', x)\nloss(x:cross_entropy(y))\n");
+    double first = trained(model, "--lr 1e-9", "a.weight"),
+           second = trained(model, "--lr 1e-9", "b.weight");
+    double moved = fabs(trained(model, "--lr 1", "a.weight") - first);
+    ck_assert(moved > 1e-3);
+    ck_assert(fabs(trained(model, "--lr 1 --clip-norm 1e-8", "a.weight") - first) < 1e-4 * first);
+    ck_assert(fabs(trained(model, "--lr 1 --clip-value 1e-8", "a.weight") - first) < 1e-4 * first);
+    ck_assert(fabs(trained(model, "--lr 1 --freeze a.*", "a.weight") - first) < 1e-6 * first);
+    ck_assert(fabs(trained(model, "--lr 1 --freeze a.*", "b.weight") - second) > 1e-3);
+    /* ten steps of 0.01 toward zero in each of 32 elements, less where one is smaller */
+    ck_assert(trained(model, "--lr 1e-4 --l1 100", "a.weight") < first - 1);
+    ck_assert(fabs(trained(model, "--lr 1e-4 --l1 100 --no-decay a.*", "a.weight") - first) <
+              1e-3 * first);
+    /* ten times less by a tenth */
+    double kept = pow(0.9, 10);
+    ck_assert(fabs(trained(model, "--lr 1e-4 --weight-decay 1000 --no-decay a.*", "b.weight") -
+                   kept * second) < 1e-2 * second);
+    ck_assert(fabs(trained(model, "--lr 1e-4 --weight-decay 1000 --no-decay a.*", "a.weight") -
+                   first) < 1e-3 * first);
 }
 END_TEST
 
@@ -373,6 +426,7 @@ int main(void)
     TCase *tests = tcase_create("cli_tasks");
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, points_and_their_regions);
+    tcase_add_test(tests, steps_are_limited);
     tcase_add_test(tests, forecasts_beside_naive_ones);
     tcase_add_test(tests, masks_are_measured);
     tcase_add_test(tests, text_is_learnt_and_written);
