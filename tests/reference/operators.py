@@ -537,7 +537,14 @@ reduction("min", lambda x, axes, keep: x.amin(axes, keep))
 reduction("l1", lambda x, axes, keep: x.abs().sum(axes, keep))
 reduction("l2", lambda x, axes, keep: torch.linalg.vector_norm(x, 2, axes, keep))
 reduction("var", lambda x, axes, keep: x.var(axes, False, keep), correction=0)
-reduction("std", lambda x, axes, keep: torch.cat([x, x + 1]).std(axes, True, keep), before="op.concat(a, a + 1, {axis = 0})")
+# Two or more along every axis, of batch 1 too.
+def double(x, axis):
+    return torch.cat([x, 2 * x + 1], axis)
+
+
+DOUBLE = "op.concat(a, 2 * a + 1, {axis = 0})"
+reduction("std", lambda x, axes, keep: double(double(x, 0), 1).std(axes, True, keep),
+          before=f"op.concat({DOUBLE}, 2 * {DOUBLE} + 1, {{axis = 1}})")
 reduction("log_sum_exp", lambda x, axes, keep: x.logsumexp(axes, keep))
 reduction("any", lambda x, axes, keep: (x > 1).double().amax(axes, keep) + 0 * x.sum(), before="(op.gt(a, 1) + 0 * a)")
 reduction("all", lambda x, axes, keep: (x < 2).double().amin(axes, keep) + 0 * x.sum(), before="(op.lt(a, 2) + 0 * a)")
