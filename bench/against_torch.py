@@ -1,59 +1,210 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A LeNet training step here and in PyTorch, in turn, in one run.
+"""The rows of `neutra bench` beside PyTorch, in turn, in one run.
 
-    OPENBLAS_CORETYPE=SkylakeX python3 bench/against_torch.py [BUILD_DIR [BATCH]]
+    OPENBLAS_CORETYPE=SkylakeX python3 bench/against_torch.py [--quick] [--filter WORD]
 
-Needs Debian's python3-torch. Prints the median of the rounds, their spread and the ratio.
+Needs Debian's python3-torch. For each row Neutra and PyTorch measure in turn, several times; what is
+printed is the median of their medians, the spread of these, the ratio (above 1: Neutra is faster) and
+the share of the bound that `neutra bench` measured beside the row. Where PyTorch has two memory
+formats (convolution, pooling, batch norm: contiguous and channels-last) the faster one counts.
 """
+import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
 import time
 
 import torch
-from torch import nn
+import torch.nn.functional as F
 
-build = sys.argv[1] if len(sys.argv) > 1 else "build"
-batch = int(sys.argv[2]) if len(sys.argv) > 2 else 64
-threads, rounds, steps = 2, 5, 30
-torch.set_num_threads(threads)
-
-net = nn.Sequential(
-    nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-    nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
-optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9)
-images, classes = torch.randn(batch, 1, 28, 28), torch.randint(0, 10, (batch,))
-cross_entropy = nn.CrossEntropyLoss()
+aten = torch.ops.aten
 
 
-def torch_step():
-    optimizer.zero_grad()
-    loss = cross_entropy(net(images), classes)
-    loss.backward()
-    optimizer.step()
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="the rows of a quick run, fewer turns")
+    parser.add_argument("--filter", default="", help="only rows whose name contains it")
+    parser.add_argument("--turns", type=int, help="measurements of each side (default 5, quick 3)")
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default 2)")
+    parser.add_argument("--neutra", default="build/neutra", help="the program")
+    parser.add_argument("--device", help="of Neutra")
+    parser.add_argument("--json", help="write the figures to this file too")
+    return parser.parse_args()
 
 
-def torch_series():
+# ---- Neutra ----
+
+def neutra(options, *more):
+    command = [options.neutra, "bench", *more]
+    if options.device and "--list" not in more:
+        command += ["--device", options.device]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def names(options):
+    quick = ["--quick"] if options.quick else []
+    filtered = ["--filter", options.filter] if options.filter else []
+    return neutra(options, "--list", *quick, *filtered).splitlines()
+
+
+def measure_here(options, name):
+    document = json.loads(neutra(options, "--filter", name, "--json", "-", "--quick"))
+    device = document["devices"][0]
+    row = (device.get("layers", []) + device.get("networks", []))[0]
+    if not row.get("right", True):
+        sys.exit(f"{name}: Neutra's result is wrong")
+    return row
+
+
+# ---- PyTorch: one function per family gives the functions to time, the fastest of which counts ----
+
+def gemm(w):
+    a = torch.randn(w["c"], w["n"]).t() if w["a_transposed"] else torch.randn(w["n"], w["c"])
+    b = torch.randn(w["k"], w["c"]).t() if w["b_transposed"] else torch.randn(w["c"], w["k"])
+    c = torch.empty(w["n"], w["k"])
+    return [lambda: torch.mm(a, b, out=c)]
+
+
+FORMATS = torch.contiguous_format, torch.channels_last
+
+
+def conv(w):
+    out = (w["hw"] + 2 * w["pad"] - w["r"]) // w["stride"] + 1
+    mask = {"backward-data": [True, False, False], "backward-weights": [False, True, False]}
+
+    def of(layout):
+        x = torch.randn(w["n"], w["c"], w["hw"], w["hw"]).to(memory_format=layout)
+        f = torch.randn(w["k"], w["c"] // w["groups"], w["r"], w["r"]).to(memory_format=layout)
+        y = torch.randn(w["n"], w["k"], out, out).to(memory_format=layout)
+        step, pad, one, none = [w["stride"]] * 2, [w["pad"]] * 2, [1, 1], [0, 0]
+        if w["pass"] == "forward":
+            return lambda: F.conv2d(x, f, None, step, pad, one, w["groups"])
+        return lambda: aten.convolution_backward(
+            y, x, f, None, step, pad, one, False, none, w["groups"], mask[w["pass"]])
+    return [of(layout) for layout in FORMATS]
+
+
+def pool(w):
+    size, step, pad = [w["r"]] * 2, [w["stride"]] * 2, [w["pad"]] * 2
+
+    def of(layout):
+        x = torch.randn(w["n"], w["c"], w["hw"], w["hw"]).to(memory_format=layout)
+        forward = w["pass"] == "forward"
+        if w["pooling"] == "max":
+            y, index = aten.max_pool2d_with_indices(x, size, step, pad)
+            if forward:
+                return lambda: aten.max_pool2d_with_indices(x, size, step, pad)
+            return lambda: aten.max_pool2d_with_indices_backward(
+                y, x, size, step, pad, [1, 1], False, index)
+        y = aten.avg_pool2d(x, size, step, pad)
+        if forward:
+            return lambda: aten.avg_pool2d(x, size, step, pad)
+        return lambda: aten.avg_pool2d_backward(y, x, size, step, pad, False, True, None)
+    return [of(layout) for layout in FORMATS]
+
+
+def norm(w):
+    def of(layout):
+        x = torch.randn(w["n"], w["c"], w["hw"], w["hw"]).to(memory_format=layout)
+        dy = torch.randn_like(x)
+        layer = torch.nn.BatchNorm2d(w["c"])
+
+        def forward():
+            with torch.no_grad():
+                layer(x)
+
+        def step():
+            x.grad = layer.weight.grad = layer.bias.grad = None
+            layer(x).backward(dy)
+        if w["pass"] == "forward":
+            return forward
+        x.requires_grad_()
+        return step
+    return [of(layout) for layout in FORMATS]
+
+
+def softmax(w):
+    x = torch.randn(w["n"], w["c"])
+    y, dy = torch.softmax(x, 1), torch.randn(w["n"], w["c"])
+    if w["pass"] == "forward":
+        return [lambda: torch.softmax(x, 1)]
+    return [lambda: aten._softmax_backward_data(dy, y, 1, torch.float32)]
+
+
+def elementwise(w):
+    a, b = (torch.randn(w["n"], w["c"], w["hw"], w["hw"]) for _ in range(2))
+    out = torch.empty_like(a)
+    return [{
+        "max(a, 0)": lambda: torch.clamp_min(a, 0, out=out),
+        "max(a + b, 0)": lambda: torch.add(a, b, out=out).relu_(),
+        "tanh(a)": lambda: torch.tanh(a, out=out),
+        "a / (1 + exp(-b))": lambda: torch.sigmoid(b, out=out).mul_(a),
+    }[w["formula"]]]
+
+
+FAMILIES = {"gemm": gemm, "conv": conv, "pool": pool, "norm": norm, "softmax": softmax, "map": elementwise}
+
+
+def series(run, repeats):
     start = time.perf_counter()
-    for _ in range(steps):
-        torch_step()
-    return (time.perf_counter() - start) / steps * 1e3
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - start) / repeats
 
 
-def here_series():
-    command = [f"{build}/bench/bench_step", "zoo/lenet.lua", str(batch), str(steps)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["step_ms"]
+class Peer:
+    """The functions of a row, warmed up; measure gives the median milliseconds of the faster one."""
+
+    def __init__(self, row):
+        with torch.no_grad():
+            functions = FAMILIES[row["family"]](row["work"])
+        timed = []
+        for run in functions:
+            series(run, 2)
+            once = min(series(run, 1) for _ in range(3))
+            timed.append((once, run))
+        once, self.run = min(timed, key=lambda pair: pair[0])
+        self.repeats = max(1, math.ceil(0.01 / once))
+
+    def measure(self):
+        series(self.run, 1)
+        return 1e3 * statistics.median(series(self.run, self.repeats) for _ in range(5))
 
 
-for _ in range(10):
-    torch_step()
-here, peer = [], []
-for _ in range(rounds):
-    here.append(here_series())
-    peer.append(torch_series())
-for name, times in ("neutra", here), (f"PyTorch {torch.__version__}, {threads} threads", peer):
-    print(f"{name}: {statistics.median(times):.3f} ms per step ({min(times):.3f} to {max(times):.3f})")
-print(f"ratio {statistics.median(peer) / statistics.median(here):.2f}")
+def spread(values):
+    return f"{min(values):.3g} to {max(values):.3g}"
+
+
+def main():
+    options = parse()
+    turns = options.turns or (3 if options.quick else 5)
+    torch.set_num_threads(options.threads)
+    print(f"PyTorch {torch.__version__}, {options.threads} threads, {time.strftime('%Y-%m-%d')}; {turns} turns\n")
+    print("| row | Neutra ms | PyTorch ms | ratio | share of the bound |")
+    print("| --- | --- | --- | --- | --- |", flush=True)
+    results = []
+    for name in names(options):
+        here, there, share, peer = [], [], [], None
+        for _ in range(turns):
+            row = measure_here(options, name)
+            peer = peer or Peer(row)
+            here.append(row["median_ms"])
+            there.append(peer.measure())
+            share.append(row.get("share", 0))
+        ratio = statistics.median(there) / statistics.median(here)
+        results.append({"name": name, "neutra_ms": here, "torch_ms": there, "ratio": ratio,
+                        "share": statistics.median(share)})
+        print(f"| {name} | {statistics.median(here):.3g} ({spread(here)}) | {statistics.median(there):.3g} "
+              f"({spread(there)}) | **{ratio:.2f}** | {100 * statistics.median(share):.0f} % |", flush=True)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"torch": torch.__version__, "threads": options.threads, "rows": results}, file, indent=1)
+
+
+main()

@@ -10,6 +10,8 @@
 
 #include "frontend/near_miss.h"
 
+extern const struct cli_command cli_bench; /* bench/command.c: linked into the program alone */
+
 static const struct cli_command *const commands[] = {
     &cli_devices,
     &cli_show,
@@ -19,6 +21,7 @@ static const struct cli_command *const commands[] = {
     &cli_sample,
     &cli_gradcheck,
     &cli_onnx_test,
+    &cli_bench,
 };
 #define COMMAND_COUNT (int)(sizeof commands / sizeof *commands)
 

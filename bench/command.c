@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * `neutra bench`: the only file of the suite that knows the command line.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/document.h"
+#include "frontend/cli/cli.h"
+#include "frontend/progress.h"
+
+struct options {
+    bool quick, list;
+    const char *filter, *json, *html, *zoo;
+};
+
+#define AT(field) offsetof(struct options, field)
+static const struct cli_option options[] = {
+    {"quick", CLI_FLAG, AT(quick), NULL,
+        "a smaller selection and fewer rounds: about a minute on two CPU cores"},
+    {"filter", CLI_TEXT, AT(filter), "WORD",
+        "only rows whose name contains WORD, or the one of this name"},
+    {"json", CLI_TEXT, AT(json), "FILE", "write everything as JSON; -: to stdout, without tables"},
+    {"list", CLI_FLAG, AT(list), NULL, "only print the names of the rows"},
+    {"zoo", CLI_TEXT, AT(zoo), "DIR", "where the model definitions lie (default: found)"},
+    {0},
+};
+
+struct run {
+    struct cli *cli;
+    const struct options *options;
+    struct bench_params params;
+    json_t *document;
+};
+
+static void show(void *user, const char *what, int done, int count)
+{
+    struct cli *cli = user;
+    char head[32];
+    snprintf(head, sizeof head, "%d/%d", done + 1, count);
+    nt_progress_show(cli->progress, head, (double)done / count, 1, &what);
+}
+
+static int count_rows(const struct bench_params *params)
+{
+    return bench_layer_count(params, params->filter && bench_layer_is(params->filter));
+}
+
+static enum nt_status measure_device(struct run *run, const char *selector)
+{
+    struct bench bench = {.ctx = run->cli->ctx, .params = &run->params};
+    const char *filter = run->params.filter;
+    bool exact = filter && bench_layer_is(filter);
+    enum nt_status status = nt_device_open(bench.ctx, selector, &bench.dev);
+    if (status != NT_OK)
+        return status;
+    run->params.device = selector;
+    bench.count = count_rows(&run->params) + !filter;
+    bench.out = bench_document_device(run->document, bench.dev);
+    if (!bench.out)
+        status = nt_fail(bench.ctx, NT_ERR_MEMORY, "bench: host memory is exhausted");
+    if (status == NT_OK)
+        status = bench_limits_create(bench.dev, &bench.limits);
+    if (status == NT_OK && !filter)
+        status = bench_probe(&bench);
+    if (status == NT_OK)
+        status = bench_layers(&bench, exact);
+    bench_limits_destroy(bench.limits);
+    nt_device_close(bench.dev);
+    return status;
+}
+
+/* Each of the devices of a comma list; NULL: the default one. */
+static enum nt_status measure(struct run *run)
+{
+    const char *list = run->cli->device;
+    if (!list)
+        return measure_device(run, NULL);
+    char *copy = strdup(list), *rest = NULL;
+    enum nt_status status =
+        copy ? NT_OK : nt_fail(run->cli->ctx, NT_ERR_MEMORY, "bench: host memory is exhausted");
+    for (char *word = copy ? strtok_r(copy, ",", &rest) : NULL; word && status == NT_OK;
+         word = strtok_r(NULL, ",", &rest))
+        status = measure_device(run, word);
+    free(copy);
+    return status;
+}
+
+/* What was measured is kept, whatever ended the measuring. */
+static int finish(struct run *run, enum nt_status measured)
+{
+    const struct options *o = run->options;
+    int result = measured == NT_OK ? CLI_DONE : cli_fail(run->cli, measured);
+    json_object_set_new(run->document, "complete", json_boolean(measured == NT_OK));
+    if (o->json) {
+        enum nt_status status = bench_document_write(run->cli->ctx, run->document, o->json);
+        if (status != NT_OK)
+            result = cli_fail(run->cli, status);
+    }
+    if (!o->json || strcmp(o->json, "-"))
+        bench_table_print(run->document);
+    int wrong = bench_document_wrong(run->document);
+    if (wrong) {
+        cli_note(run->cli, "neutra: %d results are wrong", wrong);
+        result = CLI_FAILED;
+    }
+    return result;
+}
+
+static int run_bench(struct cli *cli, void *fields)
+{
+    const struct options *o = fields;
+    struct run run = {.cli = cli,
+        .options = o,
+        .params = {.quick = o->quick,
+            .filter = o->filter,
+            .zoo = o->zoo,
+            .progress = show,
+            .user = cli,
+            .stop = &cli_stop}};
+    if (!count_rows(&run.params))
+        return cli_usage(cli, "--filter: %s: no row's name contains it; --list prints them%s",
+            o->filter, o->quick ? " (and a quick run has fewer)" : "");
+    if (o->list) {
+        bench_layer_list(&run.params, o->filter && bench_layer_is(o->filter));
+        return CLI_DONE;
+    }
+    cli_catch_signals();
+    run.document = bench_document_create(&run.params, NT_VERSION);
+    if (!run.document)
+        return cli_fail(cli, nt_fail(cli->ctx, NT_ERR_MEMORY, "bench: host memory is exhausted"));
+    cli->progress = nt_progress_create(&(struct nt_progress_params){.file = stderr});
+    enum nt_status status = measure(&run);
+    nt_progress_destroy(cli->progress);
+    cli->progress = NULL;
+    int result = finish(&run, status);
+    json_decref(run.document);
+    return result;
+}
+
+const struct cli_command cli_bench = {
+    .name = "bench",
+    .arguments = "[OPTION]...",
+    .summary = "Measure devices: what they can do, layers, networks.",
+    .shared = CLI_HAS_DEVICE,
+    .options = options,
+    .options_size = sizeof(struct options),
+    .max_arguments = 0,
+    .run = run_bench,
+};
