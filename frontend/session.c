@@ -123,7 +123,11 @@ static void add_place(struct build *build, int value, struct nt_tensor tensor)
 static int32_t place_kept(struct build *build, int value, const char *name)
 {
     const struct nt_value *v = &build->session->graph->value[value];
-    int32_t buffer = nt_tape_buffer(build->session->tape, NT_BUFFER_KEPT, value_bytes(v), name);
+    size_t bytes = value_bytes(v);
+    int32_t buffer =
+        nt_tape_buffer(build->session->tape, NT_BUFFER_KEPT, bytes ? bytes : sizeof(float), name);
+    if (bytes == 0) /* an output of a model that came without elements */
+        return buffer;
     add_place(build, value, nt_tensor_make(buffer, v->dtype, &v->shape, NT_ROW_MAJOR));
     return buffer;
 }
@@ -550,8 +554,10 @@ enum nt_status nt_session_write(struct nt_session *session, int input, const voi
 
 enum nt_status nt_session_read(struct nt_session *session, int output, void *data)
 {
-    return nt_tape_read(session->tape, session->output_buffer[output], 0, data,
-        nt_session_output(session, output).bytes);
+    size_t bytes = nt_session_output(session, output).bytes;
+    if (bytes == 0)
+        return NT_OK;
+    return nt_tape_read(session->tape, session->output_buffer[output], 0, data, bytes);
 }
 
 enum nt_status nt_session_acquire(struct nt_session *session, void **ptr)

@@ -134,6 +134,26 @@ enum nt_status nt_onnx_fold_concat(struct nt_onnx_node *node)
     return nt_onnx_out_known(node, 0, y);
 }
 
+enum nt_status nt_onnx_fold_split(struct nt_onnx_node *node)
+{
+    const struct nt_onnx_host *x = nt_onnx_numbers(node, 0);
+    int64_t sizes[NT_MAX_INTS], stride[NT_MAX_RANK], first = 0;
+    int axis, count;
+    if (!x)
+        return node->graph->failure;
+    struct nt_shape shape = x->shape;
+    enum nt_status status = nt_onnx_split_sizes(node, &x->shape, &axis, sizes, &count);
+    if (status != NT_OK)
+        return status;
+    nt_onnx_host_strides(&x->shape, stride);
+    for (int i = 0; status == NT_OK && i < count; i++) {
+        shape.dim[axis] = sizes[i];
+        status = nt_onnx_out_known(node, i, take(node, x, &shape, stride, first * stride[axis]));
+        first += sizes[i];
+    }
+    return status;
+}
+
 enum nt_status nt_onnx_fold_slice(struct nt_onnx_node *node)
 {
     const struct nt_onnx_host *x = nt_onnx_numbers(node, 0);
@@ -204,11 +224,12 @@ enum nt_status nt_onnx_fold_transpose(struct nt_onnx_node *node)
 
 /* ---- arithmetic ---- */
 
-/* The row's operator as an expression over inputs 0 to count - 1. */
-static enum nt_status parse(struct nt_onnx_node *node, int count, struct nt_expr **out, int *term)
+/* An operator as an expression over inputs 0 to count - 1. */
+static enum nt_status parse(
+    struct nt_onnx_node *node, const char *op, int count, struct nt_expr **out, int *term)
 {
     static const char *const letters[] = {"a", "b", "c", "d"};
-    struct nt_onnx_call call = nt_onnx_begin(node->rule->op);
+    struct nt_onnx_call call = nt_onnx_begin(op);
     const char *names[4 + 16];
     int terms[4 + 16], used = 0;
     struct nt_expr *expr = nt_expr_create();
@@ -263,16 +284,15 @@ static struct nt_onnx_host *evaluate(struct nt_onnx_node *node, const struct nt_
     return y;
 }
 
-enum nt_status nt_onnx_fold_elementwise(struct nt_onnx_node *node)
+static enum nt_status fold_op(struct nt_onnx_node *node, const char *op, int type)
 {
-    int arity = nt_op_max_inputs(nt_op_find(node->rule->op)), term;
+    int arity = nt_op_max_inputs(nt_op_find(op)), term;
     const struct nt_onnx_host *x[4] = {nt_onnx_numbers(node, 0)};
     struct nt_expr *expr;
     struct nt_shape shape;
     if (!x[0])
         return node->graph->failure;
-    int type = node->rule->type ? node->rule->type : x[0]->type;
-    enum nt_status status = parse(node, arity, &expr, &term);
+    enum nt_status status = parse(node, op, arity, &expr, &term);
     if (status != NT_OK)
         return status;
     const struct nt_onnx_host *y = arity == 1 || node->inputs > 1 ? NULL : x[0];
@@ -294,18 +314,59 @@ enum nt_status nt_onnx_fold_elementwise(struct nt_onnx_node *node)
     return status == NT_OK ? nt_onnx_out_known(node, 0, y) : status;
 }
 
+enum nt_status nt_onnx_fold_elementwise(struct nt_onnx_node *node)
+{
+    int type = node->rule->type ? node->rule->type : nt_onnx_type(node, 0);
+    return fold_op(node, node->rule->op, type);
+}
+
+enum nt_status nt_onnx_fold_mod(struct nt_onnx_node *node)
+{
+    return fold_op(node, nt_onnx_int(node, "fmod", 0) ? "fmod" : "mod", nt_onnx_type(node, 0));
+}
+
+enum nt_status nt_onnx_fold_clip(struct nt_onnx_node *node)
+{
+    const struct nt_onnx_host *x = nt_onnx_numbers(node, 0);
+    double limit[2] = {nt_onnx_float(node, "min", -INFINITY), nt_onnx_float(node, "max", INFINITY)};
+    for (int i = 1; x && i < 3; i++) {
+        if (!nt_onnx_has(node, i))
+            continue;
+        const struct nt_onnx_host *host = nt_onnx_numbers(node, i);
+        if (!host || host->count != 1)
+            return host ? nt_onnx_fail(node, NT_ERR_FORMAT, "input %d: must be one number", i)
+                        : node->graph->failure;
+        limit[i - 1] = host->data[0];
+    }
+    if (!x)
+        return node->graph->failure;
+    struct nt_onnx_host *y = create(node, x->type, &x->shape);
+    for (size_t i = 0; y && i < y->count; i++) {
+        double most = x->data[i] < limit[0] ? limit[0] : x->data[i];
+        y->data[i] = most > limit[1] ? limit[1] : most;
+    }
+    return nt_onnx_out_known(node, 0, y);
+}
+
+/* What elementwise operators give when one input has no elements. */
+enum nt_status nt_onnx_fold_empty(struct nt_onnx_node *node)
+{
+    struct nt_shape shape = {0}, next;
+    int typed = node->inputs > 2 && node->rule->fold == nt_onnx_fold_where ? 1 : 0;
+    for (int i = 0; i < node->inputs; i++) {
+        enum nt_status status = nt_onnx_shape(node, i, &next);
+        if (status != NT_OK)
+            return status;
+        if (!nt_shape_broadcast(&shape, &next, &shape))
+            return nt_onnx_fail(node, NT_ERR_SHAPE, "input %d: does not broadcast", i);
+    }
+    int type = node->rule->type ? node->rule->type : nt_onnx_type(node, typed);
+    return nt_onnx_out_known(node, 0, create(node, type, &shape));
+}
+
 enum nt_status nt_onnx_fold_where(struct nt_onnx_node *node)
 {
-    enum nt_status status = nt_onnx_fold_elementwise(node);
-    if (status == NT_OK && node->output[0] && node->output[0]->known) {
-        struct nt_onnx_host *y = nt_graph_alloc(node->graph, sizeof *y);
-        if (!y)
-            return nt_onnx_fail(node, NT_ERR_MEMORY, "host memory is exhausted");
-        *y = *node->output[0]->known;
-        y->type = nt_onnx_type(node, 1);
-        return nt_onnx_out_known(node, 0, y);
-    }
-    return status;
+    return fold_op(node, node->rule->op, nt_onnx_type(node, 1));
 }
 
 enum nt_status nt_onnx_fold_range(struct nt_onnx_node *node)
@@ -326,30 +387,76 @@ enum nt_status nt_onnx_fold_range(struct nt_onnx_node *node)
     return nt_onnx_out_known(node, 0, y);
 }
 
-/* Sum, product, smallest, largest: of integers in shape arithmetic. */
+/* ---- reductions ---- */
+
+static const struct reduction {
+    const char *name;
+    double start;           /* of an empty set */
+    const char *step, *end; /* a: so far, b: the element; a: the sum, b: how many */
+} reductions[] = {
+    {"ReduceL1", 0, "a + abs(b)", "a"},
+    {"ReduceL2", 0, "a + b * b", "sqrt(a)"},
+    {"ReduceLogSum", 0, "a + b", "log(a)"},
+    {"ReduceLogSumExp", 0, "a + exp(b)", "log(a)"},
+    {"ReduceMax", -INFINITY, "max(a, b)", "a"},
+    {"ReduceMean", 0, "a + b", "a / b"},
+    {"ReduceMin", INFINITY, "min(a, b)", "a"},
+    {"ReduceProd", 1, "a * b", "a"},
+    {"ReduceSum", 0, "a + b", "a"},
+    {"ReduceSumSquare", 0, "a + b * b", "a"},
+};
+
+static const struct reduction *find_reduction(const char *name)
+{
+    for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++)
+        if (strcmp(reductions[i].name, name) == 0)
+            return &reductions[i];
+    return NULL;
+}
+
+static void reduce_all(const struct nt_expr *expr, int step, int end, const struct nt_onnx_host *x,
+    const int64_t *stride, struct nt_onnx_host *y)
+{
+    double each = y->count ? (double)x->count / (double)y->count : 0;
+    for (size_t i = 0; i < x->count; i++) {
+        double *to = &y->data[nt_onnx_host_offset(&x->shape, stride, (int64_t)i)];
+        *to = nt_expr_evaluate(expr, step, (double[]){*to, x->data[i]});
+    }
+    for (size_t i = 0; i < y->count; i++)
+        y->data[i] =
+            nt_onnx_host_cast(nt_expr_evaluate(expr, end, (double[]){y->data[i], each}), y->type);
+}
+
 enum nt_status nt_onnx_fold_reduce(struct nt_onnx_node *node)
 {
     const struct nt_onnx_host *x = nt_onnx_numbers(node, 0);
+    const struct reduction *reduction = find_reduction(node->rule->name);
     unsigned mask;
     struct nt_shape kept, shape;
     int64_t stride[NT_MAX_RANK];
+    int step, end;
     if (!x)
         return node->graph->failure;
     enum nt_status status = nt_onnx_reduce_axes(node, &x->shape, &mask, &kept, &shape);
     if (status != NT_OK)
         return status;
-    char kind = node->rule->op[1]; /* sUm, pRod, mIn, mAx */
-    double start = kind == 'u' ? 0 : kind == 'r' ? 1 : kind == 'i' ? INFINITY : -INFINITY;
+    struct nt_expr *expr = nt_expr_create();
     struct nt_onnx_host *y = create(node, x->type, &shape);
-    for (size_t i = 0; y && i < y->count; i++)
-        y->data[i] = start;
-    nt_onnx_host_broadcast(&kept, &x->shape, stride);
-    for (size_t i = 0; y && i < x->count; i++) {
-        double *to = &y->data[nt_onnx_host_offset(&x->shape, stride, (int64_t)i)], v = x->data[i];
-        *to = kind == 'u'   ? *to + v
-              : kind == 'r' ? *to * v
-              : kind == 'i' ? fmin(*to, v)
-                            : fmax(*to, v);
+    if (!expr || !y) {
+        nt_expr_destroy(expr);
+        return nt_onnx_fail(node, NT_ERR_MEMORY, "host memory is exhausted");
     }
-    return nt_onnx_out_known(node, 0, y);
+    for (size_t i = 0; i < y->count; i++)
+        y->data[i] = reduction->start;
+    const int terms[] = {nt_expr_input(expr, 0), nt_expr_input(expr, 1)};
+    const char *const names[] = {"a", "b"};
+    struct nt_context *ctx = node->import->ctx;
+    status = nt_expr_parse(ctx, expr, reduction->step, 2, names, terms, &step);
+    if (status == NT_OK)
+        status = nt_expr_parse(ctx, expr, reduction->end, 2, names, terms, &end);
+    nt_onnx_host_broadcast(&kept, &x->shape, stride);
+    if (status == NT_OK)
+        reduce_all(expr, step, end, x, stride, y);
+    nt_expr_destroy(expr);
+    return status == NT_OK ? nt_onnx_out_known(node, 0, y) : status;
 }

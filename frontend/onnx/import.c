@@ -9,8 +9,6 @@
 #include "frontend/onnx/file.h"
 #include "frontend/onnx/table.h"
 
-#define NEWEST_OPSET 28
-
 /* ---- the file, read once ---- */
 
 struct parsed {
@@ -40,9 +38,9 @@ static enum nt_status check_model(
             version = model->opset_import[i]->version;
     if (!model->graph)
         return nt_fail(ctx, NT_ERR_FORMAT, "%s: has no graph: is no ONNX model", path);
-    if (version < 1 || version > NEWEST_OPSET)
+    if (version < 1 || version > NT_ONNX_NEWEST_OPSET)
         return nt_fail(ctx, NT_ERR_UNSUPPORTED, "%s: opset %lld: must be from 1 to %d", path,
-            (long long)version, NEWEST_OPSET);
+            (long long)version, NT_ONNX_NEWEST_OPSET);
     if (model->graph->n_output == 0)
         return nt_fail(
             ctx, NT_ERR_FORMAT, "%s: graph '%s': has no output", path, model->graph->name);
@@ -117,30 +115,6 @@ static enum nt_status add_initializers(struct nt_onnx_import *import)
             nt_onnx_value_known(import, value, &status);
     }
     return NT_OK;
-}
-
-/* Outputs and what they are computed from. */
-static void mark_live(struct nt_onnx_import *import)
-{
-    const NtOnnx__GraphProto *graph = import->model->graph;
-    for (size_t i = 0; i < graph->n_output; i++)
-        get(import, graph->output[i]->name)->live = true;
-    for (size_t i = graph->n_node; i-- > 0;) {
-        const NtOnnx__NodeProto *node = graph->node[i];
-        bool live = false;
-        for (size_t o = 0; o < node->n_output; o++)
-            live = live || (*node->output[o] && get(import, node->output[o])->live);
-        for (size_t j = 0; live && j < node->n_input; j++)
-            get(import, node->input[j])->live = true;
-    }
-}
-
-static bool is_live(struct nt_onnx_import *import, const NtOnnx__NodeProto *node)
-{
-    for (size_t o = 0; o < node->n_output; o++)
-        if (*node->output[o] && get(import, node->output[o])->live)
-            return true;
-    return false;
 }
 
 /* ---- inputs ---- */
@@ -290,99 +264,17 @@ static enum nt_status add_input(struct nt_onnx_import *import, const NtOnnx__Val
     value->defined = true;
     value->type = type->elem_type;
     value->feed = feed && feed->data ? feed : NULL;
-    if (value->feed && nt_onnx_host_count(&shape) == 0) {
-        nt_onnx_value_known(import, value, &status);
-        return status;
+    if (nt_onnx_host_count(&shape) == 0) {
+        value->known = nt_onnx_host_create(import->graph, value->type, &shape);
+        return value->known
+                   ? NT_OK
+                   : nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
     }
     return nt_graph_input_shaped(import->graph, info->name, nt_onnx_type_dtype(type->elem_type),
         &shape, batched, &value->graph);
 }
 
-/* ---- nodes ---- */
-
-/* Fails with all operators of the live nodes that the table lacks. */
-static enum nt_status check_operators(struct nt_onnx_import *import)
-{
-    const NtOnnx__GraphProto *graph = import->model->graph;
-    char list[700] = "";
-    int missing = 0, shown = 0;
-    for (size_t i = 0; i < graph->n_node; i++) {
-        const NtOnnx__NodeProto *node = graph->node[i];
-        char word[160];
-        size_t used = strlen(list);
-        if (!is_live(import, node) ||
-            (is_standard(node->domain) && nt_onnx_rule_find(node->op_type, import->opset)))
-            continue;
-        snprintf(word, sizeof word, " %s%s%s,", is_standard(node->domain) ? "" : node->domain,
-            is_standard(node->domain) ? "" : ".", node->op_type);
-        if (strstr(list, word))
-            continue;
-        missing++;
-        if (used + strlen(word) < sizeof list) {
-            memcpy(list + used, word, strlen(word) + 1);
-            shown++;
-        }
-    }
-    if (missing == 0)
-        return NT_OK;
-    list[strlen(list) - 1] = 0;
-    if (missing > shown)
-        return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
-            "operators that are not offered (opset %d):%s and %d more", import->opset, list,
-            missing - shown);
-    return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
-        "operators that are not offered (opset %d):%s", import->opset, list);
-}
-
-static enum nt_status collect_operands(struct nt_onnx_import *import, struct nt_onnx_node *node)
-{
-    const NtOnnx__NodeProto *proto = node->proto;
-    if (proto->n_input > NT_ONNX_MAX_OPERANDS || proto->n_output > NT_ONNX_MAX_OPERANDS)
-        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%zu inputs, %zu outputs: must be at most %d",
-            proto->n_input, proto->n_output, NT_ONNX_MAX_OPERANDS);
-    for (size_t i = 0; i < proto->n_input; i++) {
-        node->input[i] = *proto->input[i] ? get(import, proto->input[i]) : NULL;
-        if (!node->input[i])
-            continue;
-        node->inputs = (int)i + 1;
-        if (!node->input[i]->defined)
-            return nt_onnx_fail(
-                node, NT_ERR_FORMAT, "input '%s': is not made before it is used", proto->input[i]);
-    }
-    for (size_t i = 0; i < proto->n_output; i++) {
-        node->output[i] = *proto->output[i] ? get(import, proto->output[i]) : NULL;
-        if (!node->output[i])
-            continue;
-        node->outputs = (int)i + 1;
-        if (node->output[i]->defined)
-            return nt_onnx_fail(
-                node, NT_ERR_FORMAT, "output '%s': the name is taken", proto->output[i]);
-    }
-    return NT_OK;
-}
-
-static enum nt_status add_node(struct nt_onnx_import *import, const NtOnnx__NodeProto *proto)
-{
-    struct nt_onnx_node node = {.import = import,
-        .graph = import->graph,
-        .proto = proto,
-        .rule = nt_onnx_rule_find(proto->op_type, import->opset),
-        .opset = import->opset};
-    const char *name = *proto->name ? proto->name : proto->n_output > 0 ? proto->output[0] : "";
-    import->graph->where =
-        nt_graph_string(import->graph, "%s: node '%s'", import->definition->path, name);
-    enum nt_status status = collect_operands(import, &node);
-    if (status == NT_OK)
-        status = nt_onnx_rule_apply(&node);
-    for (int i = 0; status == NT_OK && i < node.outputs; i++) {
-        if (!node.output[i])
-            continue;
-        if (node.output[i]->graph < 0 && !node.output[i]->known && !node.output[i]->tensor)
-            return nt_onnx_fail(&node, NT_ERR_UNSUPPORTED, "output %d: is not offered", i);
-        node.output[i]->defined = true;
-    }
-    return status;
-}
+/* ---- outputs ---- */
 
 static enum nt_status add_outputs(struct nt_onnx_import *import)
 {
@@ -407,8 +299,8 @@ static enum nt_status import_all(struct nt_onnx_import *import)
     const NtOnnx__GraphProto *graph = import->model->graph;
     enum nt_status status = create_values(import);
     if (status == NT_OK) {
-        mark_live(import);
-        status = check_operators(import);
+        nt_onnx_mark_live(import);
+        status = nt_onnx_check_operators(import);
     }
     if (status == NT_OK)
         status = add_initializers(import);
@@ -416,9 +308,8 @@ static enum nt_status import_all(struct nt_onnx_import *import)
         find_batch(import);
     for (size_t i = 0; status == NT_OK && i < graph->n_input; i++)
         status = add_input(import, graph->input[i]);
-    for (size_t i = 0; status == NT_OK && i < graph->n_node; i++)
-        if (is_live(import, graph->node[i]))
-            status = add_node(import, graph->node[i]);
+    if (status == NT_OK)
+        status = nt_onnx_add_nodes(import);
     import->graph->where = import->definition->path;
     if (status == NT_OK)
         status = add_outputs(import);
@@ -453,8 +344,8 @@ static enum nt_status check_all(struct nt_onnx_import *import)
     if (status == NT_OK)
         status = check_types(import, graph->n_output, graph->output, "output");
     if (status == NT_OK) {
-        mark_live(import);
-        status = check_operators(import);
+        nt_onnx_mark_live(import);
+        status = nt_onnx_check_operators(import);
     }
     return status;
 }

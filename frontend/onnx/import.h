@@ -15,6 +15,8 @@
 #include "frontend/onnx/tensor.h"
 #include "frontend/op.h"
 
+#define NT_ONNX_NEWEST_OPSET 28
+
 struct nt_onnx_import;
 
 struct nt_onnx_value {
@@ -23,8 +25,11 @@ struct nt_onnx_value {
     const struct nt_onnx_tensor *tensor; /* an initializer or a Constant's */
     const struct nt_onnx_host *known;
     const struct nt_model_feed *feed; /* of an input, when its numbers may be used */
+    const NtOnnx__NodeProto *maker;   /* NULL: no node */
     int graph;                        /* -1: not made yet */
     bool weight;                      /* an initializer: what training may change */
+    bool fed;                         /* known from what an input is fed */
+    bool asked;                       /* folding its maker was tried */
     bool defined, live;
 };
 
@@ -52,7 +57,20 @@ struct nt_onnx_import {
     /* Dimension 0 of inputs is the batch where it is open (under this name), or where it is 1. */
     bool batch_open, batch_one;
     const char *batch_name;
+    int depth; /* of folding on request */
 };
+
+/* ---- walk.c ---- */
+
+/* The version of a domain's operators that a file asks for. */
+int nt_onnx_opset_of(const NtOnnx__ModelProto *model, const char *domain);
+void nt_onnx_mark_live(struct nt_onnx_import *import);
+/* Fails with all operators of the live nodes that the table lacks. */
+enum nt_status nt_onnx_check_operators(struct nt_onnx_import *import);
+/* Adds the live nodes in order. */
+enum nt_status nt_onnx_add_nodes(struct nt_onnx_import *import);
+/* Makes a node's result known, if the node can be folded from constants and what inputs are fed. */
+enum nt_status nt_onnx_fold_maker(struct nt_onnx_import *import, struct nt_onnx_value *value);
 
 /* ---- node.c ---- */
 
@@ -67,6 +85,8 @@ struct nt_onnx_node {
     const struct nt_onnx_rule *rule;
     int opset;
     int inputs, outputs;
+    bool folding;                                      /* results must be known ones */
+    bool fed;                                          /* it used numbers that an input is fed */
     struct nt_onnx_value *input[NT_ONNX_MAX_OPERANDS]; /* NULL: left out */
     struct nt_onnx_value *output[NT_ONNX_MAX_OPERANDS];
 };
@@ -82,6 +102,8 @@ int nt_onnx_type(const struct nt_onnx_node *node, int input);
 int nt_onnx_in(struct nt_onnx_node *node, int input);
 /* The same as int32: indices. */
 int nt_onnx_in_int(struct nt_onnx_node *node, int input);
+/* Whether it is there and has no elements: nothing on the device holds that. */
+bool nt_onnx_is_empty(const struct nt_onnx_node *node, int input);
 /* Its shape, known or not. */
 enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_shape *shape);
 /* The numbers of an input that shapes depend on; NULL after a failure. */

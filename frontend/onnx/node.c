@@ -38,10 +38,20 @@ static enum nt_status missing(struct nt_onnx_node *node, int input)
 
 int nt_onnx_in(struct nt_onnx_node *node, int input)
 {
-    if (nt_onnx_has(node, input))
+    if (!nt_onnx_has(node, input))
+        missing(node, input);
+    else if (nt_onnx_is_empty(node, input))
+        nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "input '%s': has no elements: is not offered here",
+            node->input[input]->name);
+    else
         return nt_onnx_value_graph(node->import, node->input[input]);
-    missing(node, input);
     return -1;
+}
+
+bool nt_onnx_is_empty(const struct nt_onnx_node *node, int input)
+{
+    const struct nt_onnx_value *value = nt_onnx_has(node, input) ? node->input[input] : NULL;
+    return value && value->known && value->known->count == 0;
 }
 
 enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_shape *shape)
@@ -76,6 +86,8 @@ const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input)
         nt_onnx_fail(node, NT_ERR_UNSUPPORTED,
             "input '%s': must be known before the run: a constant, or computed from shapes",
             node->input[input]->name);
+    else
+        node->fed |= node->input[input]->fed;
     return host;
 }
 
@@ -310,6 +322,7 @@ enum nt_status nt_onnx_out_known(
     if (nt_onnx_wants(node, output)) {
         node->output[output]->known = host;
         node->output[output]->type = host->type;
+        node->output[output]->fed = node->fed;
     }
     return NT_OK;
 }

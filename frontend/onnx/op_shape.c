@@ -84,6 +84,8 @@ enum nt_status nt_onnx_identity(struct nt_onnx_node *node)
     if (!nt_onnx_has(node, 0) || !nt_onnx_wants(node, 0))
         return nt_onnx_fail(node, NT_ERR_FORMAT, "must have an input and an output");
     struct nt_onnx_value *out = node->output[0];
+    if (node->folding)
+        return nt_onnx_out_known(node, 0, nt_onnx_numbers(node, 0));
     if (in->tensor) { /* a second name of a weight is no second weight */
         int value = nt_onnx_in(node, 0);
         if (value < 0)
@@ -93,6 +95,7 @@ enum nt_status nt_onnx_identity(struct nt_onnx_node *node)
     out->type = in->type;
     out->tensor = in->tensor;
     out->known = in->known;
+    out->fed = in->fed;
     out->feed = in->feed;
     out->graph = in->graph;
     out->weight = in->weight;
@@ -111,12 +114,13 @@ static enum nt_status view(struct nt_onnx_node *node, const struct nt_shape *sha
         return nt_onnx_fail(node, NT_ERR_SHAPE, "%s to %s: must have as many elements",
             nt_shape_text(&from, a, sizeof a), nt_shape_text(shape, b, sizeof b));
     const struct nt_onnx_host *known = node->input[0]->known;
-    if (known && node->input[0]->graph < 0) {
+    if (known && (node->folding || node->input[0]->graph < 0)) {
         struct nt_onnx_host *host = nt_graph_alloc(node->graph, sizeof *host);
         if (!host)
             return nt_onnx_fail(node, NT_ERR_MEMORY, "host memory is exhausted");
         *host = *known;
         host->shape = *shape;
+        node->fed |= node->input[0]->fed;
         return nt_onnx_out_known(node, 0, host);
     }
     return nt_onnx_out(node, 0, nt_onnx_reshape(node, nt_onnx_in(node, 0), shape));
@@ -289,36 +293,66 @@ enum nt_status nt_onnx_concat(struct nt_onnx_node *node)
     return nt_onnx_out(node, 0, nt_onnx_add(node, &call, count, input));
 }
 
-enum nt_status nt_onnx_split(struct nt_onnx_node *node)
+/* The extents of the parts along the axis; those of equal parts but for the last. */
+enum nt_status nt_onnx_split_sizes(
+    struct nt_onnx_node *node, const struct nt_shape *shape, int *axis, int64_t *sizes, int *count)
 {
-    int64_t sizes[NT_MAX_INTS];
-    int count, axis, x = nt_onnx_in(node, 0), outputs[NT_MAX_OUTPUTS];
-    if (x < 0)
-        return node->graph->failure;
-    struct nt_shape shape = node->graph->value[x].shape;
-    enum nt_status status = nt_onnx_list(node, "split", 1, sizes, &count);
-    if (status == NT_OK)
-        status = nt_onnx_axis(node, nt_onnx_int(node, "axis", 0), shape.rank, &axis);
     int parts = (int)nt_onnx_int(node, "num_outputs", (int64_t)node->proto->n_output);
-    if (status == NT_OK && (parts < 1 || parts > NT_MAX_OUTPUTS || count > NT_MAX_OUTPUTS))
-        status = nt_onnx_fail(
-            node, NT_ERR_UNSUPPORTED, "%d parts: must be from 1 to %d", parts, NT_MAX_OUTPUTS);
+    int64_t sum = 0;
+    enum nt_status status = nt_onnx_list(node, "split", 1, sizes, count);
+    if (status == NT_OK)
+        status = nt_onnx_axis(node, nt_onnx_int(node, "axis", 0), shape->rank, axis);
     if (status != NT_OK)
         return status;
-    int64_t part = (shape.dim[axis] + parts - 1) / parts, left = shape.dim[axis];
-    for (int i = 0; count < 0 && i < parts; i++) {
+    if (parts < 1 || parts > NT_MAX_OUTPUTS || *count > NT_MAX_OUTPUTS)
+        return nt_onnx_fail(
+            node, NT_ERR_UNSUPPORTED, "%d parts: must be from 1 to %d", parts, NT_MAX_OUTPUTS);
+    int64_t left = shape->dim[*axis], part = (left + parts - 1) / parts;
+    for (int i = 0; *count < 0 && i < parts; i++) {
         sizes[i] = part < left ? part : left;
         left -= sizes[i];
     }
-    struct nt_onnx_call call = nt_onnx_begin("split");
-    count = count < 0 ? parts : count;
-    if (count == 1)
-        return nt_onnx_out(node, 0, x);
-    nt_onnx_numbers_of(&call, "sizes", count, sizes);
-    nt_onnx_number(&call, "axis", axis);
-    status = nt_onnx_add_many(node, &call, 1, &x, outputs);
-    for (int i = 0; status == NT_OK && i < count && i < node->outputs; i++)
-        status = nt_onnx_out(node, i, outputs[i]);
+    *count = *count < 0 ? parts : *count;
+    for (int i = 0; i < *count; i++) {
+        if (sizes[i] < 0 || sizes[i] > shape->dim[*axis])
+            return nt_onnx_fail(node, NT_ERR_SHAPE, "part of %lld: must be from 0 to %lld",
+                (long long)sizes[i], (long long)shape->dim[*axis]);
+        sum += sizes[i];
+    }
+    return sum == shape->dim[*axis]
+               ? NT_OK
+               : nt_onnx_fail(node, NT_ERR_SHAPE, "parts of %lld in all: must be %lld",
+                     (long long)sum, (long long)shape->dim[*axis]);
+}
+
+enum nt_status nt_onnx_split(struct nt_onnx_node *node)
+{
+    int64_t sizes[NT_MAX_INTS], full[NT_MAX_INTS];
+    int count, filled = 0, axis, outputs[NT_MAX_OUTPUTS];
+    struct nt_shape shape;
+    enum nt_status status = nt_onnx_shape(node, 0, &shape);
+    if (status == NT_OK)
+        status = nt_onnx_split_sizes(node, &shape, &axis, sizes, &count);
+    int x = status == NT_OK ? nt_onnx_in(node, 0) : -1;
+    if (x < 0)
+        return node->graph->failure;
+    for (int i = 0; i < count; i++)
+        if (sizes[i] > 0)
+            full[filled++] = sizes[i];
+    outputs[0] = x;
+    if (filled > 1) {
+        struct nt_onnx_call call = nt_onnx_begin("split");
+        nt_onnx_numbers_of(&call, "sizes", filled, full);
+        nt_onnx_number(&call, "axis", axis);
+        status = nt_onnx_add_many(node, &call, 1, &x, outputs);
+    }
+    for (int i = 0, next = 0; status == NT_OK && i < count && i < node->outputs; i++) {
+        shape.dim[axis] = sizes[i];
+        status = sizes[i] > 0
+                     ? nt_onnx_out(node, i, outputs[next++])
+                     : nt_onnx_out_known(node, i,
+                           nt_onnx_host_create(node->graph, nt_onnx_type(node, 0), &shape));
+    }
     return status;
 }
 

@@ -7,6 +7,7 @@
 
 #define FN(name) .add = nt_onnx_##name
 #define FOLD(name) .fold = nt_onnx_fold_##name
+#define FOLDS_ITSELF(name) .fold = nt_onnx_##name
 
 /* clang-format off */
 const struct nt_onnx_rule nt_onnx_rules[] = {
@@ -22,10 +23,10 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Atan", 7, .op = "atan"},
     {"Atanh", 9, .op = "atanh"},
     {"Cast", 6, FN(cast), FOLD(cast)},
-    {"CastLike", 15, FN(cast), FOLD(cast)},
+    {"CastLike", 15, FN(cast), FOLD(cast), .fold_inputs = 1},
     {"Ceil", 6, .op = "ceil"},
     {"Celu", 12, .op = "celu", .attrs = "alpha=1"},
-    {"Clip", 6, FN(clip)},
+    {"Clip", 6, FN(clip), FOLD(clip)},
     {"Cos", 7, .op = "cos"},
     {"Cosh", 9, .op = "cosh"},
     {"Div", 1, 6, FN(elementwise_old), .op = "div"},
@@ -41,7 +42,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"GreaterOrEqual", 12, .op = "ge", .type = NT_ONNX_BOOL},
     {"HardSigmoid", 6, .op = "hard_sigmoid", .attrs = "alpha=0.2 beta=0.5"},
     {"HardSwish", 14, .op = "hard_swish"},
-    {"Identity", 1, FN(identity)},
+    {"Identity", 1, FN(identity), FOLDS_ITSELF(identity)},
     {"IsInf", 10, FN(is_inf), .type = NT_ONNX_BOOL},
     {"IsNaN", 9, FN(is_nan), .type = NT_ONNX_BOOL},
     {"LeakyRelu", 6, .op = "leaky_relu", .attrs = "alpha>slope=0.01"},
@@ -52,7 +53,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Mean", 6, FN(variadic), .op = "add"},
     {"Min", 6, FN(variadic), .op = "minimum", FOLD(elementwise)},
     {"Mish", 18, .op = "mish"},
-    {"Mod", 10, FN(mod), .note = "of integers: exact to 2^24"},
+    {"Mod", 10, FN(mod), FOLD(mod), .note = "of integers: exact to 2^24"},
     {"Mul", 1, 6, FN(elementwise_old), .op = "mul"},
     {"Mul", 7, .op = "mul"},
     {"Neg", 6, .op = "neg"},
@@ -85,17 +86,17 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     /* shapes, and what is folded where they are computed */
     {"Concat", 4, FN(concat), FOLD(concat)},
     {"Constant", 1, FOLD(constant), .note = "no strings, no sparse tensors"},
-    {"ConstantOfShape", 9, FN(constant_of_shape)},
+    {"ConstantOfShape", 9, FN(constant_of_shape), FOLDS_ITSELF(constant_of_shape)},
     {"CumSum", 11, FN(cumsum)},
     {"DepthToSpace", 1, FN(depth_to_space)},
     {"Expand", 8, FN(expand), FOLD(expand)},
-    {"Flatten", 1, FN(flatten)},
+    {"Flatten", 1, FN(flatten), FOLDS_ITSELF(flatten)},
     {"Gather", 1, FN(gather), FOLD(gather)},
     {"GatherElements", 11, FN(gather_elements)},
     {"GatherND", 11, FN(gather_nd)},
     {"Pad", 2, FN(pad)},
     {"Range", 11, FN(range), FOLD(range)},
-    {"Reshape", 1, FN(reshape_node)},
+    {"Reshape", 1, FN(reshape_node), FOLDS_ITSELF(reshape_node)},
     {"Scatter", 9, 10, FN(scatter), .op = "scatter_elements"},
     {"ScatterElements", 11, FN(scatter), .op = "scatter_elements"},
     {"ScatterND", 11, FN(scatter), .op = "scatter_nd"},
@@ -103,12 +104,12 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Size", 1, FN(size_node)},
     {"Slice", 1, FN(slice), FOLD(slice)},
     {"SpaceToDepth", 1, FN(space_to_depth)},
-    {"Split", 2, FN(split)},
-    {"Squeeze", 1, FN(squeeze)},
+    {"Split", 2, FN(split), FOLD(split)},
+    {"Squeeze", 1, FN(squeeze), FOLDS_ITSELF(squeeze)},
     {"Tile", 6, FN(tile)},
     {"TopK", 1, FN(top_k)},
     {"Transpose", 1, FN(transpose), FOLD(transpose)},
-    {"Unsqueeze", 1, FN(unsqueeze)},
+    {"Unsqueeze", 1, FN(unsqueeze), FOLDS_ITSELF(unsqueeze)},
 
     /* products and reductions */
     {"ArgMax", 1, FN(arg_extreme), .op = "argmax", .type = NT_ONNX_INT64},
@@ -117,16 +118,16 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"LogSoftmax", 1, FN(softmax), .op = "log_softmax"},
     {"LpNormalization", 1, FN(lp_normalization)},
     {"MatMul", 1, FN(matmul)},
-    {"ReduceL1", 1, FN(reduce), .op = "l1"},
-    {"ReduceL2", 1, FN(reduce), .op = "l2"},
-    {"ReduceLogSum", 1, FN(reduce), .op = "sum"},
-    {"ReduceLogSumExp", 1, FN(reduce), .op = "log_sum_exp"},
+    {"ReduceL1", 1, FN(reduce), .op = "l1", FOLD(reduce)},
+    {"ReduceL2", 1, FN(reduce), .op = "l2", FOLD(reduce)},
+    {"ReduceLogSum", 1, FN(reduce), .op = "sum", FOLD(reduce)},
+    {"ReduceLogSumExp", 1, FN(reduce), .op = "log_sum_exp", FOLD(reduce)},
     {"ReduceMax", 1, FN(reduce), .op = "max", FOLD(reduce)},
-    {"ReduceMean", 1, FN(reduce), .op = "mean"},
+    {"ReduceMean", 1, FN(reduce), .op = "mean", FOLD(reduce)},
     {"ReduceMin", 1, FN(reduce), .op = "min", FOLD(reduce)},
     {"ReduceProd", 1, FN(reduce), .op = "prod", FOLD(reduce)},
     {"ReduceSum", 1, FN(reduce), .op = "sum", FOLD(reduce)},
-    {"ReduceSumSquare", 1, FN(reduce), .op = "sum"},
+    {"ReduceSumSquare", 1, FN(reduce), .op = "sum", FOLD(reduce)},
     {"Softmax", 1, FN(softmax), .op = "softmax"},
 
     /* convolution, pooling, normalisation */
@@ -219,27 +220,56 @@ static bool is_constant(struct nt_onnx_node *node, struct nt_onnx_value *value)
 {
     enum nt_status status = NT_OK;
     if (value->known)
-        return true;
+        return !value->fed;
     if (!value->tensor || (value->weight && nt_onnx_type_is_float(value->type)))
         return false;
     return nt_onnx_value_known(node->import, value, &status) != NULL;
 }
 
-static bool all_known(struct nt_onnx_node *node)
+static int inputs_to_fold(const struct nt_onnx_node *node)
 {
-    for (int i = 0; i < node->inputs; i++)
+    int count = node->rule->fold_inputs;
+    return count > 0 && count < node->inputs ? count : node->inputs;
+}
+
+static bool all_constant(struct nt_onnx_node *node)
+{
+    for (int i = 0; i < inputs_to_fold(node); i++)
         if (node->input[i] && !is_constant(node, node->input[i]))
             return false;
     return true;
 }
 
+typedef enum nt_status function(struct nt_onnx_node *node);
+
+static function *fold_of(const struct nt_onnx_rule *rule)
+{
+    bool plain = !rule->fold && !rule->add && nt_op_find(rule->op)->expression;
+    return plain ? nt_onnx_fold_elementwise : rule->fold;
+}
+
+enum nt_status nt_onnx_rule_fold(struct nt_onnx_node *node)
+{
+    function *fold = fold_of(node->rule);
+    enum nt_status status = NT_OK;
+    for (int i = 0; fold && i < inputs_to_fold(node); i++)
+        if (node->input[i] && !nt_onnx_value_known(node->import, node->input[i], &status))
+            return status;
+    node->folding = true;
+    return fold ? fold(node) : NT_OK;
+}
+
 enum nt_status nt_onnx_rule_apply(struct nt_onnx_node *node)
 {
     const struct nt_onnx_rule *rule = node->rule;
-    enum nt_status (*fold)(struct nt_onnx_node *) = rule->fold;
-    if (!fold && !rule->add && nt_op_find(rule->op)->expression)
-        fold = nt_onnx_fold_elementwise;
-    if (fold && all_known(node))
+    function *fold = fold_of(rule);
+    bool elementwise = fold == nt_onnx_fold_elementwise || fold == nt_onnx_fold_where;
+    for (int i = 0; elementwise && i < node->inputs; i++)
+        if (nt_onnx_is_empty(node, i))
+            return nt_onnx_fold_empty(node);
+    if (fold && (all_constant(node) || nt_onnx_is_empty(node, 0))) {
+        node->folding = true;
         return fold(node);
+    }
     return rule->add ? rule->add(node) : add_named(node);
 }

@@ -21,6 +21,7 @@ struct nt_onnx_rule {
     /* What computes the outputs when all inputs are known; NULL: the expression of `op`, or none.
      */
     enum nt_status (*fold)(struct nt_onnx_node *node);
+    int fold_inputs;  /* of how many inputs it needs the numbers; 0: of all */
     int type;         /* of the outputs; NT_ONNX_NONE: input 0's */
     const char *note; /* for the reference: what is not offered; NULL: nothing */
 };
@@ -34,6 +35,10 @@ const struct nt_onnx_rule *nt_onnx_rule_find(const char *name, int opset);
 /* Adds a node by its row; folds it when its inputs are known. */
 enum nt_status nt_onnx_rule_apply(struct nt_onnx_node *node);
 
+/* The same on the host alone, with the numbers that inputs are fed; nothing happens when they are
+ * not enough. */
+enum nt_status nt_onnx_rule_fold(struct nt_onnx_node *node);
+
 /* The attributes that the row names, as ours. */
 void nt_onnx_translate(const struct nt_onnx_node *node, struct nt_onnx_call *call);
 
@@ -45,6 +50,7 @@ void nt_onnx_translate(const struct nt_onnx_node *node, struct nt_onnx_call *cal
 NT_ONNX_FUNCTION(fold_constant);
 NT_ONNX_FUNCTION(fold_gather);
 NT_ONNX_FUNCTION(fold_concat);
+NT_ONNX_FUNCTION(fold_split);
 NT_ONNX_FUNCTION(fold_slice);
 NT_ONNX_FUNCTION(fold_cast);
 NT_ONNX_FUNCTION(fold_range);
@@ -53,6 +59,9 @@ NT_ONNX_FUNCTION(fold_transpose);
 NT_ONNX_FUNCTION(fold_reduce);
 NT_ONNX_FUNCTION(fold_elementwise);
 NT_ONNX_FUNCTION(fold_where);
+NT_ONNX_FUNCTION(fold_mod);
+NT_ONNX_FUNCTION(fold_clip);
+NT_ONNX_FUNCTION(fold_empty);
 
 /* op_shape.c: those that only change the shape fold by themselves */
 NT_ONNX_FUNCTION(shape_node);
@@ -71,6 +80,8 @@ NT_ONNX_FUNCTION(expand);
 NT_ONNX_FUNCTION(tile);
 enum nt_status nt_onnx_transpose_axes(
     struct nt_onnx_node *node, const struct nt_shape *shape, int64_t *axes);
+enum nt_status nt_onnx_split_sizes(
+    struct nt_onnx_node *node, const struct nt_shape *shape, int *axis, int64_t *sizes, int *count);
 enum nt_status nt_onnx_slice_of(struct nt_onnx_node *node, const struct nt_shape *from,
     int64_t *first, int64_t *step, struct nt_shape *to);
 enum nt_status nt_onnx_expand_shape(

@@ -110,7 +110,7 @@ static int graph_of_tensor(struct nt_onnx_import *import, const struct nt_onnx_v
 static int graph_of_host(struct nt_onnx_import *import, const struct nt_onnx_value *value)
 {
     const struct nt_onnx_host *host = value->known;
-    bool integers = nt_onnx_type_dtype(host->type) == NT_I32, equal = host->count > 0;
+    bool integers = nt_onnx_type_dtype(host->type) == NT_I32, equal = true;
     for (size_t i = 0; i < host->count; i++) {
         equal = equal && host->data[i] == host->data[0];
         if (integers && (host->data[i] < INT32_MIN || host->data[i] > INT32_MAX)) {
@@ -123,7 +123,7 @@ static int graph_of_host(struct nt_onnx_import *import, const struct nt_onnx_val
     if (!equal)
         return make_weight(import, value, &host->shape,
             (struct nt_init){.kind = NT_INIT_FILE, .source = host, .read = read_host});
-    int graph = nt_graph_constant(import->graph, host->data[0], &host->shape);
+    int graph = nt_graph_constant(import->graph, host->data[0], &host->shape); /* 0: empty */
     if (graph >= 0 && integers)
         import->graph->value[graph].dtype = NT_I32;
     return graph;
@@ -174,6 +174,8 @@ const struct nt_onnx_host *nt_onnx_value_known(
     const struct nt_shape *shape = value->tensor ? &value->tensor->shape
                                    : value->feed ? &value->feed->shape
                                                  : NULL;
+    if (!value->known && !shape)
+        *status = nt_onnx_fold_maker(import, value);
     if (value->known || !shape)
         return value->known;
     if (nt_onnx_host_count(shape) > NT_ONNX_HOST_ELEMENTS)
@@ -185,7 +187,9 @@ const struct nt_onnx_host *nt_onnx_value_known(
         *status = nt_onnx_tensor_read(import->ctx, value->tensor, NT_F64, host->data);
     for (size_t i = 0; host && !value->tensor && i < host->count; i++)
         host->data[i] = feed_number(value->feed, i);
-    if (*status == NT_OK)
+    if (*status == NT_OK) {
         value->known = host;
+        value->fed = !value->tensor;
+    }
     return value->known;
 }
