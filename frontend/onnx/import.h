@@ -43,6 +43,9 @@ struct nt_onnx_value *nt_onnx_values_get(struct nt_onnx_values *values, const ch
 
 /* The value in our graph, made when it is not there: a weight, a constant. -1 after a failure. */
 int nt_onnx_value_graph(struct nt_onnx_import *import, struct nt_onnx_value *value);
+/* Numbers as a value of the graph under a name of its own. */
+int nt_onnx_host_graph(
+    struct nt_onnx_import *import, const char *name, const struct nt_onnx_host *host);
 /* The numbers, NULL when they depend on the run (no failure) or cannot be read (*status). */
 const struct nt_onnx_host *nt_onnx_value_known(
     struct nt_onnx_import *import, struct nt_onnx_value *value, enum nt_status *status);
@@ -155,10 +158,12 @@ int nt_onnx_simple(struct nt_onnx_node *node, const char *op, int inputs, const 
 /* An expression over inputs a, b, ...; -1 when one of them is. */
 int nt_onnx_formula(struct nt_onnx_node *node, const char *text, int inputs, const int *input);
 int nt_onnx_constant(struct nt_onnx_node *node, double number);
+/* Numbers made on the host, named after the node and what they are. */
+int nt_onnx_constants(struct nt_onnx_node *node, const char *what, const struct nt_onnx_host *host);
 int nt_onnx_reshape(struct nt_onnx_node *node, int value, const struct nt_shape *shape);
 
-/* The node's output becomes a value, of the type of input 0 unless another one is given. -1: the
- * failure that was reported. */
+/* The node's output becomes a value, of the type of input 0 unless another one is given; whole
+ * numbers are made int32. -1: the failure that was reported. */
 enum nt_status nt_onnx_out(struct nt_onnx_node *node, int output, int value);
 enum nt_status nt_onnx_out_type(struct nt_onnx_node *node, int output, int value, int type);
 /* The node's output is known; a NULL is a failure of memory. */

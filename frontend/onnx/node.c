@@ -268,6 +268,17 @@ int nt_onnx_constant(struct nt_onnx_node *node, double number)
     return nt_graph_constant(node->graph, number, &(struct nt_shape){0});
 }
 
+int nt_onnx_constants(struct nt_onnx_node *node, const char *what, const struct nt_onnx_host *host)
+{
+    if (!host) {
+        nt_onnx_fail(node, NT_ERR_MEMORY, "host memory is exhausted");
+        return -1;
+    }
+    const char *own = node->proto->n_output > 0 ? node->proto->output[0] : "";
+    const char *name = nt_graph_string(node->graph, "%s.%s", own, what);
+    return name ? nt_onnx_host_graph(node->import, name, host) : -1;
+}
+
 int nt_onnx_reshape(struct nt_onnx_node *node, int value, const struct nt_shape *shape)
 {
     if (value >= 0 && nt_shape_equal(&node->graph->value[value].shape, shape))
@@ -297,6 +308,8 @@ enum nt_status nt_onnx_out_type(struct nt_onnx_node *node, int output, int value
         return node->graph->failure != NT_OK ? node->graph->failure : NT_ERR_MEMORY;
     if (!nt_onnx_wants(node, output))
         return NT_OK;
+    if (nt_onnx_type_is_integer(type) && (value = nt_onnx_as(node, value, NT_I32)) < 0)
+        return node->graph->failure;
     struct nt_onnx_value *out = node->output[output];
     out->graph = value;
     out->type = type;

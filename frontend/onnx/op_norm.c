@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frontend/onnx/table.h"
+#include "frontend/op/compose.h"
 
 /* Inputs 0 to count - 1, those from `needed` on may be left out. */
 static enum nt_status take(struct nt_onnx_node *node, int needed, int count, int *in)
@@ -44,6 +45,31 @@ static int normalise(struct nt_onnx_node *node, const int *in, double epsilon)
     return nt_onnx_formula(node, "(a - d) * rsqrt(e + f) * b + c", 6, v);
 }
 
+/* training_mode of the file: the statistics are the batch's own, and the running ones results. */
+static enum nt_status normalise_batch(struct nt_onnx_node *node, int *in, double epsilon)
+{
+    struct nt_graph *graph = node->graph;
+    struct nt_shape vector = graph->value[in[3]].shape;
+    unsigned others = ((1u << graph->value[in[0]].shape.rank) - 1) & ~2u;
+    int keep = nt_onnx_constant(node, nt_onnx_float(node, "momentum", 0.9));
+    int mean = nt_compose_reduce(graph, &nt_op_mean, in[0], others, true);
+    int square = nt_onnx_formula(node, "(a - b) * (a - b)", 2, (int[]){in[0], mean});
+    int variance = nt_compose_reduce(graph, &nt_op_mean, square, others, true);
+    int running[] = {in[3], in[4]}, own[] = {mean, variance};
+    for (int i = 0; i < 2; i++) {
+        own[i] = nt_onnx_reshape(node, own[i], &vector);
+        running[i] =
+            nt_onnx_formula(node, "c * a + (1 - c) * b", 3, (int[]){running[i], own[i], keep});
+        in[3 + i] = own[i];
+        if (running[i] < 0)
+            return graph->failure;
+    }
+    enum nt_status status = nt_onnx_out(node, 0, normalise(node, in, epsilon));
+    for (int i = 0; status == NT_OK && i < 2; i++)
+        status = nt_onnx_out(node, 1 + i, running[i]);
+    return status;
+}
+
 enum nt_status nt_onnx_batch_normalization(struct nt_onnx_node *node)
 {
     int in[5];
@@ -51,9 +77,9 @@ enum nt_status nt_onnx_batch_normalization(struct nt_onnx_node *node)
     enum nt_status status = take(node, 5, 5, in);
     if (status != NT_OK)
         return status;
-    if (nt_onnx_int(node, "training_mode", 0))
-        return nt_onnx_fail(
-            node, NT_ERR_UNSUPPORTED, "training_mode: is the run's choice, not the file's");
+    if (nt_onnx_int(node, "training_mode", 0) ||
+        (node->opset < 7 && !nt_onnx_int(node, "is_test", 0)))
+        return normalise_batch(node, in, epsilon);
     bool weights = node->graph->value[in[0]].shape.rank >= 2 && epsilon > 0;
     for (int i = 1; i < 5; i++) {
         const struct nt_value *value = &node->graph->value[in[i]];

@@ -216,7 +216,11 @@ enum nt_status nt_onnx_upsample(struct nt_onnx_node *node)
     r.from = r.to = node->graph->value[x].shape;
     enum nt_status status =
         nt_onnx_choice(node, "mode", "nearest", "nearest|linear|bilinear", &mode);
-    if (status == NT_OK && attr) {
+    if (status == NT_OK && node->opset < 7 && !attr && r.from.rank == 4) {
+        const double scales[] = {
+            nt_onnx_float(node, "height_scale", 1), nt_onnx_float(node, "width_scale", 1)};
+        status = from_scales(node, &r, 2, scales, (int[]){2, 3});
+    } else if (status == NT_OK && attr) {
         double scales[NT_MAX_RANK];
         if (attr->n_floats != (size_t)r.from.rank)
             return nt_onnx_fail(node, NT_ERR_FORMAT, "scales: must be %d", r.from.rank);

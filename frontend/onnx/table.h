@@ -99,6 +99,22 @@ NT_ONNX_FUNCTION(top_k);
 NT_ONNX_FUNCTION(depth_to_space);
 NT_ONNX_FUNCTION(space_to_depth);
 
+/* op_select.c */
+NT_ONNX_FUNCTION(non_zero);
+NT_ONNX_FUNCTION(compress);
+NT_ONNX_FUNCTION(unique);
+NT_ONNX_FUNCTION(non_max_suppression);
+NT_ONNX_FUNCTION(one_hot);
+NT_ONNX_FUNCTION(reverse_sequence);
+
+/* op_matrix.c */
+NT_ONNX_FUNCTION(trilu);
+NT_ONNX_FUNCTION(eye_like);
+NT_ONNX_FUNCTION(det);
+
+/* op_einsum.c */
+NT_ONNX_FUNCTION(einsum);
+
 /* op_math.c */
 NT_ONNX_FUNCTION(elementwise_old);
 NT_ONNX_FUNCTION(variadic);

@@ -129,6 +129,13 @@ static int graph_of_host(struct nt_onnx_import *import, const struct nt_onnx_val
     return graph;
 }
 
+int nt_onnx_host_graph(
+    struct nt_onnx_import *import, const char *name, const struct nt_onnx_host *host)
+{
+    const struct nt_onnx_value value = {.name = name, .type = host->type, .known = host};
+    return graph_of_host(import, &value);
+}
+
 int nt_onnx_value_graph(struct nt_onnx_import *import, struct nt_onnx_value *value)
 {
     if (value->graph >= 0)
