@@ -19,6 +19,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 aten = torch.ops.aten
 
@@ -148,7 +149,96 @@ def elementwise(w):
     }[w["formula"]]]
 
 
-FAMILIES = {"gemm": gemm, "conv": conv, "pool": pool, "norm": norm, "softmax": softmax, "map": elementwise}
+class UNet(nn.Module):
+    """The widths of zoo/unet.lua."""
+
+    def __init__(self, width=64, levels=4):
+        super().__init__()
+
+        def double(c, k):
+            return nn.Sequential(
+                nn.Conv2d(c, k, 3, padding=1, bias=False), nn.BatchNorm2d(k), nn.ReLU(),
+                nn.Conv2d(k, k, 3, padding=1, bias=False), nn.BatchNorm2d(k), nn.ReLU())
+        sizes = [width << level for level in range(levels + 1)]
+        self.down = nn.ModuleList(double(c, k) for c, k in zip([1] + sizes, sizes))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * k, k, 2, 2) for k in sizes[:levels])
+        self.after = nn.ModuleList(double(2 * k, k) for k in sizes[:levels])
+        self.last = nn.Conv2d(width, 2, 1)
+
+    def forward(self, x):
+        kept = []
+        for i, down in enumerate(self.down):
+            x = down(F.max_pool2d(x, 2) if i else x)
+            kept.append(x)
+        for level in reversed(range(len(self.up))):
+            x = self.after[level](torch.cat([kept[level], self.up[level](x)], 1))
+        return self.last(x)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.cell = kind(128, 256, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.cell(x)[0]
+
+
+def lenet():
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+
+
+def vision(name):
+    import torchvision
+    return getattr(torchvision.models, name)()
+
+
+# Shapes of one item, and of its target with the number of classes (0: numbers).
+PICTURE, CLASS = (3, 224, 224), ((), 1000)
+NETWORKS = {
+    "lenet": (lenet, (1, 28, 28), ((), 10)),
+    "alexnet": (lambda: vision("alexnet"), PICTURE, CLASS),
+    "vgg16": (lambda: vision("vgg16"), PICTURE, CLASS),
+    "resnet18": (lambda: vision("resnet18"), PICTURE, CLASS),
+    "resnet50": (lambda: vision("resnet50"), PICTURE, CLASS),
+    "mobilenet_v2": (lambda: vision("mobilenet_v2"), PICTURE, CLASS),
+    "squeezenet": (lambda: vision("squeezenet1_1"), PICTURE, CLASS),
+    "unet": (UNet, (1, 128, 128), ((128, 128), 2)),
+    "lstm": (lambda: Recurrent(nn.LSTM), (64, 128), ((64, 256), 0)),
+    "gru": (lambda: Recurrent(nn.GRU), (64, 128), ((64, 256), 0)),
+}
+
+
+def network(w):
+    make, item, (target, classes) = NETWORKS[w["network"]]
+
+    def of(layout):
+        net = make().train(w["training"])
+        x = torch.randn(w["batch"], *item)
+        if layout is torch.channels_last:
+            net, x = net.to(memory_format=layout), x.to(memory_format=layout)
+        if not w["training"]:
+            def infer():
+                with torch.inference_mode():
+                    net(x)
+            return infer
+        y = torch.randint(0, classes, (w["batch"], *target)) if classes else torch.randn(w["batch"], *target)
+        loss = nn.CrossEntropyLoss() if classes else nn.MSELoss()
+        optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+
+        def step():
+            optimizer.zero_grad(set_to_none=True)
+            loss(net(x), y).backward()
+            optimizer.step()
+        return step
+    return [of(layout) for layout in (FORMATS if len(item) == 3 else FORMATS[:1])]
+
+
+FAMILIES = {"gemm": gemm, "conv": conv, "pool": pool, "norm": norm, "softmax": softmax, "map": elementwise,
+            "network": network}
 
 
 def series(run, repeats):
@@ -162,8 +252,7 @@ class Peer:
     """The functions of a row, warmed up; measure gives the median milliseconds of the faster one."""
 
     def __init__(self, row):
-        with torch.no_grad():
-            functions = FAMILIES[row["family"]](row["work"])
+        functions = FAMILIES[row["family"]](row["work"])
         timed = []
         for run in functions:
             series(run, 2)

@@ -77,11 +77,15 @@ enum nt_status bench_bound(struct bench_limits *limits, double flops, double byt
 /* "probes" */
 enum nt_status bench_probe(struct bench *bench);
 
-/* "layers": names with room for all are counted first. */
-int bench_layer_count(const struct bench_params *params, bool exact);
+/* "layers". print: their names, on standard output. */
+int bench_layer_rows(const struct bench_params *params, bool exact, bool print);
 bool bench_layer_is(const char *name);
-void bench_layer_list(const struct bench_params *params, bool exact); /* on standard output */
 enum nt_status bench_layers(struct bench *bench, bool exact);
+
+/* "networks". print: their names, on standard output. */
+int bench_network_rows(const struct bench_params *params, bool exact, bool print);
+bool bench_network_is(const char *name);
+enum nt_status bench_measure_networks(struct bench *bench, bool exact);
 
 /* Adds median, least, greatest and rounds of a time to a row. */
 void bench_set_times(json_t *row, const struct bench_times *times);

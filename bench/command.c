@@ -9,6 +9,7 @@
 
 #include "bench/bench.h"
 #include "bench/document.h"
+#include "bench/network.h"
 #include "frontend/cli/cli.h"
 #include "frontend/progress.h"
 
@@ -44,30 +45,37 @@ static void show(void *user, const char *what, int done, int count)
     nt_progress_show(cli->progress, head, (double)done / count, 1, &what);
 }
 
-static int count_rows(const struct bench_params *params)
+static bool is_exact(const struct bench_params *params)
 {
-    return bench_layer_count(params, params->filter && bench_layer_is(params->filter));
+    return params->filter && (bench_layer_is(params->filter) || bench_network_is(params->filter));
+}
+
+static int count_rows(const struct bench_params *params, bool print)
+{
+    bool exact = is_exact(params);
+    return bench_layer_rows(params, exact, print) + bench_network_rows(params, exact, print);
 }
 
 static enum nt_status measure_device(struct run *run, const char *selector)
 {
     struct bench bench = {.ctx = run->cli->ctx, .params = &run->params};
-    const char *filter = run->params.filter;
-    bool exact = filter && bench_layer_is(filter);
+    bool exact = is_exact(&run->params), probes = !run->params.filter;
     enum nt_status status = nt_device_open(bench.ctx, selector, &bench.dev);
     if (status != NT_OK)
         return status;
     run->params.device = selector;
-    bench.count = count_rows(&run->params) + !filter;
+    bench.count = count_rows(&run->params, false) + probes;
     bench.out = bench_document_device(run->document, bench.dev);
     if (!bench.out)
         status = nt_fail(bench.ctx, NT_ERR_MEMORY, "bench: host memory is exhausted");
     if (status == NT_OK)
         status = bench_limits_create(bench.dev, &bench.limits);
-    if (status == NT_OK && !filter)
+    if (status == NT_OK && probes)
         status = bench_probe(&bench);
     if (status == NT_OK)
         status = bench_layers(&bench, exact);
+    if (status == NT_OK)
+        status = bench_measure_networks(&bench, exact);
     bench_limits_destroy(bench.limits);
     nt_device_close(bench.dev);
     return status;
@@ -110,6 +118,17 @@ static int finish(struct run *run, enum nt_status measured)
     return result;
 }
 
+static int run_word(struct cli *cli, struct bench_params *params)
+{
+    const char *word = cli->arguments[0];
+    params->device = cli->device;
+    if (!strcmp(word, "start") && cli->argument_count == 2) {
+        enum nt_status status = bench_start_child(cli->ctx, params, cli->arguments[1]);
+        return status == NT_OK ? CLI_DONE : cli_fail(cli, status);
+    }
+    return cli_usage(cli, "%s: must be compare FILE FILE..., or start ROW", word);
+}
+
 static int run_bench(struct cli *cli, void *fields)
 {
     const struct options *o = fields;
@@ -121,13 +140,13 @@ static int run_bench(struct cli *cli, void *fields)
             .progress = show,
             .user = cli,
             .stop = &cli_stop}};
-    if (!count_rows(&run.params))
+    if (!count_rows(&run.params, o->list))
         return cli_usage(cli, "--filter: %s: no row's name contains it; --list prints them%s",
             o->filter, o->quick ? " (and a quick run has fewer)" : "");
-    if (o->list) {
-        bench_layer_list(&run.params, o->filter && bench_layer_is(o->filter));
+    if (o->list)
         return CLI_DONE;
-    }
+    if (cli->argument_count > 0)
+        return run_word(cli, &run.params);
     cli_catch_signals();
     run.document = bench_document_create(&run.params, NT_VERSION);
     if (!run.document)
@@ -148,6 +167,6 @@ const struct cli_command cli_bench = {
     .shared = CLI_HAS_DEVICE,
     .options = options,
     .options_size = sizeof(struct options),
-    .max_arguments = 0,
+    .max_arguments = 64,
     .run = run_bench,
 };

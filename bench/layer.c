@@ -38,24 +38,20 @@ static bool wanted(const struct bench_params *params, bool exact, int index, int
            bench_wanted(params, exact, kind->quick & passes[pass].pass, name);
 }
 
-int bench_layer_count(const struct bench_params *params, bool exact)
-{
-    int count = 0;
-    for (int i = 0; i < bench_case_count; i++)
-        for (int pass = 0; pass < PASSES; pass++)
-            count += wanted(params, exact, i, pass);
-    return count;
-}
-
-void bench_layer_list(const struct bench_params *params, bool exact)
+int bench_layer_rows(const struct bench_params *params, bool exact, bool print)
 {
     char name[96];
+    int count = 0;
     for (int i = 0; i < bench_case_count; i++)
-        for (int pass = 0; pass < PASSES; pass++)
-            if (wanted(params, exact, i, pass)) {
-                row_name(&bench_cases[i], pass, name, sizeof name);
+        for (int pass = 0; pass < PASSES; pass++) {
+            if (!wanted(params, exact, i, pass))
+                continue;
+            row_name(&bench_cases[i], pass, name, sizeof name);
+            if (print)
                 puts(name);
-            }
+            count++;
+        }
+    return count;
 }
 
 bool bench_layer_is(const char *name)

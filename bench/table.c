@@ -99,6 +99,47 @@ static void print_layers(const json_t *layers)
            "measured\nbeside each row, would allow. Every result is compared with plain loops.\n");
 }
 
+/* "1.2 s" or "350 ms"; "" for a figure that was not taken. */
+static const char *start_of(const json_t *row, const char *key, char *text, size_t size)
+{
+    double ms = number_of(row, key);
+    text[0] = 0;
+    if (ms > 0)
+        snprintf(text, size, ms < 1000 ? "%.0f ms" : "%.1f s", ms < 1000 ? ms : ms / 1000);
+    return text;
+}
+
+static void print_networks(const json_t *networks)
+{
+    static const char *const heads[] = {"network", "ms", "spread", "items/s", "GFLOP/s", "limit",
+        "launches", "device", "host", "warm", "cold", ""};
+    struct cli_table *table = cli_table_create("lrrrrrrrrrrl", heads);
+    size_t i;
+    json_t *row;
+    json_array_foreach(networks, i, row)
+    {
+        char a[32];
+        double median = number_of(row, "median_ms"), host = number_of(row, "host_peak_bytes");
+        cli_table_cell(table, "%s", text_of(row, "name"));
+        cli_table_cell(table, "%s", digits(median, a, sizeof a));
+        cli_table_cell(table, "%.0f%%",
+            100 * (number_of(row, "greatest_ms") - number_of(row, "least_ms")) / median);
+        cli_table_cell(table, "%s", digits(number_of(row, "items_per_second"), a, sizeof a));
+        cli_table_cell(table, "%s", digits(number_of(row, "gflops"), a, sizeof a));
+        cli_table_cell(table, "%.0f%%", 100 * number_of(row, "share"));
+        cli_table_cell(table, "%.0f", number_of(row, "launches"));
+        cli_table_cell(table, "%s", cli_bytes(number_of(row, "device_bytes"), a, sizeof a));
+        cli_table_cell(table, "%s", host > 0 ? cli_bytes(host, a, sizeof a) : "");
+        cli_table_cell(table, "%s", start_of(row, "warm_start_ms", a, sizeof a));
+        cli_table_cell(table, "%s", start_of(row, "cold_start_ms", a, sizeof a));
+        cli_table_cell(table, "%s", json_is_true(json_object_get(row, "right")) ? "" : "WRONG");
+    }
+    cli_table_print(table);
+    printf("\ndevice, host: memory of the session, and the most of a process that does two steps. "
+           "warm, cold:\nfrom the program's start to the end of the first step, with full and with "
+           "empty caches.\n");
+}
+
 void bench_table_print(const json_t *document)
 {
     size_t i;
@@ -107,11 +148,16 @@ void bench_table_print(const json_t *document)
     {
         const json_t *probes = json_object_get(device, "probes");
         const json_t *layers = json_object_get(device, "layers");
+        const json_t *networks = json_object_get(device, "networks");
         printf("%s%s (%s, %s)\n\n", i ? "\n" : "", text_of(device, "name"),
             text_of(device, "platform"), text_of(device, "driver"));
         if (json_array_size(probes))
             print_probes(probes);
         if (json_array_size(layers))
             print_layers(layers);
+        if (json_array_size(layers) && json_array_size(networks))
+            putchar('\n');
+        if (json_array_size(networks))
+            print_networks(networks);
     }
 }
