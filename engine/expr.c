@@ -521,6 +521,17 @@ bool nt_expr_is_input(const struct nt_expr *expr, int term, int *index)
     return true;
 }
 
+enum nt_fn nt_expr_get(const struct nt_expr *expr, int term, int arg[3])
+{
+    arg[0] = arg[1] = arg[2] = -1;
+    if (!is_term(expr, term))
+        return NT_FN_COUNT;
+    const struct nt_term *t = &expr->terms[term];
+    if (t->fn != NT_TERM_CONSTANT)
+        memcpy(arg, t->arg, sizeof t->arg);
+    return t->fn < 0 ? NT_FN_COUNT : (enum nt_fn)t->fn;
+}
+
 int nt_expr_cost(const struct nt_expr *expr, int term)
 {
     if (!is_term(expr, term))

@@ -68,6 +68,10 @@ NT_API bool nt_expr_is_constant(const struct nt_expr *expr, int term, double *va
 /* Whether a term is the input itself; its index in *index. */
 NT_API bool nt_expr_is_input(const struct nt_expr *expr, int term, int *index);
 
+/* What a term is: the function that is called, with its arguments (terms, -1 beyond the arity);
+ * NT_FN_COUNT for a constant, and for an input, whose index is then arg[0]. */
+NT_API enum nt_fn nt_expr_get(const struct nt_expr *expr, int term, int arg[3]);
+
 /* Function calls in a term, counting each common subexpression once. */
 NT_API int nt_expr_cost(const struct nt_expr *expr, int term);
 

@@ -45,6 +45,9 @@ START_TEST(wrong_usage)
         {"run x.lua", "nothing to run on"},
         {"devices now", "one argument too many"},
         {"gradcheck", "an argument is missing"},
+        {"convert x.lua", "an argument is missing"},
+        {"convert x.lua y.pt", "y.pt: must end in .onnx or .safetensors"},
+        {"convert x.onnx y.safetensors --fold-batch-norm", "is for files of ONNX"},
     };
     if (absent())
         return;
@@ -57,7 +60,8 @@ END_TEST
 
 START_TEST(help_goes_to_stdout)
 {
-    static const char *const commands[] = {"devices", "show", "train", "eval", "run", "gradcheck"};
+    static const char *const commands[] = {
+        "devices", "show", "train", "eval", "run", "gradcheck", "convert"};
     if (absent())
         return;
     expect(0, "", "--help");

@@ -20,6 +20,7 @@ static const struct cli_command *const commands[] = {
     &cli_run,
     &cli_sample,
     &cli_gradcheck,
+    &cli_convert,
     &cli_onnx_test,
     &cli_bench,
 };
