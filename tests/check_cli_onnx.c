@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "frontend/npy.h"
+#include "frontend/safetensors.h"
 #include "tests/command.h"
 #include "tests/fixture.h"
 #include "tests/testing.h"
@@ -62,12 +63,86 @@ START_TEST(convert)
 }
 END_TEST
 
+static double metric(const char *key)
+{
+    json_t *json = document();
+    double value = number(json, key);
+    json_decref(json);
+    return value;
+}
+
+/* Learns on top of a file: frozen weights stay, a new last layer, the same figures everywhere. */
+START_TEST(fine_tuning)
+{
+    if (absent())
+        return;
+    char spec[2100], file[1100], dir[1100], tuned[1100], model[1100], first[1100];
+    snprintf(spec, sizeof spec, "%s", toy_data("tuning", 200));
+    snprintf(model, sizeof model, "%s", toy_definition("tuning"));
+    snprintf(file, sizeof file, "%s", fixture_path("tuning.onnx"));
+    snprintf(first, sizeof first, "%s", fixture_path("tuning.safetensors"));
+    snprintf(tuned, sizeof tuned, "%s", fixture_path("tuned.onnx"));
+    snprintf(dir, sizeof dir, "%s", fixture_path("tuning/run"));
+    expect(0, "", "convert %s %s --seed 3 --set units=6", model, file);
+    expect(0, "", "convert %s %s", file, first);
+    expect(0, "loss=cross_entropy, as the data have classes",
+        "train %s --data %s --head classes=4 --freeze conv*.* --epochs 3 --batch 10 --optimizer "
+        "adam "
+        "--lr 0.02 --out %s --export %s --json",
+        file, spec, dir, tuned);
+    ck_assert_msg(strstr(err, "any batch (N)") != NULL, "%s", err);
+    double accuracy = metric("val_accuracy");
+    ck_assert_double_gt(accuracy, 0.4); /* chance is a quarter */
+    const char *part = "--part validation --validation 0.1 --json";
+    expect(0, "", "eval %s --data %s --weights %s/best.safetensors %s", file, spec, dir, part);
+    double loss = metric("loss");
+    expect(0, "", "eval %s --data %s --seed 1 %s", tuned, spec, part);
+    ck_assert_double_eq_tol(metric("loss"), loss, 1e-4 * loss);
+    /* The checkpoint knows head and loss. */
+    expect(0, "goes on after step 54", "train %s --resume %s --epochs 4", file, dir);
+    struct nt_safetensors *before, *after;
+    char last[1200];
+    snprintf(last, sizeof last, "%s/last.safetensors", dir);
+    test_ok(nt_safetensors_open(test_context(), first, &before));
+    test_ok(nt_safetensors_open(test_context(), last, &after));
+    int frozen = 0, changed = 0;
+    for (int i = 0; i < nt_safetensors_count(before); i++) {
+        const struct nt_safetensors_entry *entry = nt_safetensors_get(before, i);
+        size_t count = (size_t)nt_shape_count(&entry->shape);
+        int other = nt_safetensors_find(after, entry->name);
+        float *a = calloc(count, sizeof *a), *b = calloc(count, sizeof *b);
+        ck_assert_msg(other >= 0, "%s is gone", entry->name);
+        test_ok(nt_safetensors_read(before, i, a));
+        test_ok(nt_safetensors_read(after, other, b));
+        bool equal = memcmp(a, b, count * sizeof *a) == 0;
+        ck_assert_msg(equal == (strncmp(entry->name, "conv", 4) == 0), "%s", entry->name);
+        frozen += equal;
+        changed += !equal;
+        free(a);
+        free(b);
+    }
+    ck_assert(frozen > 0 && changed > 0);
+    nt_safetensors_close(before);
+    nt_safetensors_close(after);
+    expect(2, "--loss: is for ONNX files", "train %s --data %s --loss mse_loss", model, spec);
+    expect(2, "--head: 4: must be classes=N", "train %s --data %s --head 4", file, spec);
+    expect(1, "setting 'loss': 'cross': must be none or one of", "train %s --data %s --loss cross",
+        file, spec);
+    expect(1, "setting 'head': 'many': must be a number of classes",
+        "train %s --data %s --head classes=many", file, spec);
+    expect(1, "3 classes, the data have 4", "train %s --data %s --head classes=3", file, spec);
+    expect(2, "--fold-batch-norm: is for --export", "train %s --data %s --fold-batch-norm", file,
+        spec);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli_onnx");
     TCase *tests = tcase_create("cli_onnx");
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, convert);
+    tcase_add_test(tests, fine_tuning);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

@@ -473,7 +473,7 @@ START_TEST(open_extents_are_settings)
     add_node("Relu", "x", "y");
     add_output("y");
     test_ok(load());
-    ck_assert_int_eq(nt_model_setting_count(model), 2);
+    ck_assert_int_eq(nt_model_setting_count(model), 4); /* and loss, head */
     nt_model_destroy(model);
     model = NULL;
     test_ok(nt_model_load(test_context(), path, 2, settings, &model));

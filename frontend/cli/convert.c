@@ -2,7 +2,7 @@
  *
  * neutra convert: a model with its weights as another file.
  */
-#include "frontend/cli/cli.h"
+#include "frontend/cli/task.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -55,15 +55,12 @@ static enum nt_status open_all(struct cli *cli, const struct options *o, struct 
 
 static int report(struct cli *cli, const char *path, const struct nt_onnx_exported *made)
 {
-    char text[32];
     if (cli->json)
         return cli_print_json(
             cli, json_pack("{ss sI si si si sb}", "file", path, "bytes", (json_int_t)made->bytes,
                      "nodes", made->nodes, "initializers", made->initializers, "folded",
                      made->folded, "batch_open", made->batch_open));
-    cli_note(cli, "%s: %d nodes, %d initializers, %s, %s", path, made->nodes, made->initializers,
-        cli_bytes((double)made->bytes, text, sizeof text),
-        made->batch_open ? "any batch (N)" : "a batch of 1");
+    cli_tell_export(cli, path, made);
     return CLI_DONE;
 }
 
@@ -73,7 +70,7 @@ static int convert(struct cli *cli, const struct options *o, struct work *w)
     const struct nt_onnx_export_params params = {.fold_batch_norm = o->fold, .version = NT_VERSION};
     struct nt_onnx_exported made;
     enum nt_status status = open_all(cli, o, w);
-    if (status == NT_OK && !o->weights && ends_in(cli->arguments[0], ".lua"))
+    if (status == NT_OK && !o->weights && !cli_has_weights(cli))
         cli_note(cli, "%s: initial weights, as no training has seen them: --weights gives others",
             cli->arguments[0]);
     if (status == NT_OK && ends_in(path, ".safetensors")) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "frontend/cli/cli.h"
+#include "frontend/cli/task.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ struct options {
 
 static const struct cli_option options[] = {
     {"weights", CLI_TEXT, offsetof(struct options, weights), "FILE",
-        "safetensors file, such as runs/MODEL/best.safetensors"},
+        "safetensors file, such as runs/MODEL/best.safetensors (default: those of an ONNX file)"},
     {"part", CLI_CHOICE, offsetof(struct options, part), "train|validation|test",
         "which part of the data (default test; everything where there are no parts)"},
     {"validation", CLI_REAL, offsetof(struct options, validation), "SHARE",
@@ -282,7 +282,7 @@ static void take_trained(
     const struct cli *cli, const struct options *o, struct nt_dataset_params *data)
 {
     struct nt_trainer_stored stored;
-    if (nt_trainer_read_params(cli->ctx, o->weights, &stored) != NT_OK)
+    if (!o->weights || nt_trainer_read_params(cli->ctx, o->weights, &stored) != NT_OK)
         return; /* weights alone */
     if (stored.params.data && !strcmp(stored.params.data, cli->data)) {
         if (isnan(o->validation))
@@ -342,11 +342,16 @@ static enum nt_status set_up(struct work *w, const struct options *o, struct ope
     enum nt_status status = cli_load_model(cli, o->weights, &x->model);
     if (status == NT_OK)
         status = cli_open_data(cli, x->model, o->weights, &data, &x->data);
+    if (status == NT_OK && cli_fit_loss(cli, x->model, nt_dataset_get_info(x->data))) {
+        nt_model_destroy(x->model);
+        x->model = NULL;
+        status = cli_load_model(cli, o->weights, &x->model);
+    }
     if (status == NT_OK)
         status = cli_open_device(cli, &x->dev);
     if (status == NT_OK)
         status = nt_weights_create(x->dev, x->model, 0, 0, &x->weights);
-    if (status == NT_OK)
+    if (status == NT_OK && o->weights)
         status = nt_weights_load(x->weights, o->weights);
     if (status == NT_OK)
         status = prepare(w, o, x);
@@ -398,7 +403,7 @@ static int eval(struct work *w, const struct options *o, struct opened *x)
     }
     if (status == NT_OK && !isfinite(result.loss))
         status = nt_fail(cli->ctx, NT_ERR_NUMERIC, "%s: the loss is %g: the weights are not usable",
-            o->weights, result.loss);
+            o->weights ? o->weights : cli->arguments[0], result.loss);
     if (status == NT_OK)
         status = draw(w, o, x);
     if (status != NT_OK)
@@ -412,7 +417,7 @@ static int eval(struct work *w, const struct options *o, struct opened *x)
 static int run(struct cli *cli, void *fields)
 {
     const struct options *o = fields;
-    if (!o->weights)
+    if (!o->weights && !cli_has_weights(cli))
         return cli_usage(cli, "--weights: is missing: --weights runs/MODEL/best.safetensors");
     if (!cli->data)
         return cli_usage(cli, "--data: is missing: --data fashion-mnist, --data images:DIR, ...");
@@ -437,7 +442,7 @@ static int run(struct cli *cli, void *fields)
 
 const struct cli_command cli_eval = {
     .name = "eval",
-    .arguments = "MODEL --weights FILE --data SPEC [OPTION]...",
+    .arguments = "MODEL [--weights FILE] --data SPEC [OPTION]...",
     .summary = "Measure a trained model's loss and accuracy on data.",
     .shared = CLI_HAS_DATA | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
     .options = options,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "frontend/cli/cli.h"
+#include "frontend/cli/task.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -16,8 +16,8 @@ struct options {
     int optimizer, schedule, augment;
     double lr, momentum, weight_decay, l1, beta1, beta2, alpha, epsilon, clip_norm, clip_value;
     double gamma, power, validation;
-    bool nesterov, centered, no_shuffle;
-    const char *weights, *out, *resume;
+    bool nesterov, centered, no_shuffle, fold;
+    const char *weights, *out, *resume, *loss, *head, *onnx;
     struct cli_list no_decay, freeze;
 };
 
@@ -77,6 +77,13 @@ static const struct cli_option options[] = {
     {"log-every", CLI_INT, AT(log_every), "S",
         "steps between lines of metrics.jsonl (default: about 200 lines)", 1, MANY},
     {"out", CLI_TEXT, AT(out), "DIR", "where results go (default runs/MODEL)"},
+    {"loss", CLI_TEXT, AT(loss), "LOSS",
+        "of an ONNX file: cross_entropy, mse_loss, ... (default cross_entropy for classes)"},
+    {"head", CLI_TEXT, AT(head), "classes=N",
+        "of an ONNX file: a new last layer with so many classes"},
+    {"export", CLI_TEXT, AT(onnx), "FILE.onnx", "write what was trained, the best of it, as ONNX"},
+    {"fold-batch-norm", CLI_FLAG, AT(fold), NULL,
+        "in that file batch normalisation is part of the weights before it"},
     {"resume", CLI_TEXT, AT(resume), "DIR",
         "go on from DIR/last.safetensors with the options of then; --epochs may be raised"},
     {0},
@@ -425,7 +432,7 @@ static enum nt_status fit_to_data(struct work *w)
         {"width", pictures ? info->item.dim[2] : 0},
         {"features", info->item.rank == 1 && !sized ? info->item.dim[0] : 0},
     };
-    bool changed = false;
+    bool changed = !w->options->resume && cli_fit_loss(w->cli, w->model, info);
     for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
         if (fits[i].value < 1 || w->options->resume || !is_unfit(w, &fits[i]))
             continue;
@@ -499,6 +506,11 @@ static int train(struct work *w)
             (long long)result.step);
     else if (status == NT_OK)
         conclude(w, &result);
+    if (status == NT_OK && w->options->onnx) {
+        status =
+            cli_export(cli, w->dev, w->model, w->params.out, w->options->fold, w->options->onnx);
+        code = status == NT_OK ? code : cli_fail(cli, status);
+    }
     if (cli->json && (status == NT_OK || status == NT_ERR_INTERRUPTED))
         print_summary(w, &result, status);
     return code;
@@ -515,6 +527,11 @@ static int run(struct cli *cli, void *fields)
         return cli_usage(cli, "--weights: a resumed training has its own");
     if (o->centered && o->optimizer != NT_OPTIMIZER_RMSPROP)
         return cli_usage(cli, "--centered: is for --optimizer rmsprop");
+    if (o->fold && !o->onnx)
+        return cli_usage(cli, "--fold-batch-norm: is for --export");
+    int wrong = cli_take_task(cli, o->loss, o->head);
+    if (wrong >= 0)
+        return wrong;
     cli_catch_signals();
     struct work *w = calloc(1, sizeof *w);
     if (!w)
@@ -544,7 +561,9 @@ const struct cli_command cli_train = {
         "ends\n"
         "at once.\n\n"
         "  neutra train zoo/lenet.lua --data fashion-mnist --epochs 5 --lr 0.01 --momentum 0.9\n"
-        "  neutra train zoo/lenet.lua --resume runs/lenet",
+        "  neutra train zoo/lenet.lua --resume runs/lenet\n"
+        "  neutra train net.onnx --data images:pictures --head classes=5 --freeze 'features.*' "
+        "--export mine.onnx",
     .shared = CLI_HAS_DATA | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct options),

@@ -8,6 +8,7 @@
 
 #include "frontend/onnx/file.h"
 #include "frontend/onnx/table.h"
+#include "frontend/onnx/task.h"
 
 /* ---- the file, read once ---- */
 
@@ -297,13 +298,18 @@ static enum nt_status add_outputs(struct nt_onnx_import *import)
 static enum nt_status import_all(struct nt_onnx_import *import)
 {
     const NtOnnx__GraphProto *graph = import->model->graph;
-    enum nt_status status = create_values(import);
+    struct nt_onnx_task task;
+    enum nt_status status = nt_onnx_task_take(import, &task);
+    if (status == NT_OK)
+        status = create_values(import);
     if (status == NT_OK) {
         nt_onnx_mark_live(import);
         status = nt_onnx_check_operators(import);
     }
     if (status == NT_OK)
         status = add_initializers(import);
+    if (status == NT_OK)
+        status = nt_onnx_task_head(import, &task);
     if (status == NT_OK)
         find_batch(import);
     for (size_t i = 0; status == NT_OK && i < graph->n_input; i++)
@@ -313,7 +319,7 @@ static enum nt_status import_all(struct nt_onnx_import *import)
     import->graph->where = import->definition->path;
     if (status == NT_OK)
         status = add_outputs(import);
-    return status;
+    return status == NT_OK ? nt_onnx_task_loss(import, &task) : status;
 }
 
 static enum nt_status check_types(struct nt_onnx_import *import, size_t count,

@@ -10,6 +10,7 @@
  *   node.c    what an importing function works with
  *   table.c   which operator becomes what
  *   op_*.c    operators that need more than a row of the table
+ *   task.c    what training adds: a loss, a new last layer
  *   import.c  the graph of the file into ours
  */
 #ifndef NT_FRONTEND_ONNX_ONNX_H
