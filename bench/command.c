@@ -10,6 +10,7 @@
 #include "bench/bench.h"
 #include "bench/document.h"
 #include "bench/network.h"
+#include "bench/subject.h"
 #include "frontend/cli/cli.h"
 #include "frontend/progress.h"
 
@@ -25,6 +26,7 @@ static const struct cli_option options[] = {
     {"filter", CLI_TEXT, AT(filter), "WORD",
         "only rows whose name contains WORD, or the one of this name"},
     {"json", CLI_TEXT, AT(json), "FILE", "write everything as JSON; -: to stdout, without tables"},
+    {"html", CLI_TEXT, AT(html), "FILE", "write a page with charts, which needs nothing else"},
     {"list", CLI_FLAG, AT(list), NULL, "only print the names of the rows"},
     {"zoo", CLI_TEXT, AT(zoo), "DIR", "where the model definitions lie (default: found)"},
     {0},
@@ -108,6 +110,13 @@ static int finish(struct run *run, enum nt_status measured)
         if (status != NT_OK)
             result = cli_fail(run->cli, status);
     }
+    if (o->html) {
+        struct bench_subject subject[BENCH_MAX_SUBJECTS];
+        int count = bench_subjects(run->document, NULL, 0, subject);
+        enum nt_status status = bench_page_write(run->cli->ctx, count, subject, o->html);
+        if (status != NT_OK)
+            result = cli_fail(run->cli, status);
+    }
     if (!o->json || strcmp(o->json, "-"))
         bench_table_print(run->document);
     int wrong = bench_document_wrong(run->document);
@@ -118,15 +127,45 @@ static int finish(struct run *run, enum nt_status measured)
     return result;
 }
 
-static int run_word(struct cli *cli, struct bench_params *params)
+/* The arguments are files: their devices beside each other; a single one as if just measured. */
+static int compare(struct cli *cli, const char *html, int files, char **file)
+{
+    json_t *document[BENCH_MAX_SUBJECTS] = {NULL};
+    struct bench_subject subject[BENCH_MAX_SUBJECTS];
+    int count = 0, read = 0;
+    enum nt_status status = NT_OK;
+    while (status == NT_OK && read < files) {
+        status = bench_document_read(cli->ctx, file[read], &document[read]);
+        if (status == NT_OK) {
+            count = bench_subjects(document[read], file[read], count, subject);
+            read++;
+        }
+    }
+    if (status == NT_OK && count == 0)
+        status = nt_fail(cli->ctx, NT_ERR_FORMAT, "compare: no device was measured in these files");
+    if (status == NT_OK && html)
+        status = bench_page_write(cli->ctx, count, subject, html);
+    if (status == NT_OK && count == 1)
+        bench_table_print(subject->document);
+    else if (status == NT_OK)
+        bench_compare_print(count, subject);
+    for (int i = 0; i < read; i++)
+        json_decref(document[i]);
+    return status == NT_OK ? CLI_DONE : cli_fail(cli, status);
+}
+
+static int run_word(struct cli *cli, struct bench_params *params, const char *html)
 {
     const char *word = cli->arguments[0];
+    int files = cli->argument_count - 1;
+    if (!strcmp(word, "compare") && files >= 1 && files <= BENCH_MAX_SUBJECTS)
+        return compare(cli, html, files, cli->arguments + 1);
     params->device = cli->device;
     if (!strcmp(word, "start") && cli->argument_count == 2) {
         enum nt_status status = bench_start_child(cli->ctx, params, cli->arguments[1]);
         return status == NT_OK ? CLI_DONE : cli_fail(cli, status);
     }
-    return cli_usage(cli, "%s: must be compare FILE FILE..., or start ROW", word);
+    return cli_usage(cli, "%s: must be compare FILE... (16 at most) or start ROW", word);
 }
 
 static int run_bench(struct cli *cli, void *fields)
@@ -146,7 +185,7 @@ static int run_bench(struct cli *cli, void *fields)
     if (o->list)
         return CLI_DONE;
     if (cli->argument_count > 0)
-        return run_word(cli, &run.params);
+        return run_word(cli, &run.params, o->html);
     cli_catch_signals();
     run.document = bench_document_create(&run.params, NT_VERSION);
     if (!run.document)
@@ -162,11 +201,17 @@ static int run_bench(struct cli *cli, void *fields)
 
 const struct cli_command cli_bench = {
     .name = "bench",
-    .arguments = "[OPTION]...",
-    .summary = "Measure devices: what they can do, layers, networks.",
+    .arguments = "[compare FILE...] [OPTION]...",
+    .summary = "Measure devices: what they can do, layers, networks; or compare such measurements.",
+    .details = "  neutra bench --quick\n"
+               "  neutra bench --device 0,1 --json all.json --html all.html\n"
+               "  neutra bench compare before.json after.json --html page.html\n\n"
+               "--device takes a list. Interrupted, it keeps what was measured. Exit status 1 when "
+               "a result\n"
+               "is wrong: every one is checked. docs/benchmarks.md explains the figures.",
     .shared = CLI_HAS_DEVICE,
     .options = options,
     .options_size = sizeof(struct options),
-    .max_arguments = 64,
+    .max_arguments = 1 + BENCH_MAX_SUBJECTS,
     .run = run_bench,
 };

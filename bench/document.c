@@ -10,6 +10,8 @@
 
 #include "frontend/file.h"
 
+#define MOST_BYTES (64 << 20) /* of a document; a full run of one device has 100 KiB */
+
 /* "model name : Intel(R) ..." of the first processor; "" where the system does not say. */
 static void cpu_name(char *text, size_t size)
 {
@@ -79,5 +81,121 @@ enum nt_status bench_document_write(
     else
         status = nt_file_replace(ctx, path, text, strlen(text));
     free(text);
+    return status;
+}
+
+/* ---- reading ---- */
+
+struct member {
+    const char *list; /* of a device; NULL: of the document or the device itself */
+    const char *key;
+    json_type type; /* JSON_REAL: any number */
+    bool positive;
+};
+
+static const struct member of_document[] = {{NULL, "neutra", JSON_STRING},
+    {NULL, "date", JSON_STRING}, {NULL, "host", JSON_OBJECT}, {NULL, "devices", JSON_ARRAY}};
+static const struct member of_device[] = {
+    {NULL, "name", JSON_STRING}, {NULL, "platform", JSON_STRING}, {NULL, "driver", JSON_STRING}};
+static const struct member of_rows[] = {{"probes", "name", JSON_STRING},
+    {"layers", "name", JSON_STRING}, {"layers", "median_ms", JSON_REAL, true},
+    {"layers", "least_ms", JSON_REAL, true}, {"layers", "greatest_ms", JSON_REAL, true},
+    {"layers", "flops", JSON_REAL}, {"layers", "bytes", JSON_REAL, true},
+    {"layers", "share", JSON_REAL}, {"networks", "name", JSON_STRING},
+    {"networks", "median_ms", JSON_REAL, true}, {"networks", "least_ms", JSON_REAL, true},
+    {"networks", "greatest_ms", JSON_REAL, true}, {"networks", "share", JSON_REAL}};
+#define COUNT(array) (int)(sizeof array / sizeof *array)
+
+static bool has(const json_t *object, const struct member *member)
+{
+    const json_t *value = json_object_get(object, member->key);
+    if (member->type == JSON_REAL)
+        return json_is_number(value) && (!member->positive || json_number_value(value) > 0);
+    return value && json_typeof(value) == member->type;
+}
+
+static enum nt_status check_members(struct nt_context *ctx, const char *path, const char *where,
+    const json_t *object, int count, const struct member *member)
+{
+    static const char *const types[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a text"};
+    for (int i = 0; i < count; i++)
+        if (!has(object, &member[i]))
+            return nt_fail(ctx, NT_ERR_FORMAT, "%s: %s: \"%s\" must be %s", path, where,
+                member[i].key,
+                member[i].positive            ? "a number above 0"
+                : member[i].type == JSON_REAL ? "a number"
+                                              : types[member[i].type]);
+    return NT_OK;
+}
+
+static enum nt_status check_device(
+    struct nt_context *ctx, const char *path, size_t index, const json_t *device)
+{
+    char where[96];
+    snprintf(where, sizeof where, "device %zu", index + 1);
+    enum nt_status status = check_members(ctx, path, where, device, COUNT(of_device), of_device);
+    for (int i = 0; status == NT_OK && i < COUNT(of_rows); i++) {
+        const json_t *list = json_object_get(device, of_rows[i].list);
+        size_t j;
+        json_t *row;
+        if (list && !json_is_array(list))
+            return nt_fail(ctx, NT_ERR_FORMAT, "%s: %s: \"%s\" must be an array", path, where,
+                of_rows[i].list);
+        json_array_foreach(list, j, row)
+        {
+            snprintf(
+                where, sizeof where, "device %zu, %s, row %zu", index + 1, of_rows[i].list, j + 1);
+            status = check_members(ctx, path, where, row, 1, &of_rows[i]);
+            if (status != NT_OK)
+                break;
+        }
+    }
+    return status;
+}
+
+static enum nt_status check(struct nt_context *ctx, const char *path, const json_t *document)
+{
+    const char *format = json_string_value(json_object_get(document, "format"));
+    const json_t *version = json_object_get(document, "version");
+    size_t i;
+    json_t *device;
+    if (!format || strcmp(format, BENCH_FORMAT))
+        return nt_fail(ctx, NT_ERR_FORMAT,
+            "%s: not written by `neutra bench`: \"format\" must be \"%s\"", path, BENCH_FORMAT);
+    if (!json_is_integer(version) || json_integer_value(version) != BENCH_VERSION)
+        return nt_fail(ctx, NT_ERR_FORMAT,
+            "%s: version %lld of the format: must be %d: measure again", path,
+            (long long)json_integer_value(version), BENCH_VERSION);
+    enum nt_status status =
+        check_members(ctx, path, "document", document, COUNT(of_document), of_document);
+    if (status != NT_OK)
+        return status;
+    json_array_foreach(json_object_get(document, "devices"), i, device)
+    {
+        status = check_device(ctx, path, i, device);
+        if (status != NT_OK)
+            return status;
+    }
+    return NT_OK;
+}
+
+enum nt_status bench_document_read(struct nt_context *ctx, const char *path, json_t **out)
+{
+    uint8_t *data;
+    size_t size;
+    json_error_t error;
+    enum nt_status status = nt_file_read(ctx, path, MOST_BYTES, &data, &size);
+    if (status != NT_OK)
+        return status;
+    json_t *document = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, &error);
+    free(data);
+    if (!document)
+        return nt_fail(ctx, NT_ERR_FORMAT, "%s:%d: not JSON: %s", path, error.line, error.text);
+    status = check(ctx, path, document);
+    if (status != NT_OK)
+        json_decref(document);
+    else
+        *out = document;
     return status;
 }

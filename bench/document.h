@@ -22,7 +22,19 @@ int bench_document_wrong(const json_t *document);
 enum nt_status bench_document_write(
     struct nt_context *ctx, const json_t *document, const char *path);
 
+/* Reads and checks a document. NT_ERR_FORMAT names the file and what breaks the schema. */
+enum nt_status bench_document_read(struct nt_context *ctx, const char *path, json_t **out);
+
 /* For people, on standard output. */
 void bench_table_print(const json_t *document);
+
+/* Two subjects or more beside each other: times, and how many times as fast each is as the first.
+ */
+struct bench_subject;
+void bench_compare_print(int count, const struct bench_subject *subject);
+
+/* The page of one or several subjects: self-contained HTML. */
+enum nt_status bench_page_write(
+    struct nt_context *ctx, int count, const struct bench_subject *subject, const char *path);
 
 #endif

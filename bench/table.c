@@ -6,26 +6,8 @@
 #include <string.h>
 
 #include "bench/document.h"
+#include "bench/subject.h"
 #include "frontend/cli/cli.h"
-
-static const char *text_of(const json_t *row, const char *key)
-{
-    const char *text = json_string_value(json_object_get(row, key));
-    return text ? text : "";
-}
-
-static double number_of(const json_t *row, const char *key)
-{
-    return json_number_value(json_object_get(row, key));
-}
-
-/* "1.23" with three digits that count. */
-static const char *digits(double value, char *text, size_t size)
-{
-    int places = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
-    snprintf(text, size, "%.*f", places, value);
-    return text;
-}
 
 /* Kernels with their variants: "conv_forward_tile", the last of several with what came before. */
 static const char *kernels_of(const json_t *row, char *text, size_t size)
@@ -38,7 +20,7 @@ static const char *kernels_of(const json_t *row, char *text, size_t size)
     {
         if (at < size)
             at += (size_t)snprintf(
-                text + at, size - at, "%s%s", i ? ", " : "", text_of(kernel, "kernel"));
+                text + at, size - at, "%s%s", i ? ", " : "", bench_text(kernel, "kernel"));
     }
     return text;
 }
@@ -52,19 +34,19 @@ static void print_probes(const json_t *probes)
     char a[32], b[32], c[32];
     json_array_foreach(probes, i, row)
     {
-        cli_table_cell(table, "%s", text_of(row, "name"));
+        cli_table_cell(table, "%s", bench_text(row, "name"));
         if (json_object_get(row, "median")) {
-            cli_table_cell(table, "%s", digits(number_of(row, "median"), a, sizeof a));
-            cli_table_cell(table, "%s", text_of(row, "unit"));
-            cli_table_cell(table, "%s to %s", digits(number_of(row, "least"), b, sizeof b),
-                digits(number_of(row, "greatest"), c, sizeof c));
+            cli_table_cell(table, "%s", bench_digits(bench_number(row, "median"), a, sizeof a));
+            cli_table_cell(table, "%s", bench_text(row, "unit"));
+            cli_table_cell(table, "%s to %s", bench_digits(bench_number(row, "least"), b, sizeof b),
+                bench_digits(bench_number(row, "greatest"), c, sizeof c));
         } else {
             bool there = json_is_true(json_object_get(row, "available"));
             cli_table_cell(table, "%s", there ? "yes" : "no");
             cli_table_cell(table, "%s", "");
             cli_table_cell(table, "%s", "");
         }
-        cli_table_cell(table, "%s", text_of(row, "note"));
+        cli_table_cell(table, "%s", bench_text(row, "note"));
     }
     cli_table_print(table);
     putchar('\n');
@@ -80,17 +62,17 @@ static void print_layers(const json_t *layers)
     json_array_foreach(layers, i, row)
     {
         char a[32], kernels[200];
-        double median = number_of(row, "median_ms");
+        double median = bench_number(row, "median_ms");
         bool right = json_is_true(json_object_get(row, "right"));
-        cli_table_cell(table, "%s", text_of(row, "name"));
-        cli_table_cell(table, "%s", digits(median, a, sizeof a));
+        cli_table_cell(table, "%s", bench_text(row, "name"));
+        cli_table_cell(table, "%s", bench_digits(median, a, sizeof a));
         cli_table_cell(table, "%.0f%%",
-            100 * (number_of(row, "greatest_ms") - number_of(row, "least_ms")) / median);
-        double flops = number_of(row, "gflops");
-        cli_table_cell(table, "%s", flops > 0 ? digits(flops, a, sizeof a) : "");
-        cli_table_cell(table, "%s", digits(number_of(row, "gbytes"), a, sizeof a));
-        cli_table_cell(table, "%.0f%%%s", 100 * number_of(row, "share"),
-            strcmp(text_of(row, "bound"), "copy") ? "" : "c");
+            100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) / median);
+        double flops = bench_number(row, "gflops");
+        cli_table_cell(table, "%s", flops > 0 ? bench_digits(flops, a, sizeof a) : "");
+        cli_table_cell(table, "%s", bench_digits(bench_number(row, "gbytes"), a, sizeof a));
+        cli_table_cell(table, "%.0f%%%s", 100 * bench_number(row, "share"),
+            strcmp(bench_text(row, "bound"), "copy") ? "" : "c");
         cli_table_cell(
             table, "%s%s", right ? "" : "WRONG ", kernels_of(row, kernels, sizeof kernels));
     }
@@ -102,7 +84,7 @@ static void print_layers(const json_t *layers)
 /* "1.2 s" or "350 ms"; "" for a figure that was not taken. */
 static const char *start_of(const json_t *row, const char *key, char *text, size_t size)
 {
-    double ms = number_of(row, key);
+    double ms = bench_number(row, key);
     text[0] = 0;
     if (ms > 0)
         snprintf(text, size, ms < 1000 ? "%.0f ms" : "%.1f s", ms < 1000 ? ms : ms / 1000);
@@ -119,16 +101,17 @@ static void print_networks(const json_t *networks)
     json_array_foreach(networks, i, row)
     {
         char a[32];
-        double median = number_of(row, "median_ms"), host = number_of(row, "host_peak_bytes");
-        cli_table_cell(table, "%s", text_of(row, "name"));
-        cli_table_cell(table, "%s", digits(median, a, sizeof a));
+        double median = bench_number(row, "median_ms"), host = bench_number(row, "host_peak_bytes");
+        cli_table_cell(table, "%s", bench_text(row, "name"));
+        cli_table_cell(table, "%s", bench_digits(median, a, sizeof a));
         cli_table_cell(table, "%.0f%%",
-            100 * (number_of(row, "greatest_ms") - number_of(row, "least_ms")) / median);
-        cli_table_cell(table, "%s", digits(number_of(row, "items_per_second"), a, sizeof a));
-        cli_table_cell(table, "%s", digits(number_of(row, "gflops"), a, sizeof a));
-        cli_table_cell(table, "%.0f%%", 100 * number_of(row, "share"));
-        cli_table_cell(table, "%.0f", number_of(row, "launches"));
-        cli_table_cell(table, "%s", cli_bytes(number_of(row, "device_bytes"), a, sizeof a));
+            100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) / median);
+        cli_table_cell(
+            table, "%s", bench_digits(bench_number(row, "items_per_second"), a, sizeof a));
+        cli_table_cell(table, "%s", bench_digits(bench_number(row, "gflops"), a, sizeof a));
+        cli_table_cell(table, "%.0f%%", 100 * bench_number(row, "share"));
+        cli_table_cell(table, "%.0f", bench_number(row, "launches"));
+        cli_table_cell(table, "%s", cli_bytes(bench_number(row, "device_bytes"), a, sizeof a));
         cli_table_cell(table, "%s", host > 0 ? cli_bytes(host, a, sizeof a) : "");
         cli_table_cell(table, "%s", start_of(row, "warm_start_ms", a, sizeof a));
         cli_table_cell(table, "%s", start_of(row, "cold_start_ms", a, sizeof a));
@@ -149,8 +132,8 @@ void bench_table_print(const json_t *document)
         const json_t *probes = json_object_get(device, "probes");
         const json_t *layers = json_object_get(device, "layers");
         const json_t *networks = json_object_get(device, "networks");
-        printf("%s%s (%s, %s)\n\n", i ? "\n" : "", text_of(device, "name"),
-            text_of(device, "platform"), text_of(device, "driver"));
+        printf("%s%s (%s, %s)\n\n", i ? "\n" : "", bench_text(device, "name"),
+            bench_text(device, "platform"), bench_text(device, "driver"));
         if (json_array_size(probes))
             print_probes(probes);
         if (json_array_size(layers))
