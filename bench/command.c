@@ -12,6 +12,7 @@
 #include "bench/network.h"
 #include "bench/subject.h"
 #include "frontend/cli/cli.h"
+#include "frontend/file.h"
 #include "frontend/progress.h"
 
 struct options {
@@ -55,24 +56,28 @@ static bool is_exact(const struct bench_params *params)
 static int count_rows(const struct bench_params *params, bool print)
 {
     bool exact = is_exact(params);
-    return bench_layer_rows(params, exact, print) + bench_network_rows(params, exact, print);
+    int probes = bench_wanted(params, exact, true, "probes");
+    if (probes && print)
+        puts("probes");
+    return probes + bench_layer_rows(params, exact, print) +
+           bench_network_rows(params, exact, print);
 }
 
 static enum nt_status measure_device(struct run *run, const char *selector)
 {
     struct bench bench = {.ctx = run->cli->ctx, .params = &run->params};
-    bool exact = is_exact(&run->params), probes = !run->params.filter;
+    bool exact = is_exact(&run->params);
     enum nt_status status = nt_device_open(bench.ctx, selector, &bench.dev);
     if (status != NT_OK)
         return status;
     run->params.device = selector;
-    bench.count = count_rows(&run->params, false) + probes;
+    bench.count = count_rows(&run->params, false);
     bench.out = bench_document_device(run->document, bench.dev);
     if (!bench.out)
         status = nt_fail(bench.ctx, NT_ERR_MEMORY, "bench: host memory is exhausted");
     if (status == NT_OK)
         status = bench_limits_create(bench.dev, &bench.limits);
-    if (status == NT_OK && probes)
+    if (status == NT_OK && bench_wanted(&run->params, exact, true, "probes"))
         status = bench_probe(&bench);
     if (status == NT_OK)
         status = bench_layers(&bench, exact);
@@ -121,7 +126,7 @@ static int finish(struct run *run, enum nt_status measured)
         bench_table_print(run->document);
     int wrong = bench_document_wrong(run->document);
     if (wrong) {
-        cli_note(run->cli, "neutra: %d results are wrong", wrong);
+        cli_note(run->cli, "neutra: %d result%s wrong", wrong, wrong == 1 ? " is" : "s are");
         result = CLI_FAILED;
     }
     return result;
@@ -168,6 +173,20 @@ static int run_word(struct cli *cli, struct bench_params *params, const char *ht
     return cli_usage(cli, "%s: must be compare FILE... (16 at most) or start ROW", word);
 }
 
+/* Tells before minutes of measuring that a file cannot be written. */
+static bool can_write(struct cli *cli, const char *path)
+{
+    struct nt_file_writer *writer;
+    if (!path || !strcmp(path, "-"))
+        return true;
+    enum nt_status status = nt_file_create(cli->ctx, path, &writer);
+    if (status == NT_OK)
+        nt_file_discard(writer);
+    else
+        cli_fail(cli, status);
+    return status == NT_OK;
+}
+
 static int run_bench(struct cli *cli, void *fields)
 {
     const struct options *o = fields;
@@ -187,6 +206,8 @@ static int run_bench(struct cli *cli, void *fields)
     if (cli->argument_count > 0)
         return run_word(cli, &run.params, o->html);
     cli_catch_signals();
+    if (!can_write(cli, o->json) || !can_write(cli, o->html))
+        return CLI_FAILED;
     run.document = bench_document_create(&run.params, NT_VERSION);
     if (!run.document)
         return cli_fail(cli, nt_fail(cli->ctx, NT_ERR_MEMORY, "bench: host memory is exhausted"));

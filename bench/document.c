@@ -72,7 +72,7 @@ int bench_document_wrong(const json_t *document)
 enum nt_status bench_document_write(
     struct nt_context *ctx, const json_t *document, const char *path)
 {
-    char *text = json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    char *text = json_dumps(document, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     if (!text)
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", path);
     enum nt_status status = NT_OK;
@@ -140,8 +140,8 @@ static enum nt_status check_device(
         size_t j;
         json_t *row;
         if (list && !json_is_array(list))
-            return nt_fail(ctx, NT_ERR_FORMAT, "%s: %s: \"%s\" must be an array", path, where,
-                of_rows[i].list);
+            return nt_fail(ctx, NT_ERR_FORMAT, "%s: device %zu: \"%s\" must be an array", path,
+                index + 1, of_rows[i].list);
         json_array_foreach(list, j, row)
         {
             snprintf(

@@ -36,8 +36,16 @@ pid_t start(const char *command, const char *to)
     char line[8192], *argv[MAX_WORDS];
     int argc = 0;
     snprintf(line, sizeof line, "%s %s", getenv("NEUTRA_PROGRAM"), command);
-    for (char *word = strtok(line, " "); word && argc < MAX_WORDS - 1; word = strtok(NULL, " "))
-        argv[argc++] = word;
+    for (char *at = line; *at && argc < MAX_WORDS - 1;) {
+        char end = *at == '\'' ? '\'' : ' ';
+        at += end != ' ';
+        if (*at != ' ')
+            argv[argc++] = at;
+        at = strchr(at, end);
+        if (!at)
+            break;
+        *at++ = 0;
+    }
     argv[argc] = NULL;
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);

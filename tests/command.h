@@ -27,8 +27,8 @@ double number(const json_t *json, const char *key);
 /* Skips the running test and gives true when there is no program. */
 bool absent(void);
 
-/* For tests that do more than run and look: start (after set_up) with words separated by blanks,
- * stdout going to a file; finish waits and fills out and err. */
+/* For tests that do more than run and look: start (after set_up) with words separated by blanks
+ * ('of more than one' in quotes), stdout going to a file; finish waits and fills out and err. */
 extern const char *out_path;
 void set_up(void);
 pid_t start(const char *command, const char *to);
