@@ -115,6 +115,24 @@ NT_ONNX_FUNCTION(det);
 /* op_einsum.c */
 NT_ONNX_FUNCTION(einsum);
 
+/* op_attention.c */
+NT_ONNX_FUNCTION(attention);
+NT_ONNX_FUNCTION(rotary_embedding);
+
+/* op_sample.c */
+NT_ONNX_FUNCTION(grid_sample);
+NT_ONNX_FUNCTION(affine_grid);
+
+/* op_picture.c */
+NT_ONNX_FUNCTION(max_unpool);
+NT_ONNX_FUNCTION(roi_align);
+NT_ONNX_FUNCTION(max_roi_pool);
+NT_ONNX_FUNCTION(col2im);
+NT_ONNX_FUNCTION(center_crop_pad);
+
+/* op_bits.c */
+NT_ONNX_FUNCTION(bits);
+
 /* op_math.c */
 NT_ONNX_FUNCTION(elementwise_old);
 NT_ONNX_FUNCTION(variadic);
