@@ -5,15 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "frontend/onnx/resize.h"
 #include "frontend/onnx/table.h"
 
-struct resize {
-    struct nt_shape from, to;
-    double scale[NT_MAX_RANK]; /* 0: as the extents say */
-};
-
-static enum nt_status from_scales(
-    struct nt_onnx_node *node, struct resize *r, int count, const double *scales, const int *axes)
+static enum nt_status from_scales(struct nt_onnx_node *node, struct nt_onnx_resize *r, int count,
+    const double *scales, const int *axes)
 {
     for (int i = 0; i < count; i++) {
         double scale = scales[i], extent;
@@ -31,8 +27,8 @@ static enum nt_status from_scales(
 }
 
 /* Sizes; a policy keeps the proportions instead and takes the smallest or largest scale. */
-static enum nt_status from_sizes(
-    struct nt_onnx_node *node, struct resize *r, int count, const double *sizes, const int *axes)
+static enum nt_status from_sizes(struct nt_onnx_node *node, struct nt_onnx_resize *r, int count,
+    const double *sizes, const int *axes)
 {
     int policy;
     double scale = 0;
@@ -66,14 +62,12 @@ static enum nt_status take_axes(struct nt_onnx_node *node, int rank, int *count,
 }
 
 static enum nt_status take_target(
-    struct nt_onnx_node *node, struct resize *r, int scales, int sizes)
+    struct nt_onnx_node *node, struct nt_onnx_resize *r, int scales, int sizes)
 {
     int count, axes[NT_MAX_RANK];
     bool by_size = false;
     enum nt_status status = take_axes(node, r->from.rank, &count, axes);
     const struct nt_onnx_host *host = NULL;
-    r->to = r->from;
-    memset(r->scale, 0, sizeof r->scale);
     if (status == NT_OK && nt_onnx_has(node, scales)) {
         host = nt_onnx_numbers(node, scales);
         if (!host)
@@ -116,8 +110,8 @@ static int interpolate(struct nt_onnx_node *node, struct nt_onnx_call call, int 
 }
 
 /* The dimensions that change, last; the others as channels. */
-static int resize_any(
-    struct nt_onnx_node *node, const struct nt_onnx_call *call, int x, const struct resize *r)
+static int resize_any(struct nt_onnx_node *node, const struct nt_onnx_call *call, int x,
+    const struct nt_onnx_resize *r)
 {
     int64_t order[NT_MAX_RANK], back[NT_MAX_RANK], size[NT_MAX_RANK];
     double scale[NT_MAX_RANK];
@@ -154,8 +148,8 @@ static int resize_any(
     return rank > 1 ? nt_onnx_add(node, &transpose, 1, &y) : y;
 }
 
-static int resize_value(
-    struct nt_onnx_node *node, const struct nt_onnx_call *call, int x, const struct resize *r)
+static int resize_value(struct nt_onnx_node *node, const struct nt_onnx_call *call, int x,
+    const struct nt_onnx_resize *r)
 {
     int rank = r->from.rank;
     bool plain =
@@ -166,6 +160,75 @@ static int resize_value(
                  : resize_any(node, call, x, r);
 }
 
+/* Whether the operator interpolate has the form. */
+static bool is_plain(const struct nt_onnx_resize *r)
+{
+    int changed = 0;
+    bool whole = true;
+    for (int i = 0; i < r->from.rank; i++) {
+        double exact = r->scale[i] * (double)r->from.dim[i];
+        changed += r->from.dim[i] != r->to.dim[i];
+        whole = whole && (r->scale[i] == 0 || exact == (double)r->to.dim[i]);
+    }
+    return !r->antialias && r->place != NT_ONNX_TF_CROP_AND_RESIZE && changed <= 3 &&
+           (whole || r->place != NT_ONNX_ALIGN_CORNERS);
+}
+
+/* The region of tf_crop_and_resize: starts, then ends, of the axes. */
+static enum nt_status take_region(struct nt_onnx_node *node, struct nt_onnx_resize *r)
+{
+    int count, axes[NT_MAX_RANK];
+    enum nt_status status = take_axes(node, r->from.rank, &count, axes);
+    const struct nt_onnx_host *roi = status == NT_OK ? nt_onnx_numbers(node, 1) : NULL;
+    for (int i = 0; i < NT_MAX_RANK; i++) {
+        r->start[i] = 0;
+        r->end[i] = 1;
+    }
+    if (!roi)
+        return node->graph->failure;
+    if (roi->count != 2 * (size_t)count)
+        return nt_onnx_fail(
+            node, NT_ERR_FORMAT, "roi of %zu numbers: must be %d", roi->count, 2 * count);
+    for (int i = 0; i < count; i++) {
+        r->start[axes[i]] = roi->data[i];
+        r->end[axes[i]] = roi->data[count + i];
+    }
+    return NT_OK;
+}
+
+static enum nt_status take_words(struct nt_onnx_node *node, struct nt_onnx_resize *r)
+{
+    int mode, place = NT_ONNX_ASYMMETRIC, round = NT_ONNX_ROUND_FLOOR;
+    bool newer = node->opset > 10;
+    enum nt_status status = nt_onnx_choice(node, "mode", "nearest", "nearest|linear|cubic", &mode);
+    if (status == NT_OK && newer)
+        status = nt_onnx_choice(node, "coordinate_transformation_mode", "half_pixel",
+            "half_pixel|asymmetric|align_corners|pytorch_half_pixel|half_pixel_symmetric|"
+            "tf_half_pixel_for_nn|tf_crop_and_resize",
+            &place);
+    if (status == NT_OK && newer)
+        status = nt_onnx_choice(node, "nearest_mode", "round_prefer_floor",
+            "round_prefer_floor|round_prefer_ceil|floor|ceil", &round);
+    if (status == NT_OK)
+        status = take_target(node, r, newer ? 2 : 1, newer ? 3 : NT_ONNX_MAX_OPERANDS);
+    if (status == NT_OK && place == NT_ONNX_TF_CROP_AND_RESIZE)
+        status = take_region(node, r);
+    if (status != NT_OK)
+        return status;
+    for (int i = 0; i < r->from.rank;
+         i++) /* as opset 10 was understood: to the next when smaller */
+        if (!newer && r->to.dim[i] < r->from.dim[i])
+            round = NT_ONNX_ROUND_CEIL;
+    r->mode = (enum nt_onnx_resize_mode)mode;
+    r->place = (enum nt_onnx_resize_place)place;
+    r->round = (enum nt_onnx_resize_round)round;
+    r->cubic = nt_onnx_float(node, "cubic_coeff_a", -0.75);
+    r->outside = nt_onnx_float(node, "extrapolation_value", 0);
+    r->exclude_outside = nt_onnx_int(node, "exclude_outside", 0) != 0;
+    r->antialias = nt_onnx_int(node, "antialias", 0) != 0 && mode != NT_ONNX_NEAREST;
+    return NT_OK;
+}
+
 enum nt_status nt_onnx_resize(struct nt_onnx_node *node)
 {
     static const char *const modes[] = {"nearest", "linear", "cubic"};
@@ -173,35 +236,22 @@ enum nt_status nt_onnx_resize(struct nt_onnx_node *node)
         "pytorch_half_pixel", "half_pixel_symmetric", "tf_half_pixel_for_nn"};
     static const char *const rounds[] = {
         "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
-    int mode, place = 1, round = 2, x = nt_onnx_in(node, 0);
-    bool newer = node->opset > 10;
-    struct resize r;
+    int x = nt_onnx_in(node, 0);
+    struct nt_onnx_resize r = {0};
     if (x < 0)
         return node->graph->failure;
-    r.from = node->graph->value[x].shape;
-    enum nt_status status = nt_onnx_choice(node, "mode", "nearest", "nearest|linear|cubic", &mode);
-    if (status == NT_OK && newer)
-        status = nt_onnx_choice(node, "coordinate_transformation_mode", "half_pixel",
-            "half_pixel|asymmetric|align_corners|pytorch_half_pixel|half_pixel_symmetric|"
-            "tf_half_pixel_for_nn",
-            &place);
-    if (status == NT_OK && newer)
-        status = nt_onnx_choice(node, "nearest_mode", "round_prefer_floor",
-            "round_prefer_floor|round_prefer_ceil|floor|ceil", &round);
-    if (status == NT_OK)
-        status = take_target(node, &r, newer ? 2 : 1, newer ? 3 : NT_ONNX_MAX_OPERANDS);
+    r.from = r.to = node->graph->value[x].shape;
+    enum nt_status status = take_words(node, &r);
     if (status != NT_OK)
         return status;
-    for (int i = 0; i < r.from.rank; i++) /* as opset 10 was understood: to the next when smaller */
-        if (!newer && r.to.dim[i] < r.from.dim[i])
-            round = 3;
+    if (!is_plain(&r))
+        return nt_onnx_out(node, 0, nt_onnx_resize_by_matrices(node, &r, x));
     struct nt_onnx_call call = nt_onnx_begin("interpolate");
-    nt_onnx_word(&call, "mode", modes[mode]);
-    nt_onnx_word(&call, "coordinates", places[place]);
-    nt_onnx_word(&call, "nearest_mode", rounds[round]);
-    nt_onnx_number(&call, "cubic_coeff_a", nt_onnx_float(node, "cubic_coeff_a", -0.75));
-    nt_onnx_number(&call, "exclude_outside", nt_onnx_int(node, "exclude_outside", 0) != 0);
-    nt_onnx_number(&call, "antialias", nt_onnx_int(node, "antialias", 0) != 0);
+    nt_onnx_word(&call, "mode", modes[r.mode]);
+    nt_onnx_word(&call, "coordinates", places[r.place]);
+    nt_onnx_word(&call, "nearest_mode", rounds[r.round]);
+    nt_onnx_number(&call, "cubic_coeff_a", r.cubic);
+    nt_onnx_number(&call, "exclude_outside", r.exclude_outside);
     return nt_onnx_out(node, 0, resize_value(node, &call, x, &r));
 }
 
@@ -210,7 +260,7 @@ enum nt_status nt_onnx_upsample(struct nt_onnx_node *node)
 {
     int mode, x = nt_onnx_in(node, 0), axes[NT_MAX_RANK];
     const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, "scales");
-    struct resize r = {0};
+    struct nt_onnx_resize r = {0};
     if (x < 0)
         return node->graph->failure;
     r.from = r.to = node->graph->value[x].shape;

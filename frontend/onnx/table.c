@@ -179,7 +179,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"MaxUnpool", 9, FN(max_unpool)},
     {"MeanVarianceNormalization", 9, FN(mean_variance_normalization)},
     {"RMSNormalization", 23, FN(rms_normalization)},
-    {"Resize", 10, FN(resize), .note = "no tf_crop_and_resize"},
+    {"Resize", 10, FN(resize)},
     {"RoiAlign", 10, FN(roi_align), .note = "mode avg"},
     {"Upsample", 1, FN(upsample)},
 
