@@ -8,8 +8,6 @@
 
 #include "frontend/checkpoint.h"
 
-#define IMAGES_CROP 0.875 /* images: the middle 224 of 256 */
-
 static json_t *write_floats(const float *values)
 {
     return json_pack("[fff]", (double)values[0], (double)values[1], (double)values[2]);
@@ -24,9 +22,10 @@ char *nt_data_info_write(const struct nt_dataset_info *info)
         json_t *name = json_string(info->class_names[i]); /* NULL where it is not UTF-8 */
         json_array_append_new(names, name ? name : json_sprintf("%d", i));
     }
-    json_t *json = json_pack("{ss so si so so so sf}", "kind", info->kind, "item", item, "classes",
-        info->classes, "class_names", names, "mean", write_floats(info->mean), "deviation",
-        write_floats(info->deviation), "crop", strcmp(info->kind, "images") ? 1.0 : IMAGES_CROP);
+    json_t *json = json_pack("{ss so si so so so sf sb}", "kind", info->kind, "item", item,
+        "classes", info->classes, "class_names", names, "mean", write_floats(info->mean),
+        "deviation", write_floats(info->deviation), "crop", info->crop > 0 ? info->crop : 1.0,
+        "bgr", info->bgr);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
@@ -74,6 +73,7 @@ enum nt_status nt_data_info_read(
         read_floats(json, "deviation", out->deviation);
         double crop = json_number_value(json_object_get(json, "crop"));
         out->crop = crop > 0 && crop <= 1 ? crop : 1;
+        out->bgr = json_is_true(json_object_get(json, "bgr"));
         done = read_names(json_object_get(json, "class_names"), out);
         if (out->class_count == 0)
             out->class_count = (int)json_integer_value(json_object_get(json, "classes"));

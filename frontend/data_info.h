@@ -16,7 +16,8 @@ struct nt_data_info {
     char kind[32]; /* "images" */
     int class_count;
     char **class_names;          /* NULL: unknown */
-    float mean[3], deviation[3]; /* value = (byte / 255 - mean) / deviation */
+    float mean[3], deviation[3]; /* value = (byte / 255 - mean) / deviation; of red, green, blue */
+    bool bgr;                    /* the model takes blue first */
     double crop; /* side of the middle square that is used, as a share of the shorter side */
 };
 

@@ -160,6 +160,31 @@ static enum nt_status open_split(
     return status;
 }
 
+/* Blue and red change places where that is wanted. */
+static enum nt_status set_order(struct nt_context *ctx, struct nt_dataset *dataset)
+{
+    struct nt_dataset_info *info = &dataset->info;
+    if (!dataset->params.bgr)
+        return NT_OK;
+    if (info->item.rank != 3 || info->item.dim[0] != 3 || info->item_dtype != NT_F32)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: channels bgr: its items have no three colours",
+            dataset->kind->name);
+    info->bgr = true;
+    return NT_OK;
+}
+
+static void exchange_colours(const struct nt_shape *item, enum nt_layout layout, float *x)
+{
+    int64_t area = item->dim[1] * item->dim[2];
+    int64_t step = layout == NT_CHANNELS_LAST ? 3 : 1,
+            apart = layout == NT_CHANNELS_LAST ? 2 : 2 * area;
+    for (int64_t i = 0; i < area; i++) {
+        float first = x[i * step];
+        x[i * step] = x[i * step + apart];
+        x[i * step + apart] = first;
+    }
+}
+
 enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
     const struct nt_dataset_params *params, struct nt_dataset **out)
 {
@@ -181,6 +206,8 @@ enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
     for (int c = 0; c < 3; c++)
         dataset->info.deviation[c] = 1;
     status = open_split(ctx, dataset, argument);
+    if (status == NT_OK)
+        status = set_order(ctx, dataset);
     dataset->params.data_dir = NULL;
     dataset->params.class_names = NULL;
     if (status != NT_OK) {
@@ -216,7 +243,11 @@ enum nt_status nt_dataset_item(struct nt_context *ctx, const struct nt_dataset *
     if (index < 0 || index >= dataset->info.count)
         return nt_fail(ctx, NT_ERR_ARGUMENT, "%s: item %lld: must be 0 to %lld",
             dataset->kind->name, (long long)index, (long long)dataset->info.count - 1);
-    return dataset->kind->item(ctx, dataset, chosen(dataset, index), random, layout, x, y);
+    enum nt_status status =
+        dataset->kind->item(ctx, dataset, chosen(dataset, index), random, layout, x, y);
+    if (status == NT_OK && dataset->info.bgr)
+        exchange_colours(&dataset->info.item, layout, x);
+    return status;
 }
 
 const char *nt_dataset_item_name(
@@ -250,8 +281,12 @@ enum nt_status nt_dataset_picture(
         status = nt_dataset_item(ctx, dataset, index, NULL, NT_CHANNELS_LAST, x, y);
         for (size_t i = 0; status == NT_OK && i < count; i++) {
             size_t c = i % (size_t)dim[0];
+            c = info->bgr ? 2 - c : c;
             float value = (x[i] * info->deviation[c] + info->mean[c]) * 255;
-            picture.pixels[i] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value + 0.5f);
+            picture.pixels[i / (size_t)dim[0] * (size_t)dim[0] + c] =
+                (uint8_t)(value < 0     ? 0
+                          : value > 255 ? 255
+                                        : value + 0.5f);
         }
         if (status == NT_OK)
             *out = picture;
@@ -283,7 +318,7 @@ enum nt_status nt_dataset_normalise(struct nt_context *ctx, struct nt_dataset *d
 
 enum nt_status nt_dataset_refuse_size(struct nt_context *ctx, const struct nt_dataset *dataset)
 {
-    if (dataset->params.image_size || dataset->params.channels)
+    if (dataset->params.image_size || dataset->params.channels || dataset->params.resize)
         return nt_fail(ctx, NT_ERR_ARGUMENT,
             "%s: image size and channels cannot be chosen: only for images:DIR",
             dataset->kind->name);

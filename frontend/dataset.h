@@ -85,11 +85,14 @@ struct nt_dataset_params {
     double validation_share; /* [0, 1) */
     uint64_t seed;           /* of the validation share */
     int image_size;          /* images: side of the square given, 0: 224 */
+    int resize;              /* images: what the shorter side is brought to before the middle
+                                is cut out, 0: 256/224 of image_size */
     int channels;            /* images: 1 or 3, 0: 3 */
+    bool bgr;                /* pictures of three channels: blue, green, red */
     /* By channel, in units of [0, 1]; the first alone when all channels share it.
      * deviation[0] == 0: the kind's own. */
-    float mean[3], deviation[3];
-    unsigned augment; /* enum nt_augment */
+    float mean[3], deviation[3]; /* of red, green, blue, also with bgr */
+    unsigned augment;            /* enum nt_augment */
     /* One item and target as the model takes them, for data that have no size of their own:
      * segmentation (1x256x256 or 3x256x256; its default), text (64 characters), series (24 values,
      * and 1 to forecast). Rank 0: the default. */
@@ -112,6 +115,9 @@ struct nt_dataset_info {
     enum nt_dtype target_dtype;     /* NT_I32 for classes, NT_F32 */
     struct nt_shape target;         /* of one item: scalar for one class, else by place */
     float mean[3], deviation[3];    /* as applied; 0 and 1 when none is */
+    bool bgr;                       /* channels in the order blue, green, red */
+    double crop;                    /* images: side of the middle square that is used, as a share
+                                       of the shorter side; 0: none is cut out */
 };
 
 /* params may be NULL. */

@@ -2,6 +2,7 @@
  *
  * The program as users call it with ONNX files.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,60 @@ START_TEST(convert)
     compare_logits(one, two);
     expect(1, "no-such-file", "convert no-such-file.onnx %s", onnx);
     expect(1, "folder /no-such-folder does not exist", "convert %s /no-such-folder/a.onnx", model);
+}
+END_TEST
+
+/* A picture of 16x24 pixels in three colours: the middle square and what lies beside it. */
+static void write_colours(const char *path, const uint8_t middle[3])
+{
+    struct nt_picture picture;
+    test_ok(nt_picture_create(test_context(), 24, 16, 3, &picture));
+    for (int y = 0; y < 16; y++)
+        for (int x = 0; x < 24; x++)
+            for (int c = 0; c < 3; c++)
+                picture.pixels[(y * 24 + x) * 3 + c] =
+                    x >= 8 && x < 16 && y >= 4 && y < 12 ? middle[c] : 255;
+    test_ok(nt_picture_write_png(test_context(), &picture, path));
+    nt_picture_finish(&picture);
+}
+
+/* What --scale, --mean, --std, --channels and --size make of a picture: a model gives the softmax
+ * of the channels' means. */
+START_TEST(pictures_as_options_say)
+{
+    static const uint8_t colour[3] = {200, 90, 40};
+    static const double mean[3] = {10, 20, 30};
+    if (absent())
+        return;
+    char lua[1100], onnx[1100], png[1100];
+    snprintf(lua, sizeof lua, "%s", fixture_path("means.lua"));
+    snprintf(onnx, sizeof onnx, "%s", fixture_path("means.onnx"));
+    snprintf(png, sizeof png, "%s", fixture_path("colours.png"));
+    static const char definition[] = "local x = input('input', {3, 8, 8})\n"
+                                     "output('y', x:mean{axes = {2, 3}}:softmax())\n";
+    fixture_write(lua, definition, sizeof definition - 1);
+    write_colours(png, colour);
+    expect(0, "", "convert %s %s", lua, onnx);
+    for (int bgr = 0; bgr < 2; bgr++) {
+        double e[3], sum = 0;
+        for (int c = 0; c < 3; c++)
+            sum += e[c] = exp((colour[bgr ? 2 - c : c] - mean[c]) / 50);
+        expect(0, "", "run %s %s --scale 1 --mean 10,20,30 --std 50 --channels %s --size 16 --json",
+            onnx, png, bgr ? "bgr" : "rgb");
+        json_t *json = document();
+        json_t *first = json_array_get(json_object_get(json, "images"), 0);
+        const json_t *classes = json_object_get(first, "classes");
+        ck_assert_uint_eq(json_array_size(classes), 3);
+        for (size_t i = 0; i < 3; i++) {
+            int c = (int)number(json_array_get(classes, i), "class");
+            double p = number(json_array_get(classes, i), "probability");
+            ck_assert_double_eq_tol(p, e[c] / sum, 1e-5);
+        }
+        json_decref(json);
+    }
+    expect(1, "--mean and --std: must be given together", "run %s %s --mean 0.5", onnx, png);
+    expect(1, "--std: 0: must be above 0", "run %s %s --scale 1 --std 0", onnx, png);
+    expect(2, "--channels: gbr: must be one of rgb|bgr", "run %s %s --channels gbr", onnx, png);
 }
 END_TEST
 
@@ -143,6 +198,7 @@ int main(void)
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, convert);
     tcase_add_test(tests, fine_tuning);
+    tcase_add_test(tests, pictures_as_options_say);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

@@ -430,6 +430,56 @@ START_TEST(images_by_folder)
 }
 END_TEST
 
+/* The middle of a picture, blue first: the same picture when it is looked at. */
+START_TEST(images_cut_out_and_blue_first)
+{
+    char *path = fixture_path("order/class/p.png"), *other = fixture_path("order/x/q.png");
+    char dir[1100];
+    snprintf(dir, sizeof dir, "%.*s", (int)(strstr(path, "/class") - path), path);
+    struct nt_picture picture = fixture_picture(64, 48, 3), a, b;
+    test_ok(nt_picture_write_png(test_context(), &picture, path));
+    test_ok(nt_picture_write_png(test_context(), &picture, other));
+    float rgb[3 * 256], bgr[3 * 256];
+    int32_t y;
+    for (int layout = 0; layout < 2; layout++) {
+        struct nt_dataset_params params = {.image_size = 16, .resize = 24};
+        const enum nt_layout order = layout ? NT_CHANNELS_LAST : NT_ROW_MAJOR;
+        struct nt_dataset *d = open_with(spec("images", dir), &params);
+        ck_assert_double_eq_tol(nt_dataset_get_info(d)->crop, 16 / 24.0, 1e-12);
+        test_ok(nt_dataset_item(test_context(), d, 0, NULL, order, rgb, &y));
+        test_ok(nt_dataset_picture(test_context(), d, 0, &a));
+        nt_dataset_close(d);
+        params.bgr = true;
+        d = open_with(spec("images", dir), &params);
+        test_ok(nt_dataset_item(test_context(), d, 0, NULL, order, bgr, &y));
+        test_ok(nt_dataset_picture(test_context(), d, 0, &b));
+        nt_dataset_close(d);
+        for (int i = 0; i < 256; i++)
+            for (int c = 0; c < 3; c++)
+                ck_assert(rgb[layout ? 3 * i + c : 256 * c + i] ==
+                          bgr[layout ? 3 * i + 2 - c : 256 * (2 - c) + i]);
+        ck_assert(memcmp(a.pixels, b.pixels, sizeof rgb / sizeof *rgb) == 0);
+        /* The middle two thirds of the height. */
+        struct nt_box box = {16, 8, 32, 32};
+        struct nt_picture middle;
+        test_ok(nt_picture_resize(test_context(), &picture, &box, 16, 16, &middle));
+        for (int i = 0; i < 3 * 256; i++)
+            ck_assert_int_le(abs(a.pixels[i] - middle.pixels[i]), 1);
+        nt_picture_finish(&middle);
+        nt_picture_finish(&a);
+        nt_picture_finish(&b);
+    }
+    nt_picture_finish(&picture);
+    struct nt_dataset *d;
+    struct nt_dataset_params wrong = {.image_size = 16, .resize = 12};
+    test_fails(nt_dataset_open(test_context(), spec("images", dir), &wrong, &d), NT_ERR_ARGUMENT,
+        "images: resized to 12: must be at least 16");
+    wrong = (struct nt_dataset_params){.image_size = 16, .channels = 1, .bgr = true};
+    test_fails(nt_dataset_open(test_context(), spec("images", dir), &wrong, &d), NT_ERR_ARGUMENT,
+        "channels bgr: its items have no three colours");
+}
+END_TEST
+
 START_TEST(images_in_parts)
 {
     char *dir = write_images("parts", "train/", 6);
@@ -544,6 +594,7 @@ int main(void)
     tcase_add_test(tcase, npy_tokens_and_classes_by_place);
     tcase_add_test(tcase, npy_faults_are_named);
     tcase_add_test(tcase, images_by_folder);
+    tcase_add_test(tcase, images_cut_out_and_blue_first);
     tcase_add_test(tcase, images_in_parts);
     tcase_add_test(tcase, augmentation_is_repeatable);
     tcase_add_test(tcase, fashion_mnist_is_found);

@@ -51,11 +51,12 @@ struct cli_option {
 
 /* Options that come with struct cli; a command names those that it has. */
 enum cli_shared {
-    CLI_HAS_JSON = 1,    /* --json */
-    CLI_HAS_DEVICE = 2,  /* --device */
-    CLI_HAS_PROFILE = 4, /* --profile, --trace */
-    CLI_HAS_MODEL = 8,   /* the first argument is MODEL; --set */
-    CLI_HAS_DATA = 16    /* --data, --data-dir, --workers, --mean, --std, --max-unreadable */
+    CLI_HAS_JSON = 1,     /* --json */
+    CLI_HAS_DEVICE = 2,   /* --device */
+    CLI_HAS_PROFILE = 4,  /* --profile, --trace */
+    CLI_HAS_MODEL = 8,    /* the first argument is MODEL; --set */
+    CLI_HAS_DATA = 16,    /* --data, --data-dir, --workers, --max-unreadable */
+    CLI_HAS_PICTURES = 32 /* --mean, --std, --scale, --channels, --size */
 };
 
 struct cli;
@@ -84,6 +85,9 @@ struct cli {
     const char *data, *data_dir;
     int64_t workers;
     const char *mean, *deviation;
+    double scale;
+    int channels; /* 0: rgb, 1: bgr */
+    int64_t size;
     double max_unreadable;
     struct nt_progress *progress; /* a live line to clear before a message; NULL: none */
 };
@@ -126,9 +130,10 @@ bool cli_add_setting(struct cli *cli, const char *pair);
 enum nt_status cli_open_device(struct cli *cli, struct nt_device **dev);
 void cli_close_device(struct cli *cli, struct nt_device *dev);
 
-/* "0.5" or "0.485,0.456,0.406"; a single number stands for all three. */
-enum nt_status cli_parse_triple(
-    struct cli *cli, const char *option, const char *text, float values[3]);
+/* --mean, --std, --scale and --channels as value = (byte / 255 - mean) / deviation of red, green
+ * and blue; *given: whether one of them was, else nothing is changed. */
+enum nt_status cli_take_normalisation(
+    struct cli *cli, float mean[3], float deviation[3], bool *bgr, bool *given);
 
 /* --data with the other options of data, in the form that the model's first input wants. weights: a
  * checkpoint whose normalisation is taken when it is of the same kind of data; NULL: none. */

@@ -7,7 +7,8 @@
 
 #include "frontend/data_info.h"
 
-enum nt_status cli_parse_triple(
+/* "0.5" or "0.485,0.456,0.406"; a single number stands for all three. */
+static enum nt_status parse_triple(
     struct cli *cli, const char *option, const char *text, float values[3])
 {
     const char *at = text;
@@ -71,20 +72,44 @@ static void take_trained(
         return;
     memcpy(params->mean, info->mean, sizeof info->mean);
     memcpy(params->deviation, info->deviation, sizeof info->deviation);
+    params->bgr = info->bgr;
     params->class_count = info->class_count;
     params->class_names = (const char *const *)info->class_names;
 }
 
-/* --mean and --std go before what the weights were trained with. */
-static enum nt_status set_normalisation(struct cli *cli, struct nt_dataset_params *params)
+static void exchange(float values[3])
 {
+    float first = values[0];
+    values[0] = values[2];
+    values[2] = first;
+}
+
+enum nt_status cli_take_normalisation(
+    struct cli *cli, float mean[3], float deviation[3], bool *bgr, bool *given)
+{
+    bool scaled = !isnan(cli->scale), ordered = cli->channels != CLI_UNSET_CHOICE;
+    float m[3] = {0}, d[3] = {1, 1, 1};
     enum nt_status status = NT_OK;
-    if (!cli->mean != !cli->deviation)
+    *given = scaled || cli->mean || cli->deviation;
+    if (!scaled && !cli->mean != !cli->deviation)
         return nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--mean and --std: must be given together");
     if (cli->mean)
-        status = cli_parse_triple(cli, "mean", cli->mean, params->mean);
-    if (cli->mean && status == NT_OK)
-        status = cli_parse_triple(cli, "std", cli->deviation, params->deviation);
+        status = parse_triple(cli, "mean", cli->mean, m);
+    if (cli->deviation && status == NT_OK)
+        status = parse_triple(cli, "std", cli->deviation, d);
+    double unit = scaled ? 255 * cli->scale : 1; /* what a byte of 255 becomes */
+    if (ordered)
+        *bgr = cli->channels == 1;
+    if (*bgr) {
+        exchange(m);
+        exchange(d);
+    }
+    for (int i = 0; status == NT_OK && *given && i < 3; i++) {
+        if (!(d[i] > 0))
+            return nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--std: %s: must be above 0", cli->deviation);
+        mean[i] = (float)(m[i] / unit);
+        deviation[i] = (float)(d[i] / unit);
+    }
     return status;
 }
 
@@ -93,7 +118,7 @@ enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, cons
 {
     struct nt_dataset_params p = *params;
     struct nt_data_info trained;
-    bool found;
+    bool found, given;
     p.data_dir = cli->data_dir;
     enum nt_status status = nt_data_info_read(cli->ctx, weights, &trained, &found);
     if (status != NT_OK)
@@ -102,7 +127,9 @@ enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, cons
     take_shapes(model, &p);
     status = set_size(cli, model, &p);
     if (status == NT_OK)
-        status = set_normalisation(cli, &p);
+        status = cli_take_normalisation(cli, p.mean, p.deviation, &p.bgr, &given);
+    if (cli->size != CLI_UNSET_INT)
+        p.resize = (int)cli->size;
     if (status == NT_OK)
         status = nt_dataset_open(cli->ctx, cli->data, &p, out);
     nt_data_info_finish(&trained);

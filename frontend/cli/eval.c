@@ -444,7 +444,8 @@ const struct cli_command cli_eval = {
     .name = "eval",
     .arguments = "MODEL [--weights FILE] --data SPEC [OPTION]...",
     .summary = "Measure a trained model's loss and accuracy on data.",
-    .shared = CLI_HAS_DATA | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
+    .shared = CLI_HAS_DATA | CLI_HAS_PICTURES | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE |
+              CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct options),
     .min_arguments = 1,

@@ -28,10 +28,22 @@ static const struct cli_option data_options[] = {
         "threads that prepare data (default: by the number of cores)", 1, 256},
     {"max-unreadable", CLI_REAL, offsetof(struct cli, max_unreadable), "SHARE",
         "unreadable pictures that are passed over; more is an error (default 0.05)", 1e-9, 1},
+    {0},
+};
+static const struct cli_option picture_options[] = {
     {"mean", CLI_TEXT, offsetof(struct cli, mean), "M[,M,M]",
-        "subtracted from values in [0, 1], by channel (default: the data's usual)"},
+        "subtracted from the channels' values (default: as in the training, the data's usual)"},
     {"std", CLI_TEXT, offsetof(struct cli, deviation), "S[,S,S]",
-        "divided by after that (default: the data's usual)"},
+        "divided by after that (default: as --mean)"},
+    {"scale", CLI_REAL, offsetof(struct cli, scale), "F",
+        "times a byte, before --mean: 1 keeps 0 to 255 (default 1/255)", 1e-9, 1e9},
+    {"channels", CLI_CHOICE, offsetof(struct cli, channels), "rgb|bgr",
+        "order of the colours that the model takes, and of --mean and --std (default: as in the "
+        "training, rgb)"},
+    {"size", CLI_INT, offsetof(struct cli, size), "N",
+        "pixels of a picture's shorter side before the middle is cut out (default: as in the "
+        "training; images: 256/224 of the model's)",
+        1, 8192},
     {0},
 };
 static const struct cli_option device_options[] = {
@@ -70,6 +82,7 @@ static int collect(struct cli *cli, void *fields, struct known *known)
 {
     unsigned shared = cli->command->shared;
     int count = add(known, 0, shared & CLI_HAS_DATA ? data_options : NULL, cli);
+    count = add(known, count, shared & CLI_HAS_PICTURES ? picture_options : NULL, cli);
     count = add(known, count, cli->command->options, fields);
     count = add(known, count, shared & CLI_HAS_MODEL ? model_options : NULL, cli);
     count = add(known, count, shared & CLI_HAS_DEVICE ? device_options : NULL, cli);

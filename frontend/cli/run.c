@@ -9,6 +9,7 @@
 #include "frontend/cli/eval_captions.h"
 #include "frontend/data_info.h"
 #include "frontend/evaluate.h"
+#include "frontend/op.h"
 #include "frontend/picture.h"
 #include "frontend/port.h"
 
@@ -26,10 +27,6 @@ static const struct cli_option options[] = {
         "classes named per picture (default 5)", 1, 1e6},
     {"labels", CLI_TEXT, offsetof(struct cli_run_options, labels), "FILE",
         "names of the classes, one per line or a JSON array (default: those of the training)"},
-    {"mean", CLI_TEXT, offsetof(struct cli_run_options, mean), "M[,M,M]",
-        "subtracted from values in [0, 1], by channel (default: as in the training)"},
-    {"std", CLI_TEXT, offsetof(struct cli_run_options, deviation), "S[,S,S]",
-        "divided by after that (default: as in the training)"},
     {"seed", CLI_INT, offsetof(struct cli_run_options, seed), "N",
         "of the initial values without --weights (default 1)", 0, 9e18},
     {0},
@@ -44,35 +41,24 @@ struct pictures {
     struct nt_session *session;
     int64_t batch, classes;
     int top;
+    bool probabilities; /* the model ends in a softmax itself */
     float *item, *x, *packed, *scores;
     json_t *list;
     int failed;
 };
 
-static enum nt_status set_normalisation(struct pictures *p, const struct cli_run_options *o)
-{
-    struct cli *cli = p->run->cli;
-    enum nt_status status = NT_OK;
-    if (!o->mean != !o->deviation)
-        return nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--mean and --std: must be given together");
-    if (o->mean)
-        status = cli_parse_triple(cli, "mean", o->mean, p->info.mean);
-    if (o->mean && status == NT_OK)
-        status = cli_parse_triple(cli, "std", o->deviation, p->info.deviation);
-    for (int i = 0; i < 3 && status == NT_OK; i++)
-        if (!(p->info.deviation[i] > 0))
-            status = nt_fail(cli->ctx, NT_ERR_ARGUMENT, "--std: %s: must be above 0", o->deviation);
-    return status;
-}
-
 static enum nt_status prepare_names(struct pictures *p, const struct cli_run_options *o)
 {
     struct nt_context *ctx = p->run->cli->ctx;
-    bool found;
+    bool found, given;
     enum nt_status status = nt_data_info_read(ctx, o->weights, &p->info, &found);
     if (status != NT_OK)
         return status;
-    if (!found && o->weights && !o->mean)
+    enum nt_status taken =
+        cli_take_normalisation(p->run->cli, p->info.mean, p->info.deviation, &p->info.bgr, &given);
+    if (taken != NT_OK)
+        return taken;
+    if (!found && o->weights && !given)
         cli_note(p->run->cli,
             "%s does not tell how its pictures were normalised: taken as they "
             "are, in [0, 1]; --mean and --std change that",
@@ -86,7 +72,23 @@ static enum nt_status prepare_names(struct pictures *p, const struct cli_run_opt
     return NT_OK;
 }
 
-/* Decodes, crops the middle square as evaluation does, resizes and normalises, in C,H,W order. */
+/* The middle of a picture in the model's proportions. --size: of the shorter side, in pixels of the
+ * model. */
+static struct nt_box middle_of(
+    const struct pictures *p, const struct nt_picture *picture, int width, int height)
+{
+    const struct cli *cli = p->run->cli;
+    double w = picture->width, h = picture->height, shorter = w < h ? w : h;
+    double unit = w / width < h / height ? w / width : h / height; /* the largest that fits */
+    if (cli->size != CLI_UNSET_INT)
+        unit = shorter / (double)cli->size < unit ? shorter / (double)cli->size : unit;
+    else
+        unit *= p->info.crop;
+    return (struct nt_box){
+        (w - unit * width) / 2, (h - unit * height) / 2, unit * width, unit * height};
+}
+
+/* Decodes, crops the middle as evaluation does, resizes and normalises, in C,H,W order. */
 static enum nt_status load_picture(struct pictures *p, const char *path)
 {
     struct nt_context *ctx = p->run->cli->ctx;
@@ -99,19 +101,19 @@ static enum nt_status load_picture(struct pictures *p, const char *path)
     enum nt_status status = nt_picture_load(ctx, path, &params, &picture);
     if (status != NT_OK)
         return status;
-    int shorter = picture.width < picture.height ? picture.width : picture.height;
-    double side = shorter * p->info.crop;
-    struct nt_box box = {(picture.width - side) / 2, (picture.height - side) / 2, side, side};
+    struct nt_box box = middle_of(p, &picture, width, height);
     status = nt_picture_resize(ctx, &picture, &box, width, height, &small);
     nt_picture_finish(&picture);
     if (status != NT_OK)
         return status;
     size_t area = (size_t)width * (size_t)height;
-    for (int c = 0; c < channels; c++)
+    for (int c = 0; c < channels; c++) {
+        int to = p->info.bgr && channels == 3 ? 2 - c : c;
         for (size_t i = 0; i < area; i++)
-            p->item[(size_t)c * area + i] =
+            p->item[(size_t)to * area + i] =
                 (small.pixels[i * (size_t)channels + (size_t)c] / 255.0f - p->info.mean[c]) /
                 p->info.deviation[c];
+    }
     nt_picture_finish(&small);
     return NT_OK;
 }
@@ -139,7 +141,11 @@ static enum nt_status report(struct pictures *p, const char *path, const float *
         free(rank);
         return nt_fail(p->run->cli->ctx, NT_ERR_MEMORY, "no memory for %d classes", count);
     }
-    nt_softmax_scores(count, scores, probability);
+    if (p->probabilities)
+        for (int i = 0; i < count; i++)
+            probability[i] = scores[i];
+    else
+        nt_softmax_scores(count, scores, probability);
     for (int i = 0; i < count; i++)
         rank[i] = (struct rank){i, probability[i]};
     qsort(rank, (size_t)count, sizeof *rank, by_probability);
@@ -241,6 +247,18 @@ static enum nt_status check_ports(struct pictures *p)
     return NT_OK;
 }
 
+static enum nt_status find_softmax(struct pictures *p)
+{
+    struct nt_graph *graph;
+    enum nt_status status = nt_model_build(p->run->model, 1, false, &graph);
+    if (status != NT_OK)
+        return status;
+    int node = graph->output_count > 0 ? graph->value[graph->output[0].value].node : -1;
+    p->probabilities = node >= 0 && graph->node[node]->op == nt_op_find("softmax");
+    nt_graph_destroy(graph);
+    return NT_OK;
+}
+
 static int classify(struct cli_run *run, const struct cli_run_options *o)
 {
     struct cli *cli = run->cli;
@@ -250,7 +268,7 @@ static int classify(struct cli_run *run, const struct cli_run_options *o)
     const struct nt_session_params params = {.batch = p.batch};
     enum nt_status status = prepare_names(&p, o);
     if (status == NT_OK)
-        status = set_normalisation(&p, o);
+        status = find_softmax(&p);
     if (status == NT_OK)
         status = nt_session_create(run->dev, run->model, run->weights, &params, &p.session);
     if (status == NT_OK)
@@ -313,7 +331,7 @@ const struct cli_command cli_run = {
                "captions:DIR gives its caption.\n\n"
                "  neutra run zoo/lenet.lua --weights runs/lenet/best.safetensors shoe.jpg\n"
                "  neutra run net.lua --weights net.safetensors --input x.npy --output results",
-    .shared = CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
+    .shared = CLI_HAS_PICTURES | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct cli_run_options),
     .min_arguments = 1,

@@ -10,7 +10,7 @@
 #include "frontend/session.h"
 
 struct cli_run_options {
-    const char *weights, *output, *labels, *mean, *deviation;
+    const char *weights, *output, *labels;
     struct cli_list inputs;
     int64_t top, seed;
 };

@@ -564,7 +564,8 @@ const struct cli_command cli_train = {
         "  neutra train zoo/lenet.lua --resume runs/lenet\n"
         "  neutra train net.onnx --data images:pictures --head classes=5 --freeze 'features.*' "
         "--export mine.onnx",
-    .shared = CLI_HAS_DATA | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
+    .shared = CLI_HAS_DATA | CLI_HAS_PICTURES | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE |
+              CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct options),
     .min_arguments = 1,

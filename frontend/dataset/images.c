@@ -127,6 +127,7 @@ static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *datase
     static const float gray_mean = 0.449f, gray_deviation = 0.226f; /* the means of the above */
     struct nt_dataset_params *params = &dataset->params;
     params->image_size = params->image_size ? params->image_size : DEFAULT_SIZE;
+    params->resize = params->resize ? params->resize : params->image_size * 256 / 224;
     params->channels = params->channels ? params->channels : 3;
     if (params->augment == NT_AUGMENT_DEFAULT)
         params->augment = NT_AUGMENT_FLIP | NT_AUGMENT_CROP;
@@ -136,8 +137,12 @@ static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *datase
     if (params->channels != 1 && params->channels != 3)
         return nt_fail(
             ctx, NT_ERR_ARGUMENT, "images: channels: %d: must be 1 or 3", params->channels);
+    if (params->resize < params->image_size)
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "images: resized to %d: must be at least %d",
+            params->resize, params->image_size);
     struct images *images = dataset->state;
     int side = params->image_size;
+    dataset->info.crop = (double)side / params->resize;
     dataset->info.item = (struct nt_shape){3, {params->channels, side, side}};
     dataset->info.count = (int64_t)images->count;
     dataset->info.classes = (int)images->classes;
@@ -180,13 +185,11 @@ static enum nt_status open_images(
     return status == NT_OK ? set_info(ctx, dataset) : status;
 }
 
-/* As torchvision: the shorter side is resized to 256/224 of the size, the middle is kept. */
-static struct nt_box center_box(const struct nt_picture *picture, int size)
+/* As torchvision: the shorter side is resized, the middle is kept. */
+static struct nt_box center_box(const struct nt_picture *picture, double crop)
 {
     int shorter = picture->width < picture->height ? picture->width : picture->height;
-    double side = shorter * (size / floor(size * 256 / 224.0));
-    if (side > shorter)
-        side = shorter;
+    double side = shorter * crop;
     return (struct nt_box){(picture->width - side) / 2, (picture->height - side) / 2, side, side};
 }
 
@@ -216,7 +219,7 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
     const struct nt_dataset_params *params = &dataset->params;
     bool crops = random && params->augment & NT_AUGMENT_CROP;
     /* A random box is a part of the picture: decoding keeps twice the size for it. */
-    int least = crops ? 2 * params->image_size : params->image_size * 256 / 224;
+    int least = crops ? 2 * params->image_size : params->resize;
     struct nt_picture_params decoding = {
         .channels = params->channels, .min_width = least, .min_height = least};
     struct nt_picture picture, square;
@@ -224,7 +227,7 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
     if (status != NT_OK)
         return status;
     struct nt_box box =
-        crops ? random_box(&picture, random) : center_box(&picture, params->image_size);
+        crops ? random_box(&picture, random) : center_box(&picture, dataset->info.crop);
     status =
         nt_picture_resize(ctx, &picture, &box, params->image_size, params->image_size, &square);
     nt_picture_finish(&picture);
