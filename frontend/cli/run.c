@@ -300,7 +300,7 @@ static int run(struct cli *cli, void *fields)
     if (pictures > 0 && o->inputs.count > 0)
         return cli_usage(cli, "pictures and --input: must not be given together");
     struct cli_run run = {.cli = cli};
-    enum nt_status status = cli_load_model(cli, o->weights, &run.model);
+    enum nt_status status = cli_run_load(&run, o);
     if (status == NT_OK)
         status = cli_open_device(cli, &run.dev);
     if (status == NT_OK)
@@ -317,7 +317,7 @@ static int run(struct cli *cli, void *fields)
         code = cli_run_arrays(&run, o);
     nt_weights_destroy(run.weights);
     cli_close_device(cli, run.dev);
-    nt_model_destroy(run.model);
+    cli_run_unload(&run);
     return code;
 }
 

@@ -1,0 +1,670 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Operators of ONNX as models of one node with random numbers, beside plain loops by the format's
+ * definitions.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/onnx_model.h"
+
+static struct onnx_model *m;
+
+static void begin(void)
+{
+    m = NULL;
+}
+
+static void finish(void)
+{
+    if (m)
+        onnx_model_end(m);
+    m = NULL;
+}
+
+/* The same test goes on with another model. */
+static void start(int opset)
+{
+    finish();
+    m = onnx_model_begin(opset);
+}
+
+static void integers(const char *name, int count, const int64_t *list)
+{
+    double data[32];
+    for (int i = 0; i < count; i++)
+        data[i] = (double)list[i];
+    onnx_model_array(m, false, name, NT_ONNX_INT64, SHAPE(count), data);
+}
+
+/* ---- shape arithmetic ---- */
+
+/* Extents by Split, Mod, Where and Range, with a number that an input is fed. */
+START_TEST(shapes_from_many_operators)
+{
+    double want[2 * 3 * 4];
+    start(17);
+    const double *x = onnx_model_random(m, "x", SHAPE(2, 12));
+    onnx_model_array(m, false, "rows", NT_ONNX_INT64, SHAPE(1), (double[]){3});
+    onnx_model_array(m, true, "one", NT_ONNX_INT64, SHAPE(1), (double[]){1});
+    onnx_model_node(m, "Shape", "x", "shape");
+    onnx_model_node(m, "Split", "shape", "batch width");
+    onnx_model_node(m, "Div", "width rows", "columns");
+    onnx_model_node(m, "Mod", "width rows", "rest");
+    onnx_model_node(m, "Cast", "rest", "some");
+    onnx_model_int(m, "to", NT_ONNX_BOOL);
+    onnx_model_node(m, "Where", "some one columns", "last");
+    onnx_model_node(m, "Concat", "batch rows last", "target");
+    onnx_model_int(m, "axis", 0);
+    onnx_model_node(m, "Reshape", "x target", "boxes");
+    onnx_model_node(m, "Squeeze", "last", "count");
+    onnx_model_array(m, true, "zero", NT_ONNX_INT64, SCALAR, (double[]){0});
+    onnx_model_array(m, true, "step", NT_ONNX_INT64, SCALAR, (double[]){1});
+    onnx_model_node(m, "Range", "zero count step", "numbers");
+    onnx_model_node(m, "CastLike", "numbers boxes", "floats");
+    onnx_model_node(m, "Add", "boxes floats", "y");
+    for (int i = 0; i < 24; i++)
+        want[i] = x[i] + i % 4;
+    onnx_model_gives(m, 0, SHAPE(2, 3, 4), want, 1e-6);
+}
+END_TEST
+
+START_TEST(tensors_without_elements)
+{
+    const double none = 0, zeros[12] = {0}, ones[] = {1, 1};
+    start(18);
+    onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(2, 0, 4), &none);
+    onnx_model_array(m, true, "axes", NT_ONNX_INT64, SHAPE(1), (double[]){1});
+    onnx_model_node(m, "ReduceSum", "x axes", "y");
+    onnx_model_gives(m, 0, SHAPE(2, 1, 4), zeros, 0);
+    start(18);
+    onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(2, 0), &none);
+    onnx_model_array(m, true, "axes", NT_ONNX_INT64, SHAPE(1), (double[]){1});
+    onnx_model_node(m, "ReduceProd", "x axes", "y");
+    onnx_model_int(m, "keepdims", 0);
+    onnx_model_gives(m, 0, SHAPE(2), ones, 0);
+    start(18);
+    onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(0, 3), &none);
+    onnx_model_random(m, "b", SHAPE(3));
+    onnx_model_node(m, "Add", "x b", "y");
+    onnx_model_gives(m, 0, SHAPE(0, 3), &none, 0);
+    start(18);
+    const double *x = onnx_model_random(m, "x", SHAPE(5));
+    onnx_model_array(m, true, "sizes", NT_ONNX_INT64, SHAPE(3), (double[]){2, 0, 3});
+    onnx_model_node(m, "Split", "x sizes", "a b c");
+    onnx_model_gives(m, 0, SHAPE(2), x, 0);
+    onnx_model_gives(m, 1, SHAPE(0), &none, 0);
+    onnx_model_gives(m, 2, SHAPE(3), x + 2, 0);
+}
+END_TEST
+
+/* ---- chosen elements ---- */
+
+START_TEST(trilu_of_rectangles)
+{
+    for (int round = 0; round < 6; round++) {
+        int rows = test_int(1, 6), columns = test_int(1, 6), k = test_int(-4, 4), upper = round % 2;
+        bool whole = round % 3 == 0;
+        double data[72], want[72];
+        start(14);
+        for (int i = 0; i < 2 * rows * columns; i++) {
+            data[i] = test_int(-(1 << 30), 1 << 30);
+            int row = i / columns % rows, column = i % columns;
+            bool kept = upper ? column - row >= k : column - row <= k;
+            want[i] = kept ? data[i] : 0;
+            if (!whole) {
+                data[i] = (double)(float)data[i];
+                want[i] = (double)(float)want[i];
+            }
+        }
+        onnx_model_array(
+            m, false, "x", whole ? NT_ONNX_INT32 : NT_ONNX_FLOAT, SHAPE(2, rows, columns), data);
+        onnx_model_array(m, false, "k", NT_ONNX_INT64, SCALAR, (double[]){k});
+        onnx_model_node(m, "Trilu", "x k", "y");
+        onnx_model_int(m, "upper", upper);
+        onnx_model_gives(m, 0, SHAPE(2, rows, columns), want, 0);
+    }
+}
+END_TEST
+
+START_TEST(one_hot_along_any_axis)
+{
+    enum { N = 3, C = 4, DEPTH = 5 };
+    for (int axis = -3; axis < 3; axis++) {
+        double index[N * C], want[N * C * DEPTH];
+        start(11);
+        for (int i = 0; i < N * C; i++)
+            index[i] = test_int(-DEPTH - 1, DEPTH);
+        int at = axis < 0 ? axis + 3 : axis;
+        for (int n = 0; n < N; n++)
+            for (int c = 0; c < C; c++)
+                for (int d = 0; d < DEPTH; d++) {
+                    int own = (int)index[n * C + c];
+                    int place = at == 0   ? (d * N + n) * C + c
+                                : at == 1 ? (n * DEPTH + d) * C + c
+                                          : (n * C + c) * DEPTH + d;
+                    want[place] = own == d || own + DEPTH == d ? 7 : -2;
+                }
+        onnx_model_array(m, false, "index", NT_ONNX_INT64, SHAPE(N, C), index);
+        onnx_model_array(m, true, "depth", NT_ONNX_INT64, SCALAR, (double[]){DEPTH});
+        onnx_model_array(m, false, "values", NT_ONNX_FLOAT, SHAPE(2), (double[]){-2, 7});
+        onnx_model_node(m, "OneHot", "index depth values", "y");
+        onnx_model_int(m, "axis", axis);
+        struct nt_shape shape = at == 0   ? SHAPE(DEPTH, N, C)
+                                : at == 1 ? SHAPE(N, DEPTH, C)
+                                          : SHAPE(N, C, DEPTH);
+        onnx_model_gives(m, 0, shape, want, 0);
+    }
+}
+END_TEST
+
+START_TEST(results_as_long_as_the_numbers_say)
+{
+    double condition[6], x[12], where[24], chosen[12];
+    int count = 0, columns = 0;
+    start(13);
+    for (int i = 0; i < 12; i++)
+        x[i] = test_int(-1, 1);
+    x[5] = 1;
+    for (int i = 0; i < 12; i++)
+        count += x[i] != 0;
+    for (int i = 0, next = 0; i < 12; i++)
+        if (x[i] != 0) {
+            where[next] = i / 4;
+            where[count + next++] = i % 4;
+        }
+    onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(3, 4), x);
+    onnx_model_node(m, "NonZero", "x", "y");
+    onnx_model_gives(m, 0, SHAPE(2, count), where, 0);
+    start(13);
+    const double *data = onnx_model_random(m, "x", SHAPE(3, 4));
+    for (int i = 0; i < 4; i++)
+        columns += (int)(condition[i] = i == 2 || test_int(0, 1));
+    for (int r = 0, next = 0; r < 3; r++)
+        for (int c = 0; c < 4; c++)
+            if (condition[c] != 0)
+                chosen[next++] = data[r * 4 + c];
+    onnx_model_array(m, false, "condition", NT_ONNX_BOOL, SHAPE(4), condition);
+    onnx_model_node(m, "Compress", "x condition", "y");
+    onnx_model_int(m, "axis", 1);
+    onnx_model_gives(m, 0, SHAPE(3, columns), chosen, 0);
+}
+END_TEST
+
+/* By looking at every pair. */
+START_TEST(unique_numbers)
+{
+    enum { COUNT = 20 };
+    for (int sorted = 0; sorted < 2; sorted++) {
+        double x[COUNT], y[COUNT], first[COUNT], inverse[COUNT], counts[COUNT] = {0};
+        int groups = 0;
+        for (int i = 0; i < COUNT; i++)
+            x[i] = test_int(-4, 4);
+        for (int i = 0; i < COUNT; i++) {
+            int seen = 0;
+            while (seen < groups && y[seen] != x[i])
+                seen++;
+            if (seen == groups)
+                y[groups++] = x[i];
+        }
+        for (int i = 0; sorted && i < groups; i++)
+            for (int j = i + 1; j < groups; j++)
+                if (y[j] < y[i]) {
+                    double swap = y[i];
+                    y[i] = y[j];
+                    y[j] = swap;
+                }
+        for (int i = COUNT - 1; i >= 0; i--)
+            for (int g = 0; g < groups; g++)
+                if (y[g] == x[i]) {
+                    first[g] = i;
+                    inverse[i] = g;
+                    counts[g]++;
+                }
+        start(11);
+        onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(4, 5), x);
+        onnx_model_node(m, "Unique", "x", "y first inverse counts");
+        onnx_model_int(m, "sorted", sorted);
+        onnx_model_gives(m, 0, SHAPE(groups), y, 0);
+        onnx_model_gives(m, 1, SHAPE(groups), first, 0);
+        onnx_model_gives(m, 2, SHAPE(COUNT), inverse, 0);
+        onnx_model_gives(m, 3, SHAPE(groups), counts, 0);
+    }
+}
+END_TEST
+
+static double overlap(const double *a, const double *b)
+{
+    double h = fmin(a[2], b[2]) - fmax(a[0], b[0]), w = fmin(a[3], b[3]) - fmax(a[1], b[1]);
+    double shared = h > 0 && w > 0 ? h * w : 0;
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared);
+}
+
+START_TEST(boxes_that_do_not_overlap)
+{
+    enum { BOXES = 12, CLASSES = 2, MOST = 5 };
+    double boxes[BOXES * 4], scores[CLASSES * BOXES], want[CLASSES * MOST * 3];
+    int chosen = 0;
+    for (int i = 0; i < BOXES; i++)
+        for (int d = 0; d < 2; d++) {
+            boxes[4 * i + d] = test_int(0, 8);
+            boxes[4 * i + 2 + d] = boxes[4 * i + d] + test_int(1, 6);
+        }
+    for (int i = 0; i < CLASSES * BOXES; i++)
+        scores[i] = (i * 7 % 25) / 32.0; /* no two alike */
+    for (int c = 0; c < CLASSES; c++) {
+        bool gone[BOXES] = {false};
+        for (int taken = 0; taken < MOST; taken++) {
+            int best = -1;
+            for (int i = 0; i < BOXES; i++)
+                if (!gone[i] && scores[c * BOXES + i] > 0.1 &&
+                    (best < 0 || scores[c * BOXES + i] > scores[c * BOXES + best]))
+                    best = i;
+            if (best < 0)
+                break;
+            for (int i = 0; i < BOXES; i++)
+                gone[i] = gone[i] || i == best || overlap(boxes + 4 * best, boxes + 4 * i) > 0.3;
+            want[3 * chosen] = 0;
+            want[3 * chosen + 1] = c;
+            want[3 * chosen++ + 2] = best;
+        }
+    }
+    start(11);
+    onnx_model_array(m, false, "boxes", NT_ONNX_FLOAT, SHAPE(1, BOXES, 4), boxes);
+    onnx_model_array(m, false, "scores", NT_ONNX_FLOAT, SHAPE(1, CLASSES, BOXES), scores);
+    onnx_model_array(m, true, "most", NT_ONNX_INT64, SHAPE(1), (double[]){MOST});
+    onnx_model_array(m, true, "overlap", NT_ONNX_FLOAT, SHAPE(1), (double[]){0.3});
+    onnx_model_array(m, true, "least", NT_ONNX_FLOAT, SHAPE(1), (double[]){0.1});
+    onnx_model_node(m, "NonMaxSuppression", "boxes scores most overlap least", "y");
+    onnx_model_gives(m, 0, SHAPE(chosen, 3), want, 0);
+}
+END_TEST
+
+START_TEST(sequences_turned_around)
+{
+    enum { T = 5, N = 3, C = 2 };
+    double lengths[N], want[T * N * C];
+    start(10);
+    const double *x = onnx_model_random(m, "x", SHAPE(T, N, C));
+    for (int n = 0; n < N; n++)
+        lengths[n] = test_int(1, T);
+    for (int t = 0; t < T; t++)
+        for (int n = 0; n < N; n++)
+            for (int c = 0; c < C; c++) {
+                int from = t < (int)lengths[n] ? (int)lengths[n] - 1 - t : t;
+                want[(t * N + n) * C + c] = x[(from * N + n) * C + c];
+            }
+    onnx_model_array(m, false, "lengths", NT_ONNX_INT64, SHAPE(N), lengths);
+    onnx_model_node(m, "ReverseSequence", "x lengths", "y");
+    onnx_model_gives(m, 0, SHAPE(T, N, C), want, 0);
+}
+END_TEST
+
+/* ---- matrices ---- */
+
+/* By the first row's minors. */
+static double determinant(int n, const double *a)
+{
+    double sum = 0, minor[36];
+    if (n == 1)
+        return a[0];
+    for (int c = 0; c < n; c++) {
+        for (int i = 1; i < n; i++)
+            for (int j = 0, next = 0; j < n; j++)
+                if (j != c)
+                    minor[(i - 1) * (n - 1) + next++] = a[i * n + j];
+        sum += (c % 2 ? -1 : 1) * a[c] * determinant(n - 1, minor);
+    }
+    return sum;
+}
+
+START_TEST(determinants)
+{
+    for (int n = 1; n <= 5; n++) {
+        double want[3];
+        start(11);
+        const double *x = onnx_model_random(m, "x", SHAPE(3, n, n));
+        for (int i = 0; i < 3; i++)
+            want[i] = determinant(n, x + i * n * n);
+        onnx_model_node(m, "Det", "x", "y");
+        onnx_model_gives(m, 0, SHAPE(3), want, 1e-5);
+    }
+    double zeros[9] = {0, 2, 1, 0, 0, 3, 4, 1, 1}, want = determinant(3, zeros);
+    start(11);
+    onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(3, 3), zeros);
+    onnx_model_node(m, "Det", "x", "y");
+    onnx_model_gives(m, 0, SCALAR, &want, 1e-6);
+}
+END_TEST
+
+/* Extents of the letters i j k b; every value of every letter is visited. */
+static const int extents[] = {2, 3, 4, 5};
+
+static int letter(char c)
+{
+    return c == 'i' ? 0 : c == 'j' ? 1 : c == 'k' ? 2 : 3;
+}
+
+static size_t place(const char *term, size_t length, const int *value)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < length; i++)
+        at = at * (size_t)extents[letter(term[i])] + (size_t)value[letter(term[i])];
+    return at;
+}
+
+static struct nt_shape shape_of(const char *term, size_t length)
+{
+    struct nt_shape shape = {.rank = (int)length};
+    for (size_t i = 0; i < length; i++)
+        shape.dim[i] = extents[letter(term[i])];
+    return shape;
+}
+
+START_TEST(sums_of_products)
+{
+    static const char *const equations[] = {"ij,jk->ik", "bij,bjk->bik", "ij->ji", "ij->", "ii->i",
+        "ij,jk,kb->ib", "i,j->ij", "bij,kj->bik", "ijk,ijk->ijk", "ij,k->j", "bii->b",
+        "ij,ij,ij->"};
+    for (size_t e = 0; e < sizeof equations / sizeof *equations; e++) {
+        const char *arrow = strchr(equations[e], '-'), *out = arrow + 2, *term[3] = {equations[e]};
+        size_t length[3];
+        const double *x[3];
+        double want[120] = {0};
+        char inputs[16] = "";
+        int count = 0;
+        start(12);
+        for (const char *at = equations[e]; at <= arrow; at++)
+            if (*at == ',' || at == arrow) {
+                char name[2] = {(char)('a' + count)};
+                length[count] = (size_t)(at - term[count]);
+                x[count] = onnx_model_random(m, name, shape_of(term[count], length[count]));
+                strcat(strcat(inputs, " "), name);
+                if (++count < 3)
+                    term[count] = at + 1;
+            }
+        for (int n = 0; n < 2 * 3 * 4 * 5; n++) {
+            int value[] = {n % 2, n / 2 % 3, n / 6 % 4, n / 24};
+            bool counts = true; /* letters that the equation lacks have one value */
+            double product = 1;
+            for (int i = 0; i < 4; i++)
+                counts = counts && (value[i] == 0 || memchr(equations[e], "ijkb"[i],
+                                                         (size_t)(arrow - equations[e])));
+            for (int i = 0; counts && i < count; i++)
+                product *= x[i][place(term[i], length[i], value)];
+            want[place(out, strlen(out), value)] += counts ? product : 0;
+        }
+        onnx_model_node(m, "Einsum", inputs, "y");
+        onnx_model_word(m, "equation", equations[e]);
+        onnx_model_gives(m, 0, shape_of(out, strlen(out)), want, 1e-5);
+    }
+}
+END_TEST
+
+/* ---- places between elements ---- */
+
+static double pixel(const double *x, int height, int width, int i, int j)
+{
+    return i < 0 || j < 0 || i >= height || j >= width ? 0 : x[i * width + j];
+}
+
+START_TEST(grid_of_places)
+{
+    enum { N = 2, C = 3, H = 4, W = 5, P = 7 };
+    for (int corners = 0; corners < 2; corners++) {
+        double grid[N * P * 2], want[N * C * P];
+        start(16);
+        const double *x = onnx_model_random(m, "x", SHAPE(N, C, H, W));
+        for (int i = 0; i < N * P * 2; i++)
+            grid[i] = (double)(1.3f * test_float());
+        for (int n = 0; n < N; n++)
+            for (int c = 0; c < C; c++)
+                for (int p = 0; p < P; p++) {
+                    const double *g = grid + (n * P + p) * 2, *plane = x + (n * C + c) * H * W;
+                    double v = corners ? (g[0] + 1) / 2 * (W - 1) : ((g[0] + 1) * W - 1) / 2;
+                    double u = corners ? (g[1] + 1) / 2 * (H - 1) : ((g[1] + 1) * H - 1) / 2;
+                    int i = (int)floor(u), j = (int)floor(v);
+                    double a = u - i, b = v - j;
+                    want[(n * C + c) * P + p] = (1 - a) * ((1 - b) * pixel(plane, H, W, i, j) +
+                                                              b * pixel(plane, H, W, i, j + 1)) +
+                                                a * ((1 - b) * pixel(plane, H, W, i + 1, j) +
+                                                        b * pixel(plane, H, W, i + 1, j + 1));
+                }
+        onnx_model_array(m, false, "grid", NT_ONNX_FLOAT, SHAPE(N, 1, P, 2), grid);
+        onnx_model_node(m, "GridSample", "x grid", "y");
+        onnx_model_int(m, "align_corners", corners);
+        onnx_model_gives(m, 0, SHAPE(N, C, 1, P), want, 1e-5);
+    }
+}
+END_TEST
+
+/* Each tap's element added where it was taken from, by its indices. */
+START_TEST(blocks_back_to_a_picture)
+{
+    enum { N = 2, C = 2, H = 5, W = 6, BH = 2, BW = 3, OH = 3, OW = 6 };
+    double want[N * C * H * W] = {0}; /* strides 2 1, dilations 1 1, pads 0 1 1 1 */
+    start(18);
+    const double *x = onnx_model_random(m, "x", SHAPE(N, C * BH * BW, OH * OW));
+    for (int nc = 0; nc < N * C; nc++)
+        for (int tap = 0; tap < BH * BW; tap++)
+            for (int o = 0; o < OH * OW; o++) {
+                int h = o / OW * 2 + tap / BW, w = o % OW + tap % BW - 1;
+                if (h < H && w >= 0 && w < W)
+                    want[(nc * H + h) * W + w] += x[(nc * BH * BW + tap) * OH * OW + o];
+            }
+    onnx_model_array(m, true, "size", NT_ONNX_INT64, SHAPE(2), (double[]){H, W});
+    onnx_model_array(m, true, "block", NT_ONNX_INT64, SHAPE(2), (double[]){BH, BW});
+    onnx_model_node(m, "Col2Im", "x size block", "y");
+    onnx_model_ints(m, "strides", 2, (int64_t[]){2, 1});
+    onnx_model_ints(m, "pads", 4, (int64_t[]){0, 1, 1, 1});
+    onnx_model_gives(m, 0, SHAPE(N, C, H, W), want, 1e-5);
+}
+END_TEST
+
+START_TEST(centre_of_a_picture)
+{
+    for (int round = 0; round < 6; round++) {
+        int rows = test_int(1, 6), columns = test_int(1, 6), h = test_int(1, 7), w = test_int(1, 7);
+        double want[49];
+        start(18);
+        const double *x = onnx_model_random(m, "x", SHAPE(rows, columns));
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < w; j++) {
+                int a = i + (h > rows ? -((h - rows) / 2) : (rows - h) / 2);
+                int b = j + (w > columns ? -((w - columns) / 2) : (columns - w) / 2);
+                want[i * w + j] = pixel(x, rows, columns, a, b);
+            }
+        integers("size", 2, (int64_t[]){h, w});
+        onnx_model_node(m, "CenterCropPad", "x size", "y");
+        onnx_model_gives(m, 0, SHAPE(h, w), want, 0);
+    }
+}
+END_TEST
+
+/* A triangle as wide as the step, its weights as they fall on the elements; the border repeats. */
+START_TEST(smaller_without_aliases)
+{
+    enum { FROM = 11, TO = 4 };
+    double want[TO], scale = (double)TO / FROM;
+    start(18);
+    const double *x = onnx_model_random(m, "x", SHAPE(1, 1, FROM));
+    for (int o = 0; o < TO; o++) {
+        double at = (o + 0.5) / scale - 0.5, sum = 0, total = 0;
+        for (int i = -FROM; i < 2 * FROM; i++) {
+            double weight = fmax(0, 1 - fabs(i - at) * scale);
+            sum += weight * x[i < 0 ? 0 : i >= FROM ? FROM - 1 : i];
+            total += weight;
+        }
+        want[o] = sum / total;
+    }
+    integers("sizes", 3, (int64_t[]){1, 1, TO});
+    onnx_model_node(m, "Resize", "x - - sizes", "y");
+    onnx_model_word(m, "mode", "linear");
+    onnx_model_int(m, "antialias", 1);
+    onnx_model_gives(m, 0, SHAPE(1, 1, TO), want, 1e-5);
+}
+END_TEST
+
+/* ---- attention ---- */
+
+enum { B = 2, HEADS = 4, OWN = 2, S = 3, KEYS = 5, D = 4, V = 3 };
+
+/* One query: its scores with what the mask adds, their softmax, the mean of the values. */
+static void attend(const double *q, const double *k, const double *v, const double *mask, int row,
+    bool causal, double *y)
+{
+    double p[KEYS], most = -INFINITY, sum = 0;
+    for (int j = 0; j < KEYS; j++) {
+        p[j] = mask ? mask[j] : 0;
+        for (int d = 0; d < D; d++)
+            p[j] += q[d] * k[j * D + d] / sqrt(D);
+        if (causal && j > row)
+            p[j] = -INFINITY;
+        most = fmax(most, p[j]);
+    }
+    for (int j = 0; j < KEYS; j++)
+        sum += p[j] = exp(p[j] - most);
+    for (int d = 0; d < V; d++) {
+        y[d] = 0;
+        for (int j = 0; j < KEYS; j++)
+            y[d] += p[j] / sum * v[j * V + d];
+    }
+}
+
+START_TEST(attention_of_groups)
+{
+    for (int form = 0; form < 3; form++) {
+        double want[B * HEADS * S * V];
+        start(23);
+        const double *q = onnx_model_random(m, "q", SHAPE(B, HEADS, S, D));
+        const double *k = onnx_model_random(m, "k", SHAPE(B, OWN, KEYS, D));
+        const double *v = onnx_model_random(m, "v", SHAPE(B, OWN, KEYS, V));
+        const double *mask = form == 1 ? onnx_model_random(m, "mask", SHAPE(S, KEYS)) : NULL;
+        for (int b = 0; b < B; b++)
+            for (int h = 0; h < HEADS; h++)
+                for (int s = 0; s < S; s++) {
+                    int own = b * OWN + h / (HEADS / OWN), at = (b * HEADS + h) * S + s;
+                    attend(q + at * D, k + own * KEYS * D, v + own * KEYS * V,
+                        mask ? mask + s * KEYS : NULL, s, form == 2, want + at * V);
+                }
+        onnx_model_node(m, "Attention", mask ? "q k v mask" : "q k v", "y");
+        onnx_model_int(m, "is_causal", form == 2);
+        onnx_model_gives(m, 0, SHAPE(B, HEADS, S, V), want, 1e-5);
+    }
+}
+END_TEST
+
+START_TEST(rotated_positions)
+{
+    enum { N = 2, T = 3, H = 2, SIZE = 6, HALF = 2 };
+    for (int pairs = 0; pairs < 2; pairs++) {
+        double want[N * T * H * SIZE];
+        start(23);
+        const double *x = onnx_model_random(m, "x", SHAPE(N, T, H * SIZE));
+        const double *c = onnx_model_random(m, "cos", SHAPE(N, T, HALF));
+        const double *s = onnx_model_random(m, "sin", SHAPE(N, T, HALF));
+        memcpy(want, x, sizeof want);
+        for (int i = 0; i < N * T * H; i++)
+            for (int d = 0; d < HALF; d++) {
+                int at = i * SIZE, one = at + (pairs ? 2 * d : d);
+                int two = at + (pairs ? 2 * d + 1 : HALF + d), angle = i / H * HALF + d;
+                want[one] = c[angle] * x[one] - s[angle] * x[two];
+                want[two] = s[angle] * x[one] + c[angle] * x[two];
+            }
+        onnx_model_node(m, "RotaryEmbedding", "x cos sin", "y");
+        onnx_model_int(m, "num_heads", H);
+        onnx_model_int(m, "rotary_embedding_dim", 2 * HALF);
+        onnx_model_int(m, "interleaved", pairs);
+        onnx_model_gives(m, 0, SHAPE(N, T, H * SIZE), want, 1e-6);
+    }
+}
+END_TEST
+
+/* ---- bits ---- */
+
+START_TEST(bits_of_integers)
+{
+    static const char *const names[] = {"BitwiseAnd", "BitwiseOr", "BitwiseXor"};
+    enum { COUNT = 40 };
+    double a[COUNT], b[COUNT], want[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        a[i] = (int32_t)((uint32_t)test_int(0, 65535) << 16 | (uint32_t)test_int(0, 65535));
+        b[i] = (int32_t)((uint32_t)test_int(0, 65535) << 16 | (uint32_t)test_int(0, 65535));
+    }
+    a[0] = b[1] = INT32_MIN;
+    a[2] = b[2] = -1;
+    for (int op = 0; op < 3; op++) {
+        for (int i = 0; i < COUNT; i++) {
+            int32_t x = (int32_t)a[i], y = (int32_t)b[i];
+            want[i] = op == 0 ? x & y : op == 1 ? x | y : x ^ y;
+        }
+        start(18);
+        onnx_model_array(m, false, "a", NT_ONNX_INT32, SHAPE(COUNT), a);
+        onnx_model_array(m, false, "b", NT_ONNX_INT32, SHAPE(COUNT), b);
+        onnx_model_node(m, names[op], "a b", "y");
+        onnx_model_gives(m, 0, SHAPE(COUNT), want, 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        b[i] = i % 32;
+        want[i] = (int32_t)((uint32_t)(int32_t)a[i] << (i % 32));
+    }
+    start(11);
+    onnx_model_array(m, false, "a", NT_ONNX_INT32, SHAPE(COUNT), a);
+    onnx_model_array(m, false, "b", NT_ONNX_INT32, SHAPE(COUNT), b);
+    onnx_model_node(m, "BitShift", "a b", "y");
+    onnx_model_word(m, "direction", "LEFT");
+    onnx_model_gives(m, 0, SHAPE(COUNT), want, 0);
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_refused)
+{
+    start(13);
+    const double *x = onnx_model_random(m, "x", SHAPE(3, 4));
+    (void)x;
+    onnx_model_node(m, "Conv", "x x", "a");
+    onnx_model_node(m, "NonZero", "a", "y");
+    ck_assert(onnx_model_run(m) != NT_OK);
+    start(12);
+    onnx_model_random(m, "x", SHAPE(2, 2));
+    onnx_model_node(m, "Einsum", "x", "y");
+    onnx_model_word(m, "equation", "ij,jk->ik");
+    test_fails(
+        onnx_model_run(m), NT_ERR_FORMAT, "Einsum: equation: has more operands than the node");
+    start(13);
+    onnx_model_random(m, "x", SHAPE(3));
+    onnx_model_node(m, "Softmax", "x", "a");
+    onnx_model_node(m, "NonZero", "a", "y");
+    test_fails(
+        onnx_model_run(m), NT_ERR_UNSUPPORTED, "NonZero: input 'a': must be known before the run");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("onnx_operators");
+    TCase *tests = tcase_create("onnx_operators");
+    tcase_set_timeout(tests, 240);
+    tcase_add_checked_fixture(tests, begin, finish);
+    tcase_add_test(tests, shapes_from_many_operators);
+    tcase_add_test(tests, tensors_without_elements);
+    tcase_add_test(tests, trilu_of_rectangles);
+    tcase_add_test(tests, one_hot_along_any_axis);
+    tcase_add_test(tests, results_as_long_as_the_numbers_say);
+    tcase_add_test(tests, unique_numbers);
+    tcase_add_test(tests, boxes_that_do_not_overlap);
+    tcase_add_test(tests, sequences_turned_around);
+    tcase_add_test(tests, determinants);
+    tcase_add_test(tests, sums_of_products);
+    tcase_add_test(tests, grid_of_places);
+    tcase_add_test(tests, blocks_back_to_a_picture);
+    tcase_add_test(tests, centre_of_a_picture);
+    tcase_add_test(tests, smaller_without_aliases);
+    tcase_add_test(tests, attention_of_groups);
+    tcase_add_test(tests, rotated_positions);
+    tcase_add_test(tests, bits_of_integers);
+    tcase_add_test(tests, what_is_not_known_is_refused);
+    suite_add_tcase(suite, tests);
+    return test_main(suite);
+}

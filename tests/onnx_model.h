@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Small models in the ONNX format, made in a test: written to a file with the generated writer of
+ * its messages, loaded with the arrays of the inputs, run on the device under test.
+ */
+#ifndef NT_TESTS_ONNX_MODEL_H
+#define NT_TESTS_ONNX_MODEL_H
+
+#include "frontend/onnx/onnx.h"
+#include "tests/testing.h"
+
+struct onnx_model;
+
+/* Nothing but a graph without nodes. */
+struct onnx_model *onnx_model_begin(int opset);
+/* Frees it and removes its file. */
+void onnx_model_end(struct onnx_model *m);
+
+/* The numbers of an input or of an initializer (constant), as many as the shape has; type is one of
+ * NT_ONNX_FLOAT, _INT32, _INT64, _BOOL. They are copied. */
+void onnx_model_array(struct onnx_model *m, bool constant, const char *name, int type,
+    struct nt_shape shape, const double *data);
+/* Random floats in [-1, 1) as an input; returns them, the model's. */
+const double *onnx_model_random(struct onnx_model *m, const char *name, struct nt_shape shape);
+
+/* Names are separated by spaces; "-" is one left out. */
+void onnx_model_node(struct onnx_model *m, const char *op, const char *inputs, const char *outputs);
+/* Attributes of the latest node. */
+void onnx_model_int(struct onnx_model *m, const char *name, int64_t value);
+void onnx_model_ints(struct onnx_model *m, const char *name, int count, const int64_t *list);
+void onnx_model_float(struct onnx_model *m, const char *name, double value);
+void onnx_model_word(struct onnx_model *m, const char *name, const char *word);
+
+/* Loads and runs it; the outputs are those of the latest node. */
+enum nt_status onnx_model_run(struct onnx_model *m);
+/* After a run. */
+struct nt_shape onnx_model_shape(const struct onnx_model *m, int output);
+const double *onnx_model_result(const struct onnx_model *m, int output);
+
+/* Runs it and compares an output's shape and numbers: equal within tolerance * max(1, |want|). */
+void onnx_model_gives(
+    struct onnx_model *m, int output, struct nt_shape shape, const double *want, double tolerance);
+
+#define SHAPE(...)                                                                                 \
+    ((struct nt_shape){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}})
+#define SCALAR ((struct nt_shape){0})
+
+#endif
