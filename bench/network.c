@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "bench/network.h"
 
+#include "bench/loading.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +165,7 @@ static void close_subject(struct subject *subject)
 
 struct running {
     struct nt_session *session;
+    struct bench_loading *loading; /* NULL: the batch stays */
     bool training;
     int64_t step;
 };
@@ -170,6 +173,10 @@ struct running {
 static enum nt_status run_step(void *user)
 {
     struct running *running = user;
+    enum nt_status status =
+        running->loading ? bench_loading_next(running->loading, running->session) : NT_OK;
+    if (status != NT_OK)
+        return status;
     return bench_network_step(running->session, running->training, &running->step);
 }
 
@@ -213,9 +220,10 @@ static enum nt_status compare_batches(struct bench *bench, const struct subject 
     return status;
 }
 
-static void describe_session(json_t *row, struct nt_session *session, const struct subject *subject,
-    bool training, int batch)
+static void describe_session(
+    json_t *row, const struct running *running, const struct subject *subject, int batch)
 {
+    struct nt_session *session = running->session;
     const struct nt_plan_info *plan = nt_session_plan(session);
     json_object_set_new(row, "launches", json_integer(plan->launches));
     json_object_set_new(row, "kernels", json_integer(plan->kernels));
@@ -223,8 +231,8 @@ static void describe_session(json_t *row, struct nt_session *session, const stru
     json_object_set_new(row, "device_bytes",
         json_integer((json_int_t)(plan->arena_bytes + plan->kept_bytes + plan->external_bytes)));
     json_object_set_new(row, "work",
-        json_pack("{ss sb si}", "network", subject->network->name, "training", (int)training,
-            "batch", batch));
+        json_pack("{ss sb sb si}", "network", subject->network->name, "training",
+            (int)running->training, "loaded", running->loading != NULL, "batch", batch));
 }
 
 /* Times a session; its results are looked at by the caller. */
@@ -248,6 +256,15 @@ static enum nt_status time_session(struct bench *bench, const struct subject *su
     return NT_OK;
 }
 
+static enum nt_status open_loading(struct bench *bench, struct running *running, int batch)
+{
+    struct nt_port port = nt_session_input(running->session, 0);
+    struct nt_shape item = {.rank = port.shape.rank - 1};
+    for (int i = 0; i < item.rank; i++)
+        item.dim[i] = port.shape.dim[i + 1];
+    return bench_loading_create(bench->ctx, &item, port.layout, batch, &running->loading);
+}
+
 static enum nt_status measure(
     struct bench *bench, const struct subject *subject, int index, const char *name, json_t *row)
 {
@@ -257,6 +274,8 @@ static enum nt_status measure(
     double error = INFINITY, start = nt_progress_now();
     enum nt_status status = bench_network_open(bench->dev, subject->network, subject->model,
         subject->weights, want.training, want.batch, &running.session);
+    if (status == NT_OK && want.loaded)
+        status = open_loading(bench, &running, want.batch);
     if (status == NT_OK)
         status = run_step(&running);
     if (status == NT_OK && want.training)
@@ -271,9 +290,11 @@ static enum nt_status measure(
     if (status == NT_OK && want.training)
         status = nt_session_loss(running.session, &last);
     if (status == NT_OK)
-        describe_session(row, running.session, subject, want.training, want.batch);
+        describe_session(row, &running, subject, want.batch);
+    bench_loading_destroy(running.loading);
     nt_session_destroy(running.session);
-    bool learns = subject->network->random ? isfinite(last) : last < first;
+    bool varies = subject->network->random || want.loaded; /* from step to step, by itself */
+    bool learns = varies ? isfinite(last) : last < first;
     json_object_set_new(row, "right", json_boolean(want.training ? learns : error <= TOLERANCE));
     if (isfinite(error))
         json_object_set_new(row, "error", json_real(error));

@@ -12,10 +12,11 @@ struct bench_network_row {
     bool training;
     int batch; /* 0: the list ends */
     bool quick;
+    bool loaded; /* JPEG files come through the loader, instead of one batch that stays */
 };
 
 struct bench_network {
-    const char *name; /* "lenet"; its rows are "lenet train 64", "lenet infer 64" */
+    const char *name; /* "lenet"; its rows are "lenet train 64", "lenet train 64 loaded" */
     const char *file; /* of the zoo; NULL: text */
     const char *text; /* a definition of the bench's own */
     const char *setting[3];

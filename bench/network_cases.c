@@ -19,12 +19,12 @@ const struct bench_network bench_networks[] = {
         .file = "lenet.lua",
         .classes = 10,
         .row = {{true, 64, true}, {true, 1, true}, {true, 8, false}, {true, 256, false},
-            {false, 64, true}, {false, 1, false}}},
+            {true, 64, false, true}, {false, 64, true}, {false, 1, false}}},
     {.name = "alexnet",
         .file = "alexnet.lua",
         .classes = 1000,
         .random = true,
-        .row = {{true, 16, false}, {false, 16, false}, {false, 1, false}}},
+        .row = {{true, 16, false}, {true, 16, false, true}, {false, 16, false}, {false, 1, false}}},
     {.name = "vgg16",
         .file = "vgg.lua",
         .setting = {"depth=16"},
@@ -35,8 +35,8 @@ const struct bench_network bench_networks[] = {
         .file = "resnet.lua",
         .setting = {"depth=18"},
         .classes = 1000,
-        .row = {{true, 8, true}, {true, 1, false}, {true, 32, false}, {false, 8, false},
-            {false, 1, true}}},
+        .row = {{true, 8, true}, {true, 8, false, true}, {true, 1, false}, {true, 32, false},
+            {false, 8, false}, {false, 1, true}}},
     {.name = "resnet50",
         .file = "resnet.lua",
         .setting = {"depth=50"},
@@ -46,7 +46,7 @@ const struct bench_network bench_networks[] = {
         .file = "mobilenet_v2.lua",
         .classes = 1000,
         .random = true,
-        .row = {{true, 8, false}, {false, 8, false}, {false, 1, true}}},
+        .row = {{true, 8, false}, {true, 8, false, true}, {false, 8, false}, {false, 1, true}}},
     {.name = "squeezenet",
         .file = "squeezenet.lua",
         .classes = 1000,
@@ -64,8 +64,9 @@ const int bench_network_count = sizeof bench_networks / sizeof *bench_networks;
 
 void bench_network_row_name(const struct bench_network *network, int row, char *text, size_t size)
 {
-    snprintf(text, size, "%s %s %d", network->name, network->row[row].training ? "train" : "infer",
-        network->row[row].batch);
+    const struct bench_network_row *r = &network->row[row];
+    snprintf(text, size, "%s %s %d%s", network->name, r->training ? "train" : "infer", r->batch,
+        r->loaded ? " loaded" : "");
 }
 
 bool bench_network_find(const char *name, const struct bench_network **network, int *row)

@@ -3,9 +3,7 @@
  * How long a start of the program takes, and how much memory: the program is run again, with
  * caches of its own.
  */
-#define _XOPEN_SOURCE 700 /* nftw */
 #include <errno.h>
-#include <ftw.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/loading.h"
 #include "bench/network.h"
 #include "frontend/progress.h"
 
@@ -175,11 +174,6 @@ static enum nt_status run_child(
     return status;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
-{
-    return remove(path);
-}
-
 enum nt_status bench_start(struct bench *bench, const char *name, json_t *row)
 {
     char folder[] = "/tmp/neutra_start_XXXXXX";
@@ -190,7 +184,7 @@ enum nt_status bench_start(struct bench *bench, const char *name, json_t *row)
     enum nt_status status = run_child(bench, name, folder, &cold, &bytes);
     for (int i = 0; status == NT_OK && i < 3; i++)
         status = run_child(bench, name, folder, &warm[i], &bytes);
-    nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    bench_remove_folder(folder);
     if (status != NT_OK)
         return status;
     bench_median(3, warm, &times);
