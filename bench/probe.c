@@ -233,9 +233,8 @@ static enum nt_status probe_local(struct bench *bench)
         struct bench_work work =
             bench_tape_work(tape, 2.0 * 4 * sizeof(float) * LOCAL_ROUNDS * (double)items);
         char note[96];
-        snprintf(note, sizeof note, "%zu KiB a work-group; %s, with a barrier per vector",
-            (size_t)info->local_memory >> 10,
-            type == CL_LOCAL ? "memory of its own" : "part of global memory");
+        snprintf(note, sizeof note, "%zu KiB, %s; a barrier per vector",
+            (size_t)info->local_memory >> 10, type == CL_LOCAL ? "of its own" : "in global memory");
         status = add(bench, "local memory", "GB/s", true, &work, note);
     }
     nt_tape_destroy(tape);
@@ -262,11 +261,10 @@ static enum nt_status probe_loader(struct bench *bench)
     status = bench_measure(bench->dev, &work, 5, 0.1, NULL, 0, &times);
     bench_loading_destroy(loading);
     if (status == NT_OK)
-        append(
-            bench, json_pack("{ss ss sf sf sf ss}", "name", "loader", "unit", "items/s", "median",
-                       LOADED / times.median, "least", LOADED / times.greatest, "greatest",
-                       LOADED / times.least, "note",
-                       "JPEG files of 500x375, cropped and flipped to 3x224x224; the host alone"));
+        append(bench,
+            json_pack("{ss ss sf sf sf ss}", "name", "loader", "unit", "items/s", "median",
+                LOADED / times.median, "least", LOADED / times.greatest, "greatest",
+                LOADED / times.least, "note", "JPEG files of 500x375 to 3x224x224; the host"));
     return status;
 }
 
@@ -335,7 +333,7 @@ static enum nt_status try_half(struct bench *bench)
 static enum nt_status try_matrix_units(struct bench *bench)
 {
     const struct nt_device_info *info = nt_device_get_info(bench->dev);
-    const char *note = "not tried: no way to them from OpenCL C is known for this vendor";
+    const char *note = "not tried: no way to them is known here";
     bool there = false;
     if (info->type == NT_DEVICE_GPU_DISCRETE && !strncasecmp(info->vendor, "NVIDIA", 6)) {
         struct nt_tape *tape;

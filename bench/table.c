@@ -4,10 +4,14 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "bench/document.h"
 #include "bench/subject.h"
 #include "frontend/cli/cli.h"
+
+#define WIDE 110 /* columns that a table with kernels needs */
 
 /* Kernels with their variants: "conv_forward_tile", the last of several with what came before. */
 static const char *kernels_of(const json_t *row, char *text, size_t size)
@@ -25,10 +29,19 @@ static const char *kernels_of(const json_t *row, char *text, size_t size)
     return text;
 }
 
+/* Columns of the terminal; many where there is none. */
+static int window_width(void)
+{
+    struct winsize window;
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
+    return known ? window.ws_col : 1000;
+}
+
 static void print_probes(const json_t *probes)
 {
     static const char *const heads[] = {"probe", "", "", "range", "note"};
-    struct cli_table *table = cli_table_create("lrlll", heads);
+    bool wide = window_width() >= WIDE;
+    struct cli_table *table = cli_table_create(wide ? "lrlll" : "lrll", heads);
     size_t i;
     json_t *row;
     char a[32], b[32], c[32];
@@ -46,81 +59,98 @@ static void print_probes(const json_t *probes)
             cli_table_cell(table, "%s", "");
             cli_table_cell(table, "%s", "");
         }
-        cli_table_cell(table, "%s", bench_text(row, "note"));
+        if (wide)
+            cli_table_cell(table, "%s", bench_text(row, "note"));
     }
     cli_table_print(table);
     putchar('\n');
+}
+
+/* Name, median and spread, which all rows begin with. */
+static void print_times(struct cli_table *table, const json_t *row)
+{
+    char text[32];
+    double median = bench_number(row, "median_ms");
+    bool right = json_is_true(json_object_get(row, "right"));
+    cli_table_cell(table, "%s%s", bench_text(row, "name"), right ? "" : " WRONG");
+    cli_table_cell(table, "%s", bench_digits(median, text, sizeof text));
+    cli_table_cell(table, "%.0f%%",
+        100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) / median);
 }
 
 static void print_layers(const json_t *layers)
 {
     static const char *const heads[] = {
         "layer", "ms", "spread", "GFLOP/s", "GB/s", "limit", "kernels"};
-    struct cli_table *table = cli_table_create("lrrrrrl", heads);
+    bool wide = window_width() >= WIDE;
+    struct cli_table *table = cli_table_create(wide ? "lrrrrrl" : "lrrrrr", heads);
     size_t i;
     json_t *row;
     json_array_foreach(layers, i, row)
     {
-        char a[32], kernels[200];
-        double median = bench_number(row, "median_ms");
-        bool right = json_is_true(json_object_get(row, "right"));
-        cli_table_cell(table, "%s", bench_text(row, "name"));
-        cli_table_cell(table, "%s", bench_digits(median, a, sizeof a));
-        cli_table_cell(table, "%.0f%%",
-            100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) / median);
+        char text[200];
         double flops = bench_number(row, "gflops");
-        cli_table_cell(table, "%s", flops > 0 ? bench_digits(flops, a, sizeof a) : "");
-        cli_table_cell(table, "%s", bench_digits(bench_number(row, "gbytes"), a, sizeof a));
+        print_times(table, row);
+        cli_table_cell(table, "%s", flops > 0 ? bench_digits(flops, text, sizeof text) : "");
+        cli_table_cell(table, "%s", bench_digits(bench_number(row, "gbytes"), text, sizeof text));
         cli_table_cell(table, "%.0f%%%s", 100 * bench_number(row, "share"),
-            strcmp(bench_text(row, "bound"), "copy") ? "" : "c");
-        cli_table_cell(
-            table, "%s%s", right ? "" : "WRONG ", kernels_of(row, kernels, sizeof kernels));
+            strcmp(bench_text(row, "bound"), "copy") ? " " : "c");
+        if (wide)
+            cli_table_cell(table, "%s", kernels_of(row, text, sizeof text));
     }
     cli_table_print(table);
-    printf("\nlimit: share of the time that the device's multiply-add rate, or its copy rate (c), "
-           "measured\nbeside each row, would allow. Every result is compared with plain loops.\n");
-}
-
-/* "1.2 s" or "350 ms"; "" for a figure that was not taken. */
-static const char *start_of(const json_t *row, const char *key, char *text, size_t size)
-{
-    double ms = bench_number(row, key);
-    text[0] = 0;
-    if (ms > 0)
-        snprintf(text, size, ms < 1000 ? "%.0f ms" : "%.1f s", ms < 1000 ? ms : ms / 1000);
-    return text;
+    printf("\nlimit: share of what the device's multiply-add rate, or its copy rate (c),\n"
+           "measured beside each row, would allow. Every result was compared with plain\nloops.\n");
 }
 
 static void print_networks(const json_t *networks)
 {
-    static const char *const heads[] = {"network", "ms", "spread", "items/s", "GFLOP/s", "limit",
-        "launches", "device", "host", "warm", "cold", ""};
-    struct cli_table *table = cli_table_create("lrrrrrrrrrrl", heads);
+    static const char *const heads[] = {
+        "network", "ms", "spread", "items/s", "GFLOP/s", "limit", "launches", "device"};
+    struct cli_table *table = cli_table_create("lrrrrrrr", heads);
     size_t i;
     json_t *row;
     json_array_foreach(networks, i, row)
     {
         char a[32];
-        double median = bench_number(row, "median_ms"), host = bench_number(row, "host_peak_bytes");
-        cli_table_cell(table, "%s", bench_text(row, "name"));
-        cli_table_cell(table, "%s", bench_digits(median, a, sizeof a));
-        cli_table_cell(table, "%.0f%%",
-            100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) / median);
+        print_times(table, row);
         cli_table_cell(
             table, "%s", bench_digits(bench_number(row, "items_per_second"), a, sizeof a));
         cli_table_cell(table, "%s", bench_digits(bench_number(row, "gflops"), a, sizeof a));
         cli_table_cell(table, "%.0f%%", 100 * bench_number(row, "share"));
         cli_table_cell(table, "%.0f", bench_number(row, "launches"));
         cli_table_cell(table, "%s", cli_bytes(bench_number(row, "device_bytes"), a, sizeof a));
-        cli_table_cell(table, "%s", host > 0 ? cli_bytes(host, a, sizeof a) : "");
-        cli_table_cell(table, "%s", start_of(row, "warm_start_ms", a, sizeof a));
-        cli_table_cell(table, "%s", start_of(row, "cold_start_ms", a, sizeof a));
-        cli_table_cell(table, "%s", json_is_true(json_object_get(row, "right")) ? "" : "WRONG");
     }
     cli_table_print(table);
-    printf("\ndevice, host: memory of the session, and the most of a process that does two steps. "
-           "warm, cold:\nfrom the program's start to the end of the first step, with full and with "
-           "empty caches.\n");
+    printf("\nlimit: share of what the multiply-add rate would allow; device: memory of\nthe "
+           "session.\n");
+}
+
+static void print_starts(const json_t *networks)
+{
+    static const char *const heads[] = {"start", "warm ms", "cold ms", "host"};
+    struct cli_table *table = NULL;
+    size_t i;
+    json_t *row;
+    json_array_foreach(networks, i, row)
+    {
+        char a[32];
+        double warm = bench_number(row, "warm_start_ms"), cold = bench_number(row, "cold_start_ms");
+        if (!(warm > 0))
+            continue;
+        if (!table)
+            table = cli_table_create("lrrr", heads);
+        cli_table_cell(table, "%s", bench_text(row, "name"));
+        cli_table_cell(table, "%s", bench_digits(warm, a, sizeof a));
+        cli_table_cell(table, "%s", bench_digits(cold, a, sizeof a));
+        cli_table_cell(table, "%s", cli_bytes(bench_number(row, "host_peak_bytes"), a, sizeof a));
+    }
+    if (!table)
+        return;
+    putchar('\n');
+    cli_table_print(table);
+    printf("\nfrom the program's start to the end of the first step, with full and with\n"
+           "empty caches; host: the most memory of a process that does two steps.\n");
 }
 
 void bench_table_print(const json_t *document)
@@ -142,5 +172,6 @@ void bench_table_print(const json_t *document)
             putchar('\n');
         if (json_array_size(networks))
             print_networks(networks);
+        print_starts(networks);
     }
 }
