@@ -218,22 +218,48 @@ static FILE *message_file(const struct nt_text *message)
     return file;
 }
 
-static int spawn(const char *path, int in, int out, pid_t *process)
+/* A compiler asks for much memory in small pieces and ends soon: huge pages, and few calls of the
+ * kernel, save it a tenth of its time. Other C libraries than glibc do not know the setting. */
+#define TUNING                                                                                     \
+    "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=67108864:"                         \
+    "glibc.malloc.trim_threshold=1073741824:glibc.malloc.mmap_threshold=1073741824"
+
+/* The environment of a helper, freed with free(): this one's, and the tuning where there is none.
+ */
+static char **helper_environment(void)
 {
     extern char **environ;
+    size_t count = 0;
+    while (environ[count])
+        count++;
+    char **list = calloc(count + 2, sizeof *list);
+    if (!list)
+        return NULL;
+    memcpy(list, environ, count * sizeof *list);
+    if (!getenv("GLIBC_TUNABLES"))
+        list[count] = TUNING;
+    return list;
+}
+
+static int spawn(const char *path, int in, int out, pid_t *process)
+{
     posix_spawn_file_actions_t actions;
+    char **environment = helper_environment();
     char *const argv[] = {(char *)path, NULL};
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error)
+    int error = environment ? posix_spawn_file_actions_init(&actions) : ENOMEM;
+    if (error) {
+        free(environment);
         return error;
+    }
     error = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     if (!error)
         error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     if (!error)
         error = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (!error)
-        error = posix_spawn(process, path, &actions, NULL, argv, environ);
+        error = posix_spawn(process, path, &actions, NULL, argv, environment);
     posix_spawn_file_actions_destroy(&actions);
+    free(environment);
     return error;
 }
 

@@ -252,13 +252,7 @@ int main(void)
     char *message = (char *)in.at;
     int status = run(&target, &in);
     free(message);
-    if (target.program)
-        clReleaseProgram(target.program);
-    if (target.queue)
-        clReleaseCommandQueue(target.queue);
-    if (target.context)
-        clReleaseContext(target.context);
     if (status == EXIT_SUCCESS)
         say((char[]){NT_COMPILE_DONE, 0});
-    return status;
+    _exit(status); /* taking the driver's data apart would take it 0.15 s */
 }
