@@ -22,9 +22,8 @@ OPSETS = (11, 13, 16)
 BATCH = 2
 SMALL = ("squeezenet1_1", "mobilenet_v2", "shufflenet_v2_x0_5")
 RECURRENT = ("lstm", "gru", "rnn")
-EXTENTS = {"alexnet": 71, "inception_v3": 80, "vgg11": 40, "vgg13": 40, "vgg16": 40, "vgg19": 40, "vgg11_bn": 40,
-           "vgg13_bn": 40, "vgg16_bn": 40, "vgg19_bn": 40}
-FIXED = ("vit_", "maxvit")  # made for one size of pictures
+EXTENTS = {"alexnet": 224, "inception_v3": 80}  # of pictures, 64 without
+FIXED = ("vit_", "maxvit", "vgg")  # made for one size of pictures, or exported for it alone
 SEGMENTATION = ("fcn_resnet50", "deeplabv3_resnet50")
 
 
