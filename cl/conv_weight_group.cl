@@ -2,7 +2,7 @@
  *
  * Backward pass of a convolution by its weights, for GPUs, as an implicit matrix product
  * (group.clh): rows are taps x input channels, columns output channels, steps the pixels of a
- * split. Writes partial[split][group][tap][c][k], which conv_weight_sum adds.
+ * split. Writes partial[split][group][k][tap][c], which conv_weight_sum adds.
  * Grid: columns, rows, splits * groups.
  */
 #include "prelude.clh"
@@ -43,11 +43,11 @@ NT_KERNEL_GROUP(conv_weight_group)
         }
         NT_GROUP_MULTIPLY;
     }
-    partial += (size_t)(split * groups + group) * rows * k;
+    partial += (size_t)(split * groups + group) * k * rows;
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++) {
             int m = row0 + NT_GROUP_ROW + i, n = column0 + NT_GROUP_COLUMN + j;
             if (m < rows && n < k)
-                partial[(size_t)m * k + n] = NT_GROUP_RESULT(i, j);
+                partial[(size_t)n * rows + m] = NT_GROUP_RESULT(i, j);
         }
 }

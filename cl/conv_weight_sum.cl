@@ -1,40 +1,47 @@
 /* SPDX-License-Identifier: MIT
  *
  * Adds the partial sums of a weight gradient in the order of the splits, and puts them where
- * weights lie: dw[group][k][c][tap] = sum of partial[split][group][tap][c][k].
- * Global size: groups * (k in vectors of NT_VW), input channels.
+ * weights lie: dw[row][c][tap] = sum of partial[split][row][tap][c].
+ * Global size: c in vectors of NT_VW, rows.
  */
 #include "prelude.clh"
 #include "tile.clh"
 
-NT_OUTLINE void NT_NAME(conv_weight_vector)(int item, int channel, __global const float *partial,
-    __global float *dw, int splits, int groups, int k, int c, int taps)
+NT_OUTLINE void NT_NAME(conv_weight_vector)(int item, int row, __global const float *partial,
+    __global float *dw, int splits, int rows, int c, int taps)
 {
-    int vectors = (k + NT_VW - 1) / NT_VW, group = item / vectors, k0 = item % vectors * NT_VW;
-    if (group >= groups || channel >= c)
+    int c0 = item * NT_VW, left = min(NT_VW, c - c0);
+    if (left <= 0 || row >= rows)
         return;
-    int left = min(NT_VW, k - k0);
-    size_t size = (size_t)groups * taps * c * k;
-    partial += ((size_t)group * taps * c + channel) * k + k0;
-    dw += ((size_t)(group * k + k0) * c + channel) * taps;
+    size_t size = (size_t)rows * taps * c;
+    partial += (size_t)row * taps * c + c0;
+    dw += ((size_t)row * c + c0) * taps;
     for (int tap = 0; tap < taps; tap++) {
-        __global const float *from = partial + (size_t)tap * c * k;
+        __global const float *from = partial + (size_t)tap * c;
         NT_V sum = NT_READ_PART(from, left);
         for (int split = 1; split < splits; split++)
             sum += NT_READ_PART(from + split * size, left);
+        if (taps == 1) {
+            NT_WRITE_PART(sum, dw, left);
+            continue;
+        }
         union {
             NT_V v;
             float f[NT_VW];
         } lanes;
         lanes.v = sum;
-        NT_SLOWLY for (int i = 0; i < left; i++) dw[(size_t)i * c * taps + tap] = lanes.f[i];
+        if (left == NT_VW) {
+            NT_UNROLL for (int i = 0; i < NT_VW; i++) dw[i * taps + tap] = lanes.f[i];
+        } else {
+            NT_SLOWLY for (int i = 0; i < left; i++) dw[i * taps + tap] = lanes.f[i];
+        }
     }
 }
 
 NT_KERNEL(conv_weight_sum)
-(__global const float *partial, __global float *dw, int dw_offset, int splits, int groups, int k,
-    int c, int taps)
+(__global const float *partial, __global float *dw, int dw_offset, int splits, int rows, int c,
+    int taps)
 {
     NT_NAME(conv_weight_vector)(get_global_id(0), get_global_id(1), partial, dw + dw_offset, splits,
-        groups, k, c, taps);
+        rows, c, taps);
 }

@@ -30,6 +30,14 @@ static void start(int opset)
     m = onnx_model_begin(opset);
 }
 
+static void integers(const char *name, int count, const int64_t *list)
+{
+    double data[32];
+    for (int i = 0; i < count; i++)
+        data[i] = (double)list[i];
+    onnx_model_array(m, false, name, NT_ONNX_INT64, SHAPE(count), data);
+}
+
 /* ---- shape arithmetic ---- */
 
 /* Extents by Split, Mod, Where and Range, with a number that an input is fed. */
@@ -394,6 +402,185 @@ START_TEST(sums_of_products)
 }
 END_TEST
 
+/* ---- places between elements ---- */
+
+static double pixel(const double *x, int height, int width, int i, int j)
+{
+    return i < 0 || j < 0 || i >= height || j >= width ? 0 : x[i * width + j];
+}
+
+START_TEST(grid_of_places)
+{
+    enum { N = 2, C = 3, H = 4, W = 5, P = 7 };
+    for (int corners = 0; corners < 2; corners++) {
+        double grid[N * P * 2], want[N * C * P];
+        start(16);
+        const double *x = onnx_model_random(m, "x", SHAPE(N, C, H, W));
+        for (int i = 0; i < N * P * 2; i++)
+            grid[i] = (double)(1.3f * test_float());
+        for (int n = 0; n < N; n++)
+            for (int c = 0; c < C; c++)
+                for (int p = 0; p < P; p++) {
+                    const double *g = grid + (n * P + p) * 2, *plane = x + (n * C + c) * H * W;
+                    double v = corners ? (g[0] + 1) / 2 * (W - 1) : ((g[0] + 1) * W - 1) / 2;
+                    double u = corners ? (g[1] + 1) / 2 * (H - 1) : ((g[1] + 1) * H - 1) / 2;
+                    int i = (int)floor(u), j = (int)floor(v);
+                    double a = u - i, b = v - j;
+                    want[(n * C + c) * P + p] = (1 - a) * ((1 - b) * pixel(plane, H, W, i, j) +
+                                                              b * pixel(plane, H, W, i, j + 1)) +
+                                                a * ((1 - b) * pixel(plane, H, W, i + 1, j) +
+                                                        b * pixel(plane, H, W, i + 1, j + 1));
+                }
+        onnx_model_array(m, false, "grid", NT_ONNX_FLOAT, SHAPE(N, 1, P, 2), grid);
+        onnx_model_node(m, "GridSample", "x grid", "y");
+        onnx_model_int(m, "align_corners", corners);
+        onnx_model_gives(m, 0, SHAPE(N, C, 1, P), want, 1e-5);
+    }
+}
+END_TEST
+
+/* Each tap's element added where it was taken from, by its indices. */
+START_TEST(blocks_back_to_a_picture)
+{
+    enum { N = 2, C = 2, H = 5, W = 6, BH = 2, BW = 3, OH = 3, OW = 6 };
+    double want[N * C * H * W] = {0}; /* strides 2 1, dilations 1 1, pads 0 1 1 1 */
+    start(18);
+    const double *x = onnx_model_random(m, "x", SHAPE(N, C * BH * BW, OH * OW));
+    for (int nc = 0; nc < N * C; nc++)
+        for (int tap = 0; tap < BH * BW; tap++)
+            for (int o = 0; o < OH * OW; o++) {
+                int h = o / OW * 2 + tap / BW, w = o % OW + tap % BW - 1;
+                if (h < H && w >= 0 && w < W)
+                    want[(nc * H + h) * W + w] += x[(nc * BH * BW + tap) * OH * OW + o];
+            }
+    onnx_model_array(m, true, "size", NT_ONNX_INT64, SHAPE(2), (double[]){H, W});
+    onnx_model_array(m, true, "block", NT_ONNX_INT64, SHAPE(2), (double[]){BH, BW});
+    onnx_model_node(m, "Col2Im", "x size block", "y");
+    onnx_model_ints(m, "strides", 2, (int64_t[]){2, 1});
+    onnx_model_ints(m, "pads", 4, (int64_t[]){0, 1, 1, 1});
+    onnx_model_gives(m, 0, SHAPE(N, C, H, W), want, 1e-5);
+}
+END_TEST
+
+START_TEST(centre_of_a_picture)
+{
+    for (int round = 0; round < 6; round++) {
+        int rows = test_int(1, 6), columns = test_int(1, 6), h = test_int(1, 7), w = test_int(1, 7);
+        double want[49];
+        start(18);
+        const double *x = onnx_model_random(m, "x", SHAPE(rows, columns));
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < w; j++) {
+                int a = i + (h > rows ? -((h - rows) / 2) : (rows - h) / 2);
+                int b = j + (w > columns ? -((w - columns) / 2) : (columns - w) / 2);
+                want[i * w + j] = pixel(x, rows, columns, a, b);
+            }
+        integers("size", 2, (int64_t[]){h, w});
+        onnx_model_node(m, "CenterCropPad", "x size", "y");
+        onnx_model_gives(m, 0, SHAPE(h, w), want, 0);
+    }
+}
+END_TEST
+
+/* A triangle as wide as the step, its weights as they fall on the elements; the border repeats. */
+START_TEST(smaller_without_aliases)
+{
+    enum { FROM = 11, TO = 4 };
+    double want[TO], scale = (double)TO / FROM;
+    start(18);
+    const double *x = onnx_model_random(m, "x", SHAPE(1, 1, FROM));
+    for (int o = 0; o < TO; o++) {
+        double at = (o + 0.5) / scale - 0.5, sum = 0, total = 0;
+        for (int i = -FROM; i < 2 * FROM; i++) {
+            double weight = fmax(0, 1 - fabs(i - at) * scale);
+            sum += weight * x[i < 0 ? 0 : i >= FROM ? FROM - 1 : i];
+            total += weight;
+        }
+        want[o] = sum / total;
+    }
+    integers("sizes", 3, (int64_t[]){1, 1, TO});
+    onnx_model_node(m, "Resize", "x - - sizes", "y");
+    onnx_model_word(m, "mode", "linear");
+    onnx_model_int(m, "antialias", 1);
+    onnx_model_gives(m, 0, SHAPE(1, 1, TO), want, 1e-5);
+}
+END_TEST
+
+/* ---- attention ---- */
+
+enum { B = 2, HEADS = 4, OWN = 2, S = 3, KEYS = 5, D = 4, V = 3 };
+
+/* One query: its scores with what the mask adds, their softmax, the mean of the values. */
+static void attend(const double *q, const double *k, const double *v, const double *mask, int row,
+    bool causal, double *y)
+{
+    double p[KEYS], most = -INFINITY, sum = 0;
+    for (int j = 0; j < KEYS; j++) {
+        p[j] = mask ? mask[j] : 0;
+        for (int d = 0; d < D; d++)
+            p[j] += q[d] * k[j * D + d] / sqrt(D);
+        if (causal && j > row)
+            p[j] = -INFINITY;
+        most = fmax(most, p[j]);
+    }
+    for (int j = 0; j < KEYS; j++)
+        sum += p[j] = exp(p[j] - most);
+    for (int d = 0; d < V; d++) {
+        y[d] = 0;
+        for (int j = 0; j < KEYS; j++)
+            y[d] += p[j] / sum * v[j * V + d];
+    }
+}
+
+START_TEST(attention_of_groups)
+{
+    for (int form = 0; form < 3; form++) {
+        double want[B * HEADS * S * V];
+        start(23);
+        const double *q = onnx_model_random(m, "q", SHAPE(B, HEADS, S, D));
+        const double *k = onnx_model_random(m, "k", SHAPE(B, OWN, KEYS, D));
+        const double *v = onnx_model_random(m, "v", SHAPE(B, OWN, KEYS, V));
+        const double *mask = form == 1 ? onnx_model_random(m, "mask", SHAPE(S, KEYS)) : NULL;
+        for (int b = 0; b < B; b++)
+            for (int h = 0; h < HEADS; h++)
+                for (int s = 0; s < S; s++) {
+                    int own = b * OWN + h / (HEADS / OWN), at = (b * HEADS + h) * S + s;
+                    attend(q + at * D, k + own * KEYS * D, v + own * KEYS * V,
+                        mask ? mask + s * KEYS : NULL, s, form == 2, want + at * V);
+                }
+        onnx_model_node(m, "Attention", mask ? "q k v mask" : "q k v", "y");
+        onnx_model_int(m, "is_causal", form == 2);
+        onnx_model_gives(m, 0, SHAPE(B, HEADS, S, V), want, 1e-5);
+    }
+}
+END_TEST
+
+START_TEST(rotated_positions)
+{
+    enum { N = 2, T = 3, H = 2, SIZE = 6, HALF = 2 };
+    for (int pairs = 0; pairs < 2; pairs++) {
+        double want[N * T * H * SIZE];
+        start(23);
+        const double *x = onnx_model_random(m, "x", SHAPE(N, T, H * SIZE));
+        const double *c = onnx_model_random(m, "cos", SHAPE(N, T, HALF));
+        const double *s = onnx_model_random(m, "sin", SHAPE(N, T, HALF));
+        memcpy(want, x, sizeof want);
+        for (int i = 0; i < N * T * H; i++)
+            for (int d = 0; d < HALF; d++) {
+                int at = i * SIZE, one = at + (pairs ? 2 * d : d);
+                int two = at + (pairs ? 2 * d + 1 : HALF + d), angle = i / H * HALF + d;
+                want[one] = c[angle] * x[one] - s[angle] * x[two];
+                want[two] = s[angle] * x[one] + c[angle] * x[two];
+            }
+        onnx_model_node(m, "RotaryEmbedding", "x cos sin", "y");
+        onnx_model_int(m, "num_heads", H);
+        onnx_model_int(m, "rotary_embedding_dim", 2 * HALF);
+        onnx_model_int(m, "interleaved", pairs);
+        onnx_model_gives(m, 0, SHAPE(N, T, H * SIZE), want, 1e-6);
+    }
+}
+END_TEST
+
 /* ---- bits ---- */
 
 START_TEST(bits_of_integers)
@@ -470,6 +657,12 @@ int main(void)
     tcase_add_test(tests, sequences_turned_around);
     tcase_add_test(tests, determinants);
     tcase_add_test(tests, sums_of_products);
+    tcase_add_test(tests, grid_of_places);
+    tcase_add_test(tests, blocks_back_to_a_picture);
+    tcase_add_test(tests, centre_of_a_picture);
+    tcase_add_test(tests, smaller_without_aliases);
+    tcase_add_test(tests, attention_of_groups);
+    tcase_add_test(tests, rotated_positions);
     tcase_add_test(tests, bits_of_integers);
     tcase_add_test(tests, what_is_not_known_is_refused);
     suite_add_tcase(suite, tests);

@@ -69,7 +69,7 @@ enum nt_status nt_conv_depthwise(
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 
-/* Weight gradients: partial sums [split][group][tap][c][k] by a variant, then their sum. */
+/* Weight gradients: partial sums [split][group][k][tap][c] by a variant, then their sum. */
 enum nt_status nt_conv_weight_tile(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 enum nt_status nt_conv_weight_group(

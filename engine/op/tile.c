@@ -29,13 +29,24 @@ static int64_t padded(const struct nt_tile *tile, int64_t columns)
     return nt_divide_up(columns, nr) * nr;
 }
 
-struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns)
+/* The cost of rows x columns outputs; of one row of them where rows is 0. */
+static double cost(const struct nt_tile *tile, int64_t rows, int64_t columns)
+{
+    double across = (double)padded(tile, columns) * (tile->vectors == 1 ? NARROW_COST : 1);
+    return rows > 0 ? across * (double)(nt_divide_up(rows, tile->rows) * tile->rows) : across;
+}
+
+struct nt_tile nt_tile_choose_for(const struct nt_device *dev, int64_t rows, int64_t columns)
 {
     unsigned width = nt_device_get_info(dev)->vector_width;
     int i = width >= 16 ? 0 : width >= 8 ? 1 : 2;
     const struct nt_tile *wide = &tiles[i].wide, *narrow = &tiles[i].narrow;
-    double narrow_cost = NARROW_COST * (double)padded(narrow, columns);
-    return narrow_cost < (double)padded(wide, columns) ? *narrow : *wide;
+    return cost(narrow, rows, columns) < cost(wide, rows, columns) ? *narrow : *wide;
+}
+
+struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns)
+{
+    return nt_tile_choose_for(dev, 0, columns);
 }
 
 void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile)

@@ -15,6 +15,8 @@ struct nt_tile {
 
 /* The tile that wastes least on outputs of `columns` channels. */
 struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns);
+/* The same where the rows are few as well. */
+struct nt_tile nt_tile_choose_for(const struct nt_device *dev, int64_t rows, int64_t columns);
 
 /* Floats of a row. */
 int nt_tile_columns(const struct nt_tile *tile);
