@@ -191,6 +191,82 @@ START_TEST(fine_tuning)
 }
 END_TEST
 
+/* A folder of each class with noise that tells it but not always. */
+static void write_classes(const char *part, int count)
+{
+    char name[128];
+    for (int i = 0; i < 2 * count; i++) {
+        struct nt_picture picture;
+        int class = i % 2, shade = 110 + 12 * class;
+        snprintf(name, sizeof name, "rooms/%s/%s/%d.png", part, class ? "light" : "dark", i);
+        test_ok(nt_picture_create(test_context(), 16, 16, 3, &picture));
+        int own = shade + test_int(-14, 14);
+        for (int j = 0; j < 16 * 16 * 3; j++)
+            picture.pixels[j] = (uint8_t)(own + test_int(-60, 60));
+        test_ok(nt_picture_write_png(test_context(), &picture, fixture_path(name)));
+        nt_picture_finish(&picture);
+    }
+}
+
+static const char *python(void)
+{
+    const char *given = getenv("NEUTRA_PYTHON");
+    return given && *given ? given : "/usr/bin/python3";
+}
+
+/* A network with what training and inference differ in: read, trained on pictures, written, and as
+ * accurate in another engine. */
+START_TEST(round_trip)
+{
+    static const char definition[] =
+        "local x = input('input', {3, 16, 16})\n"
+        "x = x:conv2d{name = 'features.0', channels = 6, kernel = 3, padding = 1, bias = false}\n"
+        "x = x:batch_norm{name = 'features.1'}:relu():max_pool2d{kernel = 4}\n"
+        "output('scores', x:flatten():linear{name = 'fc', features = 7}:softmax())\n";
+    if (absent())
+        return;
+    char lua[1100], first[1100], tuned[1100], dir[1100], rooms[1100], command[4000];
+    snprintf(lua, sizeof lua, "%s", fixture_path("rooms.lua"));
+    snprintf(first, sizeof first, "%s", fixture_path("rooms.onnx"));
+    snprintf(tuned, sizeof tuned, "%s", fixture_path("rooms-tuned.onnx"));
+    snprintf(dir, sizeof dir, "%s", fixture_path("rooms-run"));
+    write_classes("train", 64);
+    write_classes("test", 40);
+    snprintf(rooms, sizeof rooms, "%s", fixture_path("rooms/x"));
+    *strrchr(rooms, '/') = 0;
+    fixture_write(lua, definition, sizeof definition - 1);
+    expect(0, "", "convert %s %s", lua, first);
+    expect(0, "any batch (N)",
+        "train %s --data images:%s --size 16 --head classes=2 --epochs 2 --batch 16 --augment none "
+        "--optimizer adam --lr 0.01 --out %s --export %s --fold-batch-norm",
+        first, rooms, dir, tuned);
+    expect(0, "", "eval %s --data images:%s --weights %s/best.safetensors --size 16 --json", first,
+        rooms, dir);
+    json_t *json = document();
+    double right = number(json, "accuracy") * number(json, "items");
+    ck_assert_int_eq(number(json, "items"), 80);
+    json_decref(json);
+    expect(0, "", "eval %s --data images:%s --size 16 --json", tuned, rooms);
+    json = document();
+    ck_assert_double_eq_tol(number(json, "accuracy") * 80, right, 1e-6);
+    json_decref(json);
+    snprintf(command, sizeof command, "%s -c 'import onnxruntime, PIL' >/dev/null 2>&1", python());
+    if (system(command) != 0) {
+        test_skip("onnxruntime is not installed (PyPI; $NEUTRA_PYTHON names a python)");
+        return;
+    }
+    snprintf(command, sizeof command, "%s -B tests/reference/onnx_accuracy.py '%s' '%s/test'",
+        python(), tuned, rooms);
+    FILE *pipe = popen(command, "r");
+    int there = -1, all = -1;
+    ck_assert(pipe != NULL && fscanf(pipe, "%d %d", &there, &all) == 2);
+    ck_assert_int_eq(pclose(pipe), 0);
+    ck_assert_int_eq(all, 80);
+    ck_assert_int_eq(there, (int)lround(right));
+    ck_assert_int_gt(there, 40);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("cli_onnx");
@@ -199,6 +275,7 @@ int main(void)
     tcase_add_test(tests, convert);
     tcase_add_test(tests, fine_tuning);
     tcase_add_test(tests, pictures_as_options_say);
+    tcase_add_test(tests, round_trip);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

@@ -66,11 +66,16 @@ static enum nt_status parse(struct nt_definition *definition)
             definition->ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", definition->path);
     }
     parsed->model = (NtOnnx__ModelProto *)message;
+    status = check_model(definition->ctx, definition->path, parsed->model, &parsed->opset);
+    if (status != NT_OK) {
+        release(parsed);
+        return status;
+    }
     definition->parsed = parsed;
     definition->release = release;
     free(definition->text); /* the messages have copies of all of it */
     definition->text = NULL;
-    return check_model(definition->ctx, definition->path, parsed->model, &parsed->opset);
+    return NT_OK;
 }
 
 /* ---- names ---- */

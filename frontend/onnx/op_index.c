@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "frontend/onnx/table.h"
+#include "frontend/op/compose.h"
 
 /* before and after of every dimension, from a list of starts and then ends over some axes. */
 static enum nt_status pad_amounts(
@@ -111,6 +112,43 @@ enum nt_status nt_onnx_cumsum(struct nt_onnx_node *node)
     return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 1, &x));
 }
 
+/* x with `shift` elements of 1 before or behind along the axis, as many taken off. */
+static int shifted(struct nt_onnx_node *node, int x, int axis, int64_t shift, bool behind)
+{
+    struct nt_shape shape = node->graph->value[x].shape, ones = shape;
+    int64_t left = shape.dim[axis] - shift;
+    ones.dim[axis] = shift;
+    int one = nt_graph_constant(node->graph, 1, &ones);
+    node->graph->value[one < 0 ? x : one].dtype = node->graph->value[x].dtype;
+    int rest = left ? nt_compose_slice(node->graph, x, axis, behind ? shift : 0, left, 1) : one;
+    const int part[] = {behind ? rest : one, behind ? one : rest};
+    return left ? nt_compose_concat(node->graph, 2, part, axis) : rest;
+}
+
+/* Products with the elements 1, 2, 4, ... before, each time of twice as many. */
+enum nt_status nt_onnx_cumprod(struct nt_onnx_node *node)
+{
+    const struct nt_onnx_host *given = nt_onnx_numbers(node, 1);
+    int x = given ? nt_onnx_in(node, 0) : -1, axis;
+    if (x < 0)
+        return node->graph->failure;
+    if (given->count != 1)
+        return nt_onnx_fail(node, NT_ERR_FORMAT, "axis: must be one number");
+    struct nt_shape shape = node->graph->value[x].shape;
+    enum nt_status status =
+        nt_onnx_axis(node, nt_onnx_host_integer(given->data[0]), shape.rank, &axis);
+    bool behind = nt_onnx_int(node, "reverse", 0) != 0;
+    if (status != NT_OK)
+        return status;
+    if (nt_onnx_int(node, "exclusive", 0))
+        x = shifted(node, x, axis, 1, behind);
+    for (int64_t shift = 1; x >= 0 && shift < shape.dim[axis]; shift *= 2) {
+        int other = shifted(node, x, axis, shift, behind);
+        x = nt_onnx_simple(node, "mul", 2, (int[]){x, other});
+    }
+    return nt_onnx_out(node, 0, x);
+}
+
 enum nt_status nt_onnx_gather_nd(struct nt_onnx_node *node)
 {
     struct nt_onnx_call call = nt_onnx_begin("gather_nd");
@@ -163,6 +201,7 @@ enum nt_status nt_onnx_top_k(struct nt_onnx_node *node)
                : status;
 }
 
+/* The blocks' pixels before the channels (DCR), or behind them. */
 static enum nt_status shuffle(
     struct nt_onnx_node *node, const char *op, const char *factor, bool column_first)
 {
@@ -180,7 +219,8 @@ enum nt_status nt_onnx_depth_to_space(struct nt_onnx_node *node)
 
 enum nt_status nt_onnx_space_to_depth(struct nt_onnx_node *node)
 {
-    return shuffle(node, "pixel_unshuffle", "downscale_factor", false);
+    bool column_first = nt_onnx_is(node, "mode", "DCR", "CRD");
+    return shuffle(node, "pixel_unshuffle", "downscale_factor", column_first);
 }
 
 enum nt_status nt_onnx_range(struct nt_onnx_node *node)

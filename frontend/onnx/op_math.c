@@ -134,6 +134,13 @@ enum nt_status nt_onnx_gelu(struct nt_onnx_node *node)
     return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 1, &x));
 }
 
+enum nt_status nt_onnx_swiglu(struct nt_onnx_node *node)
+{
+    int a = nt_onnx_in(node, 0), b = a < 0 ? -1 : nt_onnx_in(node, 1);
+    const int in[] = {a, b, nt_onnx_constant(node, nt_onnx_float(node, "alpha", 1))};
+    return nt_onnx_out(node, 0, nt_onnx_formula(node, "a * sigmoid(c * a) * b", 3, in));
+}
+
 enum nt_status nt_onnx_shrink(struct nt_onnx_node *node)
 {
     int x = nt_onnx_in(node, 0);

@@ -5,6 +5,7 @@
  * convolutional networks, ICCV 2017). Each corner around a place is a gather with a weight.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "frontend/onnx/table.h"
@@ -185,6 +186,125 @@ enum nt_status nt_onnx_grid_sample(struct nt_onnx_node *node)
     memcpy(to.dim + 2, g.dim + 1, (size_t)s.dims * sizeof *to.dim);
     int y = sample(&s, modes[mode]);
     return nt_onnx_out(node, 0, y < 0 ? -1 : nt_onnx_reshape(node, y, &to));
+}
+
+/* ---- DeformConv ---- */
+
+struct deform {
+    struct nt_onnx_node *node;
+    int x, weight, offset, bias, mask;
+    int dims;
+    int64_t batch, channels, groups, parts; /* parts: groups of offsets */
+    int64_t kernel[NT_MAX_INTS], stride[NT_MAX_INTS], dilation[NT_MAX_INTS], pads[NT_MAX_INTS];
+    struct nt_shape to;
+    int64_t taps, places;
+};
+
+static enum nt_status take_deform(struct deform *d)
+{
+    struct nt_onnx_node *node = d->node;
+    int *const values[] = {&d->x, &d->weight, &d->offset, &d->bias, &d->mask};
+    for (int i = 0; i < 5; i++) {
+        *values[i] = i < 3 || nt_onnx_has(node, i) ? nt_onnx_in(node, i) : -1;
+        if (*values[i] < 0 && (i < 3 || nt_onnx_has(node, i)))
+            return node->graph->failure;
+    }
+    struct nt_shape x = node->graph->value[d->x].shape, w = node->graph->value[d->weight].shape;
+    d->dims = x.rank - 2;
+    d->batch = x.dim[0];
+    d->channels = x.rank > 1 ? x.dim[1] : 0;
+    d->groups = nt_onnx_int(node, "group", 1);
+    d->parts = nt_onnx_int(node, "offset_group", 1);
+    int strides = nt_onnx_ints(node, "strides", d->stride);
+    int dilations = nt_onnx_ints(node, "dilations", d->dilation);
+    int pads = nt_onnx_ints(node, "pads", d->pads);
+    if (d->dims < 1 || d->dims > MAX_DIMS || w.rank != x.rank || d->groups < 1 || d->parts < 1 ||
+        d->channels % d->parts != 0 || w.dim[1] * d->groups != d->channels ||
+        w.dim[0] % d->groups != 0 || (strides >= 0 && strides != d->dims) ||
+        (dilations >= 0 && dilations != d->dims) || (pads >= 0 && pads != 2 * d->dims))
+        return nt_onnx_fail(node, NT_ERR_SHAPE, "X, W, attributes: do not fit together");
+    d->to = (struct nt_shape){.rank = x.rank, .dim = {d->batch, w.dim[0]}};
+    d->taps = d->places = 1;
+    for (int i = 0; i < d->dims; i++) {
+        d->kernel[i] = w.dim[2 + i];
+        d->stride[i] = strides < 0 ? 1 : d->stride[i];
+        d->dilation[i] = dilations < 0 ? 1 : d->dilation[i];
+        int64_t border = pads < 0 ? 0 : d->pads[i] + d->pads[d->dims + i];
+        d->pads[i] = pads < 0 ? 0 : d->pads[i];
+        int64_t room = x.dim[2 + i] + border - d->dilation[i] * (d->kernel[i] - 1) - 1;
+        if (d->stride[i] < 1 || d->dilation[i] < 1 || room < 0)
+            return nt_onnx_fail(node, NT_ERR_SHAPE, "dimension %d: the kernel does not fit in", i);
+        d->to.dim[2 + i] = room / d->stride[i] + 1;
+        d->taps *= d->kernel[i];
+        d->places *= d->to.dim[2 + i];
+    }
+    int64_t count = d->batch * d->parts * d->taps * d->dims * d->places;
+    if (nt_shape_count(&node->graph->value[d->offset].shape) != count)
+        return nt_onnx_fail(
+            node, NT_ERR_SHAPE, "offset: must have %lld elements", (long long)count);
+    return NT_OK;
+}
+
+/* Where tap and place lie along a dimension without offset: taps * places numbers. */
+static int undeformed(struct deform *d, int dim)
+{
+    char name[16];
+    struct nt_onnx_host *y = nt_onnx_host_create(
+        d->node->graph, NT_ONNX_FLOAT, &(struct nt_shape){3, {1, 1, d->taps * d->places}});
+    for (int64_t e = 0; y && e < d->taps * d->places; e++) {
+        int64_t tap = e / d->places, place = e % d->places;
+        for (int i = d->dims - 1; i > dim; i--) {
+            tap /= d->kernel[i];
+            place /= d->to.dim[2 + i];
+        }
+        y->data[e] = (double)(place % d->to.dim[2 + dim] * d->stride[dim] - d->pads[dim] +
+                              tap % d->kernel[dim] * d->dilation[dim]);
+    }
+    snprintf(name, sizeof name, "places%d", dim);
+    return nt_onnx_constants(d->node, name, y);
+}
+
+/* The sampled columns: batch * parts, channels of a part, taps * places. */
+static int columns(struct deform *d)
+{
+    struct nt_graph *graph = d->node->graph;
+    int64_t items = d->batch * d->parts;
+    struct nt_shape from = graph->value[d->x].shape, list = {3, {items, 1, d->taps * d->places}};
+    struct nt_shape offsets = {4, {items, d->taps, d->dims, d->places}};
+    struct nt_shape flat = {3, {items, d->channels / d->parts, 1}};
+    struct sampler s = {.node = d->node, .dims = d->dims, .padding = ZEROS};
+    int offset = nt_compose_reshape(graph, d->offset, &offsets);
+    for (int i = 0; i < d->dims; i++) {
+        flat.dim[2] *= s.extent[i] = from.dim[2 + i];
+        int own = nt_compose_slice(graph, offset, 2, i, 1, 1);
+        const int in[] = {undeformed(d, i), nt_compose_reshape(graph, own, &list)};
+        s.place[i] = nt_onnx_formula(d->node, "a + b", 2, in);
+    }
+    s.x = nt_compose_reshape(graph, d->x, &flat);
+    int y = s.x < 0 ? -1 : sample(&s, LINEAR);
+    if (d->mask < 0)
+        return y;
+    int mask = nt_compose_reshape(graph, d->mask, &list);
+    return nt_onnx_formula(d->node, "a * b", 2, (int[]){y, mask});
+}
+
+enum nt_status nt_onnx_deform_conv(struct nt_onnx_node *node)
+{
+    struct deform d = {.node = node};
+    enum nt_status status = take_deform(&d);
+    if (status != NT_OK)
+        return status;
+    int64_t width = d.channels / d.groups * d.taps, outputs = d.to.dim[1];
+    struct nt_shape rows = {4, {d.batch, d.groups, width, d.places}};
+    struct nt_shape filters = {3, {d.groups, outputs / d.groups, width}};
+    struct nt_shape vector = {.rank = d.dims + 1, .dim = {outputs, 1, 1, 1}};
+    const int in[] = {nt_compose_reshape(node->graph, d.weight, &filters),
+        nt_compose_reshape(node->graph, columns(&d), &rows)};
+    int y = nt_compose_reshape(node->graph, nt_onnx_simple(node, "matmul", 2, in), &d.to);
+    if (d.bias >= 0)
+        y = nt_onnx_formula(
+            node, "a + b", 2, (int[]){y, nt_compose_reshape(node->graph, d.bias, &vector)});
+    return nt_onnx_out(node, 0, y);
 }
 
 /* ---- AffineGrid ---- */

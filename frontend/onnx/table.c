@@ -92,6 +92,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Swish", 24, .op = "swish", .attrs = "alpha>beta=1"},
     {"Tan", 7, .op = "tan"},
     {"Tanh", 1, .op = "tanh"},
+    {"SwiGLU", 28, FN(swiglu)},
     {"ThresholdedRelu", 1, .op = "thresholded_relu", .attrs = "alpha=1"},
     {"Where", 9, FN(where), .op = "where", FOLD(where)},
     {"Xor", 1, 6, FN(elementwise_old), .op = "logical_xor", .type = NT_ONNX_BOOL},
@@ -103,6 +104,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Concat", 4, FN(concat), FOLD(concat)},
     {"Constant", 1, FOLD(constant), .note = "no strings, no sparse tensors"},
     {"ConstantOfShape", 9, FN(constant_of_shape), FOLDS_ITSELF(constant_of_shape)},
+    {"CumProd", 26, FN(cumprod)},
     {"CumSum", 11, FN(cumsum)},
     {"DepthToSpace", 1, FN(depth_to_space)},
     {"EyeLike", 9, FN(eye_like)},
@@ -127,6 +129,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"SpaceToDepth", 1, FN(space_to_depth)},
     {"Split", 2, FN(split), FOLD(split)},
     {"Squeeze", 1, FN(squeeze), FOLDS_ITSELF(squeeze)},
+    {"TensorScatter", 24, FN(tensor_scatter)},
     {"Tile", 6, FN(tile)},
     {"TopK", 1, FN(top_k)},
     {"Transpose", 1, FN(transpose), FOLD(transpose)},
@@ -142,6 +145,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Einsum", 12, FN(einsum)},
     {"Gemm", 1, FN(gemm)},
     {"Hardmax", 1, FN(softmax), .op = "hardmax"},
+    {"LinearAttention", 27, FN(linear_attention)},
     {"LogSoftmax", 1, FN(softmax), .op = "log_softmax"},
     {"LpNormalization", 1, FN(lp_normalization)},
     {"MatMul", 1, FN(matmul)},
@@ -162,9 +166,11 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"AffineGrid", 20, FN(affine_grid)},
     {"AveragePool", 1, FN(pool), .op = "avg_pool"},
     {"BatchNormalization", 1, FN(batch_normalization)},
+    {"CausalConvWithState", 27, FN(causal_conv)},
     {"Col2Im", 18, FN(col2im)},
     {"Conv", 1, FN(conv)},
     {"ConvTranspose", 1, FN(conv_transpose)},
+    {"DeformConv", 19, FN(deform_conv)},
     {"GlobalAveragePool", 1, FN(global_pool), .op = "mean"},
     {"GlobalLpPool", 2, FN(global_pool), .op = "l2"},
     {"GlobalMaxPool", 1, FN(global_pool), .op = "max"},
@@ -182,6 +188,19 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"Resize", 10, FN(resize)},
     {"RoiAlign", 10, FN(roi_align), .note = "mode avg"},
     {"Upsample", 1, FN(upsample)},
+
+    /* signals */
+    {"BlackmanWindow", 17, FN(window), FOLDS_ITSELF(window)},
+    {"DFT", 17, FN(dft)},
+    {"HammingWindow", 17, FN(window), FOLDS_ITSELF(window)},
+    {"HannWindow", 17, FN(window), FOLDS_ITSELF(window)},
+    {"MelWeightMatrix", 17, FN(mel_weights), FOLDS_ITSELF(mel_weights)},
+    {"STFT", 17, FN(stft)},
+
+    /* steps of training */
+    {"ai.onnx.preview.training.Adagrad", 1, FN(adagrad)},
+    {"ai.onnx.preview.training.Adam", 1, FN(adam)},
+    {"ai.onnx.preview.training.Momentum", 1, FN(momentum)},
 
     /* losses and recurrent layers */
     {"GRU", 7, FN(recurrent), .note = "default activations; no clip"},

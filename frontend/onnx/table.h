@@ -93,6 +93,7 @@ NT_ONNX_FUNCTION(range);
 NT_ONNX_FUNCTION(gather);
 NT_ONNX_FUNCTION(gather_elements);
 NT_ONNX_FUNCTION(cumsum);
+NT_ONNX_FUNCTION(cumprod);
 NT_ONNX_FUNCTION(gather_nd);
 NT_ONNX_FUNCTION(scatter);
 NT_ONNX_FUNCTION(top_k);
@@ -122,6 +123,7 @@ NT_ONNX_FUNCTION(rotary_embedding);
 /* op_sample.c */
 NT_ONNX_FUNCTION(grid_sample);
 NT_ONNX_FUNCTION(affine_grid);
+NT_ONNX_FUNCTION(deform_conv);
 
 /* op_picture.c */
 NT_ONNX_FUNCTION(max_unpool);
@@ -133,7 +135,24 @@ NT_ONNX_FUNCTION(center_crop_pad);
 /* op_bits.c */
 NT_ONNX_FUNCTION(bits);
 
+/* op_state.c */
+NT_ONNX_FUNCTION(causal_conv);
+NT_ONNX_FUNCTION(linear_attention);
+NT_ONNX_FUNCTION(tensor_scatter);
+
+/* op_signal.c */
+NT_ONNX_FUNCTION(window);
+NT_ONNX_FUNCTION(dft);
+NT_ONNX_FUNCTION(stft);
+NT_ONNX_FUNCTION(mel_weights);
+
+/* op_training.c */
+NT_ONNX_FUNCTION(adagrad);
+NT_ONNX_FUNCTION(adam);
+NT_ONNX_FUNCTION(momentum);
+
 /* op_math.c */
+NT_ONNX_FUNCTION(swiglu);
 NT_ONNX_FUNCTION(elementwise_old);
 NT_ONNX_FUNCTION(variadic);
 NT_ONNX_FUNCTION(power);

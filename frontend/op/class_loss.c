@@ -41,9 +41,11 @@ static enum nt_status open_rows(struct nt_graph *graph, const struct nt_node *no
         return nt_graph_fail(graph, NT_ERR_SHAPE,
             "%s: shape %s: needs a batch and a class dimension", node->op->name,
             nt_shape_text(&x, text, sizeof text));
-    struct nt_shape per_class = {.rank = x.rank - 1, .dim = {x.dim[1], 1, 1, 1, 1}};
+    struct nt_shape per_class = {.rank = x.rank - 1};
     struct nt_shape items = {.rank = x.rank - 1, .dim = {x.dim[0]}};
     memcpy(items.dim + 1, x.dim + 2, sizeof *x.dim * (size_t)(x.rank - 2));
+    for (int i = 0; i < per_class.rank; i++)
+        per_class.dim[i] = i == 0 ? x.dim[1] : 1;
     wide.dim[1] = 1;
     const struct nt_value *target = &graph->value[node->input[1]];
     *r = (struct rows){.graph = graph, .node = node, .x = node->input[0], .weight = -1};
@@ -150,11 +152,36 @@ static enum nt_status expand_likelihood(struct rows *r, struct nt_node *node)
     return end(r, node, over_classes(r, each, false), divisor(r));
 }
 
+/* The kernel takes rows of classes that lie channels-last, which is for up to 5 dimensions: of
+ * more, those behind the classes are taken as one. */
+static enum nt_status expand_plain(struct nt_graph *graph, struct nt_node *node)
+{
+    struct nt_shape x = graph->value[node->input[0]].shape, view = {3, {x.dim[0], x.dim[1], 1}};
+    struct nt_shape target = graph->value[node->input[1]].shape;
+    bool fits = target.rank == x.rank - 1 && target.dim[0] == x.dim[0];
+    if (x.rank <= 5)
+        return NT_OK;
+    for (int i = 2; i < x.rank; i++) {
+        view.dim[2] *= x.dim[i];
+        fits = fits && target.dim[i - 1] == x.dim[i];
+    }
+    struct nt_shape items = {2, {view.dim[0], view.dim[2]}};
+    if (!fits)
+        return nt_graph_fail(graph, NT_ERR_SHAPE,
+            "%s: target: must have the scores' dimensions, without that of the classes",
+            node->op->name);
+    const int in[] = {nt_compose_reshape(graph, node->input[0], &view),
+        nt_compose_reshape(graph, node->input[1], &items)};
+    return in[0] < 0 || in[1] < 0
+               ? graph->failure
+               : nt_graph_add(graph, node->op, NULL, 2, in, node->attr, node->output);
+}
+
 enum nt_status nt_class_loss_expand(struct nt_graph *graph, struct nt_node *node)
 {
     bool plain = graph->value[node->input[1]].dtype == NT_I32 && node->input[2] < 0;
     if (plain && nt_attr_int(node, "reduction") == NT_LOSS_MEAN)
-        return NT_OK; /* the kernel does it */
+        return expand_plain(graph, node);
     struct rows r;
     enum nt_status status = open_rows(graph, node, &r);
     if (status != NT_OK)
@@ -175,7 +202,7 @@ enum nt_status nt_class_loss_expand_margin(struct nt_graph *graph, struct nt_nod
 {
     bool plain = node->input[2] < 0 && nt_attr_int(node, "p") == 1;
     if (plain && nt_attr_int(node, "reduction") == NT_LOSS_MEAN)
-        return NT_OK;
+        return expand_plain(graph, node);
     struct rows r;
     enum nt_status status = open_rows(graph, node, &r);
     if (status != NT_OK)

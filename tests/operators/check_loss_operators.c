@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/operators.h"
 
@@ -30,6 +32,92 @@ START_TEST(softmax_and_losses)
                                : "0");
             check_definition(5, classes);
         }
+    }
+}
+END_TEST
+
+/* ---- more dimensions than channels-last has: N, C, 2, 1, 3, ... ---- */
+
+enum { CLASSES = 4, MANY = 7 };
+static const int64_t many[MANY] = {3, CLASSES, 2, 1, 3, 1, 2};
+static int dimensions;
+static bool logarithm;
+
+/* Places of an item, those behind the classes as one. */
+static int64_t places(void)
+{
+    int64_t count = 1;
+    for (int i = 2; i < dimensions; i++)
+        count *= many[i];
+    return count;
+}
+
+static double score(int64_t item, int64_t class, int64_t place)
+{
+    const int64_t at[] = {item, class * places() + place}, shared[] = {0, at[1]};
+    return expected_operand("x", at) + expected_operand("w", shared);
+}
+
+static double log_softmax(int64_t item, int64_t class, int64_t place)
+{
+    double top = -INFINITY, sum = 0;
+    for (int64_t c = 0; c < CLASSES; c++)
+        top = fmax(top, score(item, c, place));
+    for (int64_t c = 0; c < CLASSES; c++)
+        sum += exp(score(item, c, place) - top);
+    return score(item, class, place) - top - log(sum);
+}
+
+static double softmax_expected(const int64_t *at)
+{
+    double y = log_softmax(at[0], at[1] / places(), at[1] % places());
+    return logarithm ? y : exp(y);
+}
+
+/* The mean over all places that have a class. */
+static double cross_entropy_expected(const int64_t *at)
+{
+    int64_t valid = 0;
+    double sum = 0;
+    (void)at;
+    for (int64_t n = 0; n < many[0]; n++)
+        for (int64_t p = 0; p < places(); p++) {
+            int64_t class = (int64_t)expected_operand("t", (int64_t[]){n, p});
+            valid += class >= 0;
+            sum -= class < 0 ? 0 : log_softmax(n, class, p);
+        }
+    return sum / (valid ? (double)valid : 1);
+}
+
+static void say_scores(void)
+{
+    int row = (int)(CLASSES * places());
+    say("local x = input('x', {%d}) + parameter('w', {1, %d}, {init = 'zeros'})\n", row, row);
+    say("x = x:reshape{shape = {-1, ");
+    for (int i = 1; i < dimensions; i++)
+        say("%d, ", (int)many[i]);
+    say("}}\n");
+}
+
+START_TEST(classes_of_many_dimensions)
+{
+    for (dimensions = 5; dimensions <= MANY; dimensions++) {
+        logarithm = dimensions % 2;
+        say_scores();
+        say("local y = x:%s{axis = 1}:reshape{shape = {-1, %d}}\n",
+            logarithm ? "log_softmax" : "softmax", (int)(CLASSES * places()));
+        say("output('y', y)\nloss((y * parameter('mix', {1, %d}, {init = 'uniform', init_std = "
+            "1})):sum())\n",
+            (int)(CLASSES * places()));
+        check_definition_against((int)many[0], 0, softmax_expected);
+    }
+    for (dimensions = 5; dimensions <= MANY; dimensions++) {
+        say_scores();
+        say("local t = target('t', {%d}):reshape{shape = {-1, ", (int)places());
+        for (int i = 2; i < dimensions; i++)
+            say("%d, ", (int)many[i]);
+        say("}}\nlocal sum = x:cross_entropy(t)\noutput('y', sum)\nloss(sum)\n");
+        check_definition_against((int)many[0], CLASSES, cross_entropy_expected);
     }
 }
 END_TEST
@@ -76,5 +164,5 @@ START_TEST(wrong_losses_are_refused)
 }
 END_TEST
 
-OPERATORS_MAIN(
-    "loss operators", softmax_and_losses, losses_made_of_others, wrong_losses_are_refused)
+OPERATORS_MAIN("loss operators", softmax_and_losses, classes_of_many_dimensions,
+    losses_made_of_others, wrong_losses_are_refused)

@@ -151,4 +151,5 @@ def main():
     write_steps(folder, "unet", UNet(8, 2), torch.randn(3, 1, 32, 32), torch.randint(2, (3, 32, 32)), 0.05)
 
 
-main()
+if __name__ == "__main__":
+    main()
