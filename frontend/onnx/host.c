@@ -17,7 +17,11 @@ size_t nt_onnx_host_count(const struct nt_shape *shape)
 struct nt_onnx_host *nt_onnx_host_create(
     struct nt_graph *graph, int type, const struct nt_shape *shape)
 {
-    struct nt_onnx_host *host = nt_graph_alloc(graph, sizeof *host);
+    double count = 1;
+    for (int i = 0; i < shape->rank; i++)
+        count *= (double)shape->dim[i];
+    struct nt_onnx_host *host =
+        count <= NT_ONNX_HOST_MOST ? nt_graph_alloc(graph, sizeof *host) : NULL;
     if (!host)
         return NULL;
     host->type = type;

@@ -9,6 +9,7 @@
 #include "frontend/graph.h"
 
 #define NT_ONNX_HOST_ELEMENTS 65536 /* more are left to the device */
+#define NT_ONNX_HOST_MOST (1 << 22) /* of what an operator makes for the device */
 
 struct nt_onnx_host {
     int type; /* enum nt_onnx_type */
@@ -17,7 +18,7 @@ struct nt_onnx_host {
     double *data;
 };
 
-/* Zeros, in the graph's memory. NULL when that is exhausted. */
+/* Zeros, in the graph's memory. NULL when that is exhausted, or for more than NT_ONNX_HOST_MOST. */
 struct nt_onnx_host *nt_onnx_host_create(
     struct nt_graph *graph, int type, const struct nt_shape *shape);
 struct nt_onnx_host *nt_onnx_host_list(

@@ -24,12 +24,19 @@ static enum nt_status unpooled(struct nt_onnx_node *node, const struct nt_shape 
     if (status == NT_OK && count >= 0 && count != x->rank)
         status = nt_onnx_fail(node, NT_ERR_SHAPE, "output_shape: must have %d extents", x->rank);
     for (int i = 0; status == NT_OK && i < dims; i++) {
+        bool large = kernel[i] > 1 << 16 || (steps >= 0 && (stride[i] < 1 || stride[i] > 1 << 16));
+        for (int side = 0; borders >= 0 && side < 2; side++)
+            large = large || pads[side * dims + i] < 0 || pads[side * dims + i] > 1 << 16;
+        if (large)
+            return nt_onnx_fail(
+                node, NT_ERR_UNSUPPORTED, "kernel_shape, strides, pads: must be at most 65536");
         int64_t border = borders < 0 ? 0 : pads[i] + pads[dims + i];
         extent[i] = (x->dim[2 + i] - 1) * (steps < 0 ? 1 : stride[i]) + kernel[i] - border;
         wanted[i] = count < 0 ? extent[i] : list[2 + i];
-        if (kernel[i] < 1 || extent[i] < 1 || wanted[i] < extent[i] || wanted[i] > INT32_MAX)
-            status = nt_onnx_fail(node, NT_ERR_SHAPE, "dimension %d of %lld: must be at least %lld",
-                2 + i, (long long)wanted[i], (long long)extent[i]);
+        if (kernel[i] < 1 || extent[i] < 1 || wanted[i] < extent[i] || wanted[i] > 1 << 20)
+            status =
+                nt_onnx_fail(node, NT_ERR_SHAPE, "dimension %d of %lld: must be from %lld to 2^20",
+                    2 + i, (long long)wanted[i], (long long)extent[i]);
     }
     return status;
 }
@@ -151,7 +158,7 @@ static enum nt_status take_blocks(struct nt_onnx_node *node, struct blocks *b)
         b->steps[i] = room / b->stride[i] + 1;
         b->taps *= b->block[i];
         b->places *= b->steps[i];
-        if (b->taps * b->places > 1 << 26)
+        if ((double)b->taps * (double)b->places > NT_ONNX_HOST_MOST)
             return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "blocks: are too many");
     }
     return NT_OK;

@@ -6,8 +6,6 @@
 
 #include "frontend/op/compose.h"
 
-#define MAX_WEIGHTS (1 << 24) /* of a dimension's matrix */
-
 /* One dimension. */
 struct axis {
     const struct nt_onnx_resize *r;
@@ -92,7 +90,7 @@ static int resize_last(struct nt_onnx_node *node, const struct axis *a, int axis
 {
     char name[32];
     struct nt_graph *graph = node->graph;
-    if (a->from * a->to > MAX_WEIGHTS) {
+    if ((double)a->from * (double)a->to > NT_ONNX_HOST_MOST) {
         nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "dimension of %lld to %lld in this form: too many",
             (long long)a->from, (long long)a->to);
         return -1;

@@ -237,6 +237,8 @@ static enum nt_status take_deform(struct deform *d)
         d->to.dim[2 + i] = room / d->stride[i] + 1;
         d->taps *= d->kernel[i];
         d->places *= d->to.dim[2 + i];
+        if ((double)d->taps * (double)d->places > NT_ONNX_HOST_MOST)
+            return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "places of the kernel: are too many");
     }
     int64_t count = d->batch * d->parts * d->taps * d->dims * d->places;
     if (nt_shape_count(&node->graph->value[d->offset].shape) != count)
@@ -328,8 +330,8 @@ enum nt_status nt_onnx_affine_grid(struct nt_onnx_node *node)
     struct nt_shape to = {.rank = dims + 2, .dim = {size[0]}};
     for (int i = 0; i < dims; i++) {
         grid.dim[i] = to.dim[1 + i] = size[2 + i];
-        if (size[2 + i] < 1)
-            return nt_onnx_fail(node, NT_ERR_SHAPE, "size: every extent must be at least 1");
+        if (size[2 + i] < 1 || size[2 + i] > 1 << 20)
+            return nt_onnx_fail(node, NT_ERR_SHAPE, "size: every extent must be from 1 to 2^20");
         flat.dim[0] *= size[2 + i];
     }
     grid.dim[dims] = 1;

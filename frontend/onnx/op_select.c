@@ -200,6 +200,8 @@ enum nt_status nt_onnx_unique(struct nt_onnx_node *node)
 
 /* ---- NonMaxSuppression ---- */
 
+#define MAX_PAIRS (1 << 28) /* of boxes compared */
+
 struct nms {
     const struct nt_onnx_host *boxes, *scores;
     int64_t batches, classes, count, most;
@@ -297,6 +299,9 @@ static enum nt_status take_nms(struct nt_onnx_node *node, struct nms *nms)
     nms->classes = s->dim[1];
     nms->count = s->dim[2];
     nms->most = nt_onnx_host_integer(fmin(most, (double)nms->count));
+    if ((double)nms->most * (double)nms->scores->count > MAX_PAIRS)
+        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%lld of %zu boxes: are too many",
+            (long long)nms->most, nms->scores->count);
     return NT_OK;
 }
 
@@ -339,9 +344,10 @@ enum nt_status nt_onnx_one_hot(struct nt_onnx_node *node)
         return node->graph->failure;
     struct nt_shape from = node->graph->value[index].shape, to = {.rank = from.rank + 1};
     struct nt_shape list = node->graph->value[values].shape, places = {.rank = to.rank};
-    if (depth->count != 1 || !(depth->data[0] >= 1) || list.rank != 1 || list.dim[0] != 2)
+    if (depth->count != 1 || !(depth->data[0] >= 1 && depth->data[0] <= 1 << 24) ||
+        list.rank != 1 || list.dim[0] != 2)
         return nt_onnx_fail(
-            node, NT_ERR_FORMAT, "depth and values: must be one number from 1 on, and two");
+            node, NT_ERR_FORMAT, "depth and values: must be one number from 1 to 2^24, and two");
     if (to.rank > NT_MAX_RANK)
         return nt_onnx_fail(node, NT_ERR_SHAPE, "result of a rank above %d", NT_MAX_RANK);
     enum nt_status status = nt_onnx_axis(node, nt_onnx_int(node, "axis", -1), to.rank, &axis);

@@ -68,7 +68,7 @@ struct transform {
 static int matrix(const struct transform *t, const char *name, int64_t rows, bool sine)
 {
     struct nt_graph *graph = t->node->graph;
-    if (rows * t->count > 1 << 24) {
+    if ((double)rows * (double)t->count > NT_ONNX_HOST_MOST) {
         nt_onnx_fail(
             t->node, NT_ERR_UNSUPPORTED, "a transform of %lld: is too long", (long long)t->length);
         return -1;
@@ -174,6 +174,11 @@ static int frames_of(
     struct nt_onnx_node *node, int x, int i, int64_t frames, int64_t length, int64_t step)
 {
     struct nt_graph *graph = node->graph;
+    if ((double)frames * (double)length > NT_ONNX_HOST_MOST) {
+        nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%lld frames of %lld: are too many",
+            (long long)frames, (long long)length);
+        return -1;
+    }
     struct nt_onnx_host *index =
         nt_onnx_host_create(graph, NT_ONNX_INT64, &(struct nt_shape){2, {frames, length}});
     for (int64_t e = 0; index && e < frames * length; e++)
@@ -257,7 +262,7 @@ enum nt_status nt_onnx_mel_weights(struct nt_onnx_node *node)
             return nt_onnx_fail(node, NT_ERR_FORMAT, "input %d: must be from 0 to 2^20", i);
     }
     struct nt_shape shape = {2, {nt_onnx_host_integer(in[1] / 2) + 1, nt_onnx_host_integer(in[0])}};
-    if (shape.dim[1] < 1 || in[2] < 1 || shape.dim[0] * shape.dim[1] > 1 << 24)
+    if (shape.dim[1] < 1 || in[2] < 1 || shape.dim[0] * shape.dim[1] > NT_ONNX_HOST_MOST)
         return nt_onnx_fail(node, NT_ERR_FORMAT, "bands, rate: must be at least 1");
     struct nt_onnx_host *y = nt_onnx_host_create(
         node->graph, (int)nt_onnx_int(node, "output_datatype", NT_ONNX_FLOAT), &shape);
