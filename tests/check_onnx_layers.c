@@ -286,6 +286,83 @@ START_TEST(attention_as_a_recurrence)
 }
 END_TEST
 
+/* With a limit that nothing reaches the steps are added one by one: the same numbers. */
+START_TEST(steps_of_recurrent_layers)
+{
+    static const char *const names[] = {"RNN", "GRU", "LSTM"};
+    enum { T = 3, N = 2, C = 3, H = 2, BOTH = 2 };
+    for (int kind = 0; kind < 3; kind++) {
+        int gates = kind == 0 ? 1 : kind == 1 ? 3 : 4;
+        double want[T * BOTH * N * H], last[BOTH * N * H];
+        start(14);
+        onnx_model_random(m, "x", SHAPE(T, N, C));
+        onnx_model_random(m, "w", SHAPE(BOTH, gates * H, C));
+        onnx_model_random(m, "r", SHAPE(BOTH, gates * H, H));
+        onnx_model_random(m, "b", SHAPE(BOTH, 2 * gates * H));
+        onnx_model_array(m, false, "lengths", NT_ONNX_INT32, SHAPE(N), (double[]){2, T});
+        onnx_model_random(m, "h", SHAPE(BOTH, N, H));
+        onnx_model_node(m, names[kind], "x w r b lengths h", "y last");
+        onnx_model_word(m, "direction", "bidirectional");
+        onnx_model_int(m, "hidden_size", H);
+        test_ok(onnx_model_run(m));
+        memcpy(want, onnx_model_result(m, 0), sizeof want);
+        memcpy(last, onnx_model_result(m, 1), sizeof last);
+        onnx_model_float(m, "clip", 1e6);
+        onnx_model_gives(m, 0, SHAPE(T, BOTH, N, H), want, 1e-5);
+        onnx_model_gives(m, 1, SHAPE(BOTH, N, H), last, 1e-5);
+    }
+}
+END_TEST
+
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+/* Gates that see the cell, backwards; arguments kept within 0.5, softsign for tanh at the end. */
+START_TEST(cells_with_peepholes)
+{
+    enum { T = 3, N = 2, C = 2, H = 3 };
+    const double limit = 0.5;
+    double want[T * N * H], h[N * H] = {0}, c[N * H] = {0};
+    start(14);
+    const double *x = onnx_model_random(m, "x", SHAPE(T, N, C));
+    const double *w = onnx_model_random(m, "w", SHAPE(1, 4 * H, C));
+    const double *r = onnx_model_random(m, "r", SHAPE(1, 4 * H, H));
+    const double *p = onnx_model_random(m, "p", SHAPE(1, 3 * H));
+    for (int t = T - 1; t >= 0; t--) {
+        double next[N * H];
+        for (int n = 0; n < N; n++)
+            for (int j = 0; j < H; j++) {
+                double a[4], *cell = &c[n * H + j];
+                for (int g = 0; g < 4; g++) {
+                    a[g] = 0;
+                    for (int i = 0; i < C; i++)
+                        a[g] += x[(t * N + n) * C + i] * w[(g * H + j) * C + i];
+                    for (int i = 0; i < H; i++)
+                        a[g] += h[n * H + i] * r[(g * H + j) * H + i];
+                }
+                a[0] += p[j] * *cell;
+                a[2] += p[2 * H + j] * *cell;
+                for (int g = 0; g < 4; g++)
+                    a[g] = g == 1 ? a[g] : fmin(fmax(a[g], -limit), limit);
+                *cell = sigmoid(a[2]) * *cell + sigmoid(a[0]) * tanh(a[3]);
+                double out = sigmoid(fmin(fmax(a[1] + p[H + j] * *cell, -limit), limit));
+                double seen = fmin(fmax(*cell, -limit), limit);
+                next[n * H + j] = out * seen / (1 + fabs(seen));
+            }
+        memcpy(h, next, sizeof h);
+        memcpy(want + t * N * H, h, sizeof h);
+    }
+    onnx_model_node(m, "LSTM", "x w r - - - - p", "y");
+    onnx_model_int(m, "hidden_size", H);
+    onnx_model_word(m, "direction", "reverse");
+    onnx_model_float(m, "clip", limit);
+    onnx_model_words(m, "activations", 3, (const char *const[]){"Sigmoid", "Tanh", "Softsign"});
+    onnx_model_gives(m, 0, SHAPE(T, 1, N, H), want, 1e-5);
+}
+END_TEST
+
 START_TEST(products_so_far)
 {
     for (int form = 0; form < 4; form++) {
@@ -412,6 +489,8 @@ int main(void)
     tcase_add_test(tests, rotated_positions);
     tcase_add_test(tests, convolution_with_a_past);
     tcase_add_test(tests, attention_as_a_recurrence);
+    tcase_add_test(tests, steps_of_recurrent_layers);
+    tcase_add_test(tests, cells_with_peepholes);
     tcase_add_test(tests, products_so_far);
     tcase_add_test(tests, transforms_of_signals);
     tcase_add_test(tests, cache_with_new_steps);

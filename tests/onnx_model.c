@@ -216,6 +216,18 @@ void onnx_model_float(struct onnx_model *m, const char *name, double value)
     a->f = (float)value;
 }
 
+void onnx_model_words(struct onnx_model *m, const char *name, int count, const char *const *list)
+{
+    NtOnnx__AttributeProto *a =
+        attribute(m, name, NT_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
+    a->n_strings = (size_t)count;
+    a->strings = keep(m, NULL, (size_t)count * sizeof *a->strings);
+    for (int i = 0; i < count; i++) {
+        a->strings[i].len = strlen(list[i]);
+        a->strings[i].data = (uint8_t *)text(m, list[i]);
+    }
+}
+
 void onnx_model_word(struct onnx_model *m, const char *name, const char *word)
 {
     NtOnnx__AttributeProto *a =

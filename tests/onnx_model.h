@@ -29,6 +29,7 @@ void onnx_model_node(struct onnx_model *m, const char *op, const char *inputs, c
 void onnx_model_int(struct onnx_model *m, const char *name, int64_t value);
 void onnx_model_ints(struct onnx_model *m, const char *name, int count, const int64_t *list);
 void onnx_model_float(struct onnx_model *m, const char *name, double value);
+void onnx_model_words(struct onnx_model *m, const char *name, int count, const char *const *words);
 void onnx_model_word(struct onnx_model *m, const char *name, const char *word);
 
 /* Loads and runs it; the outputs are those of the latest node. */

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "frontend/onnx/recurrent.h"
 #include "frontend/onnx/table.h"
 #include "frontend/op/compose.h"
 
@@ -28,6 +29,7 @@ struct layer {
     enum nt_cell cell;
     int directions;
     bool reverse, batch_first;
+    bool unrolled; /* one step after the other: what the cells of ours lack */
     int64_t hidden;
     int x, weight, state, bias, lengths, h0, c0; /* values, -1: none */
 };
@@ -39,7 +41,8 @@ static bool equal_word(const ProtobufCBinaryData *word, const char *text)
     return word->len == strlen(text) && strncmp((const char *)word->data, text, word->len) == 0;
 }
 
-static enum nt_status check_activations(struct layer *layer)
+/* Whether the cells of ours have the node's activations; sets the one of RNN. */
+static bool has_activations(struct layer *layer)
 {
     const NtOnnx__AttributeProto *attr = nt_onnx_attr(layer->node, "activations");
     for (size_t i = 0, each = 0; attr && i < attr->n_strings; i++, each++) {
@@ -50,11 +53,9 @@ static enum nt_status check_activations(struct layer *layer)
             (i == 0 || layer->cell == NT_CELL_RELU))
             layer->cell = NT_CELL_RELU;
         else if (layer->cell == NT_CELL_RELU || !equal_word(word, layer->family->activations[each]))
-            return nt_onnx_fail(layer->node, NT_ERR_UNSUPPORTED,
-                "activations: '%.*s' is not offered here", word->len < 64 ? (int)word->len : 64,
-                (const char *)word->data);
+            return false;
     }
-    return NT_OK;
+    return true;
 }
 
 static enum nt_status check_options(struct layer *layer)
@@ -68,15 +69,12 @@ static enum nt_status check_options(struct layer *layer)
     layer->directions = direction == 2 ? 2 : 1;
     layer->reverse = direction == 1;
     layer->batch_first = nt_onnx_int(node, "layout", 0) != 0;
-    if (nt_onnx_attr(node, "clip"))
-        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "clip: is not offered");
-    if (nt_onnx_int(node, "input_forget", 0))
-        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "input_forget: is not offered");
-    if (layer->cell == NT_CELL_LSTM && nt_onnx_has(node, 7))
-        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "peepholes (P): are not offered");
     if (layer->cell == NT_CELL_GRU_RESET_FIRST && nt_onnx_int(node, "linear_before_reset", 0))
         layer->cell = NT_CELL_GRU;
-    return check_activations(layer);
+    layer->unrolled = !has_activations(layer) || nt_onnx_attr(node, "clip") ||
+                      nt_onnx_int(node, "input_forget", 0) ||
+                      (layer->cell == NT_CELL_LSTM && nt_onnx_has(node, 7));
+    return NT_OK;
 }
 
 static enum nt_status take_operands(struct layer *layer)
@@ -119,11 +117,13 @@ static int row(struct nt_graph *graph, int value, int index)
     return nt_compose_reshape(graph, nt_compose_slice(graph, value, 0, index, 1, 1), &shape);
 }
 
-/* Gates in our order: rows `first` and up of a weight or bias. */
+/* Gates in our order, or as they are for single steps: rows `first` and up of a weight or bias. */
 static int in_order(const struct layer *layer, int value, int64_t first)
 {
     struct nt_graph *graph = layer->node->graph;
     int part[4];
+    if (layer->unrolled)
+        return nt_compose_slice(graph, value, 0, first, layer->family->gates * layer->hidden, 1);
     for (int i = 0; i < layer->family->gates; i++)
         part[i] = nt_compose_slice(
             graph, value, 0, first + layer->family->order[i] * layer->hidden, layer->hidden, 1);
@@ -149,8 +149,48 @@ static int gates_of_input(const struct layer *layer, int x, int direction)
     return nt_onnx_reshape(node, y, &result);
 }
 
+/* The same one step after the other. */
+static enum nt_status unroll(struct layer *layer, bool reverse, int direction,
+    const struct nt_recurrent_inputs *in, struct nt_recurrent_outputs *out)
+{
+    struct nt_onnx_node *node = layer->node;
+    struct nt_graph *graph = node->graph;
+    const struct nt_shape *x = &graph->value[in->a].shape;
+    struct nt_onnx_cell cell = {.node = node,
+        .gates = layer->family->gates,
+        .steps = x->dim[0],
+        .batch = x->dim[1],
+        .hidden = layer->hidden,
+        .clip = nt_onnx_float(node, "clip", 0),
+        .reverse = reverse,
+        .coupled = nt_onnx_int(node, "input_forget", 0) != 0,
+        .linear_before_reset = layer->cell == NT_CELL_GRU,
+        .input = in->a,
+        .weight = in->weight,
+        .bias = in->bias,
+        .peep = {-1, -1, -1},
+        .lengths = in->lengths,
+        .h = in->h0,
+        .c = in->c0};
+    int count = 0;
+    enum nt_status status = NT_OK;
+    while (count < 3 && layer->family->activations[count])
+        count++;
+    for (int i = 0; status == NT_OK && i < count; i++)
+        status = nt_onnx_activation_take(
+            node, direction * count + i, layer->family->activations[i], &cell.activation[i]);
+    if (status == NT_OK && layer->cell == NT_CELL_LSTM && nt_onnx_has(node, 7)) {
+        int peepholes = row(graph, nt_onnx_in(node, 7), direction);
+        for (int i = 0; i < 3; i++)
+            if ((cell.peep[i] = nt_compose_slice(
+                     graph, peepholes, 0, i * layer->hidden, layer->hidden, 1)) < 0)
+                return graph->failure;
+    }
+    return status == NT_OK ? nt_onnx_cell_unroll(&cell, out) : status;
+}
+
 static enum nt_status add_direction(
-    const struct layer *layer, int x, int direction, struct nt_recurrent_outputs *out)
+    struct layer *layer, int x, int direction, struct nt_recurrent_outputs *out)
 {
     struct nt_graph *graph = layer->node->graph;
     int64_t wide = layer->family->gates * layer->hidden;
@@ -164,6 +204,8 @@ static enum nt_status add_direction(
     if (in.a < 0 || in.weight < 0)
         return graph->failure != NT_OK ? graph->failure : NT_ERR_MEMORY;
     bool reverse = layer->reverse || direction == 1;
+    if (layer->unrolled)
+        return unroll(layer, reverse, direction, &in, out);
     return nt_recurrent_add(graph, "", layer->cell, reverse, &in, out);
 }
 

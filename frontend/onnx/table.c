@@ -203,10 +203,10 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"ai.onnx.preview.training.Momentum", 1, FN(momentum)},
 
     /* losses and recurrent layers */
-    {"GRU", 7, FN(recurrent), .note = "default activations; no clip"},
-    {"LSTM", 7, FN(recurrent), .note = "default activations; no clip, peepholes, input_forget"},
+    {"GRU", 7, FN(recurrent)},
+    {"LSTM", 7, FN(recurrent)},
     {"NegativeLogLikelihoodLoss", 12, FN(nll_loss)},
-    {"RNN", 7, FN(recurrent), .note = "activations Tanh and Relu; no clip"},
+    {"RNN", 7, FN(recurrent)},
     {"SoftmaxCrossEntropyLoss", 12, FN(softmax_loss)},
 
 };
