@@ -363,6 +363,37 @@ START_TEST(cells_with_peepholes)
 }
 END_TEST
 
+/* y = sum (a b + a): by a, b + 1; by b, the sum of a over what b was repeated for. */
+START_TEST(gradients_as_an_operator)
+{
+    enum { N = 3, C = 4 };
+    double by_a[N * C], by_b[C] = {0};
+    start(12);
+    onnx_model_random(m, "a", SHAPE(N, C));
+    onnx_model_random(m, "b", SHAPE(C));
+    onnx_model_node(m, "Gradient", "a b", "da db");
+    onnx_model_domain(m, "ai.onnx.preview.training");
+    onnx_model_words(m, "xs", 2, (const char *const[]){"a", "b"});
+    onnx_model_word(m, "y", "c");
+    test_fails(onnx_model_run(m), NT_ERR_FORMAT, "Gradient: y 'c': must be an output");
+    start(12);
+    const double *a = onnx_model_random(m, "a", SHAPE(N, C));
+    const double *b = onnx_model_random(m, "b", SHAPE(C));
+    for (int i = 0; i < N * C; i++) {
+        by_a[i] = b[i % C] + 1;
+        by_b[i % C] += a[i];
+    }
+    onnx_model_node(m, "Mul", "a b", "c");
+    onnx_model_node(m, "Add", "c a", "d");
+    onnx_model_node(m, "Gradient", "a b d", "da db");
+    onnx_model_domain(m, "ai.onnx.preview.training");
+    onnx_model_words(m, "xs", 2, (const char *const[]){"a", "b"});
+    onnx_model_word(m, "y", "d");
+    onnx_model_gives(m, 0, SHAPE(N, C), by_a, 1e-6);
+    onnx_model_gives(m, 1, SHAPE(C), by_b, 1e-5);
+}
+END_TEST
+
 START_TEST(products_so_far)
 {
     for (int form = 0; form < 4; form++) {
@@ -491,6 +522,7 @@ int main(void)
     tcase_add_test(tests, attention_as_a_recurrence);
     tcase_add_test(tests, steps_of_recurrent_layers);
     tcase_add_test(tests, cells_with_peepholes);
+    tcase_add_test(tests, gradients_as_an_operator);
     tcase_add_test(tests, products_so_far);
     tcase_add_test(tests, transforms_of_signals);
     tcase_add_test(tests, cache_with_new_steps);

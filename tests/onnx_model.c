@@ -185,6 +185,11 @@ void onnx_model_node(struct onnx_model *m, const char *op, const char *inputs, c
     m->graph.node[m->graph.n_node++] = m->node;
 }
 
+void onnx_model_domain(struct onnx_model *m, const char *domain)
+{
+    m->node->domain = text(m, domain);
+}
+
 static NtOnnx__AttributeProto *attribute(struct onnx_model *m, const char *name, int type)
 {
     NtOnnx__AttributeProto *a = keep(m, NULL, sizeof *a);

@@ -25,6 +25,8 @@ const double *onnx_model_random(struct onnx_model *m, const char *name, struct n
 
 /* Names are separated by spaces; "-" is one left out. */
 void onnx_model_node(struct onnx_model *m, const char *op, const char *inputs, const char *outputs);
+/* Of the latest node. */
+void onnx_model_domain(struct onnx_model *m, const char *domain);
 /* Attributes of the latest node. */
 void onnx_model_int(struct onnx_model *m, const char *name, int64_t value);
 void onnx_model_ints(struct onnx_model *m, const char *name, int count, const int64_t *list);

@@ -447,7 +447,7 @@ enum nt_status nt_onnx_fold_reduce(struct nt_onnx_node *node)
         return nt_onnx_fail(node, NT_ERR_MEMORY, "host memory is exhausted");
     }
     for (size_t i = 0; i < y->count; i++)
-        y->data[i] = reduction->start;
+        y->data[i] = x->type == NT_ONNX_BOOL ? reduction->start > 0 : reduction->start;
     const int terms[] = {nt_expr_input(expr, 0), nt_expr_input(expr, 1)};
     const char *const names[] = {"a", "b"};
     struct nt_context *ctx = node->import->ctx;

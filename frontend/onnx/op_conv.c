@@ -165,7 +165,8 @@ enum nt_status nt_onnx_conv_transpose(struct nt_onnx_node *node)
 /* MaxPool, AveragePool, LpPool. */
 enum nt_status nt_onnx_pool(struct nt_onnx_node *node)
 {
-    int x = nt_onnx_in(node, 0), outputs[NT_MAX_OUTPUTS] = {-1, -1};
+    int x = nt_onnx_as(node, nt_onnx_in(node, 0), NT_F32), outputs[NT_MAX_OUTPUTS] = {-1, -1};
+    bool columns = nt_onnx_wants(node, 1) && nt_onnx_int(node, "storage_order", 0) != 0;
     struct window w;
     if (x < 0)
         return node->graph->failure;
@@ -181,14 +182,19 @@ enum nt_status nt_onnx_pool(struct nt_onnx_node *node)
         nt_onnx_number(&call, "count_include_pad", nt_onnx_int(node, "count_include_pad", 0) != 0);
     if (nt_attr_index(call.op, "norm_type") >= 0)
         nt_onnx_number(&call, "norm_type", (double)nt_onnx_int(node, "p", 2));
-    if (nt_onnx_wants(node, 1) && nt_onnx_int(node, "storage_order", 0) != 0)
+    if (columns && w.rank != 2)
         return nt_onnx_fail(
-            node, NT_ERR_UNSUPPORTED, "storage_order 1: indices are offered in row-major order");
+            node, NT_ERR_UNSUPPORTED, "storage_order 1: is offered in two dimensions");
     status = nt_onnx_add_many(node, &call, 1, &x, outputs);
     if (status == NT_OK)
         status = nt_onnx_out(node, 0, outputs[0]);
     if (status != NT_OK || !nt_onnx_wants(node, 1))
         return status;
+    if (columns) { /* h W + w becomes w H + h */
+        const int in[] = {outputs[1], nt_onnx_constant(node, (double)shape.dim[3]),
+            nt_onnx_constant(node, (double)shape.dim[2])};
+        outputs[1] = nt_graph_integer_formula(node->graph, "fmod(a, b) * c + a / b", 3, in);
+    }
     /* Ours count within a channel, theirs in the whole tensor. */
     int64_t plane = nt_onnx_host_count(&(struct nt_shape){w.rank,
         {shape.dim[2], shape.rank > 3 ? shape.dim[3] : 1, shape.rank > 4 ? shape.dim[4] : 1}});

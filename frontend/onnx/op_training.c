@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Steps of optimizers (domain ai.onnx.preview.training): rate R and step T, then for each tensor
- * its value, its gradient and what the optimizer keeps of it.
+ * Training (domain ai.onnx.preview.training): gradients, and steps of optimizers: rate R and step
+ * T, then for each tensor its value, its gradient and what the optimizer keeps of it.
  */
 #include <string.h>
 
@@ -44,6 +44,55 @@ static enum nt_status give(struct tensors *t, int part, int i, int value)
 {
     return nt_onnx_out_type(t->node, part * t->count + i, value, nt_onnx_type(t->node, 2 + i));
 }
+
+#define MAX_NODES 20000
+
+/* ---- Gradient: of y, whose elements are added up, by the first inputs ---- */
+
+static int find_target(struct nt_onnx_node *node)
+{
+    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, "y");
+    const char *name = attr && attr->s.data ? nt_graph_string(node->graph, "%.*s", (int)attr->s.len,
+                                                  (const char *)attr->s.data)
+                                            : "";
+    struct nt_onnx_value *y = name ? nt_onnx_values_get(node->import->values, name) : NULL;
+    if (y && y->defined)
+        return nt_onnx_value_graph(node->import, y);
+    nt_onnx_fail(node, NT_ERR_FORMAT,
+        "y '%s': must be an output of the graph or be needed for one, and be made before",
+        name ? name : "");
+    return -1;
+}
+
+enum nt_status nt_onnx_gradient(struct nt_onnx_node *node)
+{
+    const NtOnnx__AttributeProto *xs = nt_onnx_attr(node, "xs");
+    struct nt_graph *graph = node->graph;
+    int x[NT_ONNX_MAX_OPERANDS], count = xs ? (int)xs->n_strings : 0, loss = graph->loss;
+    const int *by_value;
+    if (count < 1 || count > node->inputs)
+        return nt_onnx_fail(node, NT_ERR_FORMAT, "xs: must name the first inputs");
+    for (int i = 0; i < count; i++)
+        if ((x[i] = nt_onnx_in(node, i)) < 0)
+            return graph->failure;
+    int y = find_target(node);
+    if (y < 0)
+        return graph->failure;
+    if (graph->node_count > MAX_NODES) /* gradients of gradients multiply */
+        return nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "a graph of %d nodes: must be at most %d",
+            graph->node_count, MAX_NODES);
+    graph->loss = y;
+    enum nt_status status = nt_gradient(graph, count, x, &by_value);
+    graph->loss = loss;
+    for (int i = 0; status == NT_OK && i < count; i++) {
+        struct nt_shape shape = graph->value[x[i]].shape;
+        int dx = by_value[x[i]] >= 0 ? by_value[x[i]] : nt_graph_constant(graph, 0, &shape);
+        status = nt_onnx_out_type(node, i, dx, nt_onnx_type(node, i));
+    }
+    return status;
+}
+
+/* ---- steps of optimizers ---- */
 
 enum nt_status nt_onnx_adagrad(struct nt_onnx_node *node)
 {

@@ -180,7 +180,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"LRN", 1, FN(lrn)},
     {"LayerNormalization", 17, FN(layer_normalization)},
     {"LpPool", 2, FN(pool), .op = "lp_pool"},
-    {"MaxPool", 1, FN(pool), .op = "max_pool", .note = "storage_order 0 alone where indices are asked for"},
+    {"MaxPool", 1, FN(pool), .op = "max_pool", .note = "storage_order 1 in two dimensions"},
     {"MaxRoiPool", 1, FN(max_roi_pool)},
     {"MaxUnpool", 9, FN(max_unpool)},
     {"MeanVarianceNormalization", 9, FN(mean_variance_normalization)},
@@ -200,6 +200,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     /* steps of training */
     {"ai.onnx.preview.training.Adagrad", 1, FN(adagrad)},
     {"ai.onnx.preview.training.Adam", 1, FN(adam)},
+    {"ai.onnx.preview.training.Gradient", 1, FN(gradient)},
     {"ai.onnx.preview.training.Momentum", 1, FN(momentum)},
 
     /* losses and recurrent layers */

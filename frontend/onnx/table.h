@@ -147,6 +147,7 @@ NT_ONNX_FUNCTION(stft);
 NT_ONNX_FUNCTION(mel_weights);
 
 /* op_training.c */
+NT_ONNX_FUNCTION(gradient);
 NT_ONNX_FUNCTION(adagrad);
 NT_ONNX_FUNCTION(adam);
 NT_ONNX_FUNCTION(momentum);
