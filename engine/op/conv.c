@@ -5,9 +5,11 @@
 
 #include <string.h>
 
-const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", NULL};
-const char *const nt_conv_backward_data_variants[] = {"tile", "group", "depthwise", NULL};
-const char *const nt_conv_backward_weight_variants[] = {"tile", "group", "depthwise", NULL};
+const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", "winograd", NULL};
+const char *const nt_conv_backward_data_variants[] = {
+    "tile", "group", "depthwise", "winograd", NULL};
+const char *const nt_conv_backward_weight_variants[] = {
+    "tile", "group", "depthwise", "winograd", NULL};
 
 static const char *const axis[3] = {"depth", "height", "width"};
 
@@ -227,12 +229,16 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     const char **reason)
 {
     bool depthwise = nt_conv_is_depthwise(p);
-    enum nt_status status =
-        nt_choose(tape, primitive, variants, depthwise ? "depthwise" : NULL, variant, reason);
-    if (status == NT_OK && !depthwise && strcmp(*variant, "depthwise") == 0)
-        return nt_choose_instead(tape, primitive, "group",
-            "must have one channel in and out of each group", variant, reason);
-    return status;
+    bool winograd = nt_conv_winograd_pays(nt_tape_device(tape), p);
+    const char *preferred = depthwise ? "depthwise" : winograd ? "winograd" : NULL, *rule = NULL;
+    enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
+    if (status != NT_OK)
+        return status;
+    if (strcmp(*variant, "depthwise") == 0 && !depthwise)
+        rule = "must have one channel in and out of each group";
+    if (strcmp(*variant, "winograd") == 0)
+        rule = nt_conv_winograd_rule(p);
+    return rule ? nt_choose_instead(tape, primitive, "group", rule, variant, reason) : NT_OK;
 }
 
 /* What a depthwise variant wants before its passes. */
@@ -246,6 +252,8 @@ static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pa
 {
     if (strcmp(pass->variant, "depthwise") == 0)
         return nt_conv_depthwise(tape, pass, packed);
+    if (strcmp(pass->variant, "winograd") == 0)
+        return nt_conv_winograd(tape, pass);
     return strcmp(pass->variant, "tile") == 0 ? nt_conv_tile(tape, pass)
                                               : nt_conv_group(tape, pass);
 }
@@ -389,6 +397,8 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
         return status;
     if (strcmp(variant, "depthwise") == 0)
         return nt_conv_weight_depthwise(tape, &p, work(&p), reason);
+    if (strcmp(variant, "winograd") == 0)
+        return nt_conv_weight_winograd(tape, &p, work(&p), reason);
     return strcmp(variant, "tile") == 0 ? nt_conv_weight_tile(tape, &p, work(&p), reason)
                                         : nt_conv_weight_group(tape, &p, work(&p), reason);
 }

@@ -59,6 +59,13 @@ void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem
 enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass);
 enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass);
 
+/* By Winograd's minimal filtering. rule: what the operands break, or NULL. */
+const char *nt_conv_winograd_rule(const struct nt_conv_problem *problem);
+bool nt_conv_winograd_pays(const struct nt_device *dev, const struct nt_conv_problem *problem);
+enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass *pass);
+enum nt_status nt_conv_weight_winograd(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
+
 /* One channel in and out of each group. `packed`: the weights as [tap][channel], whose places
  * w_start and w_step count; one copy serves all phases. */
 bool nt_conv_is_depthwise(const struct nt_conv_problem *problem);

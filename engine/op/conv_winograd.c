@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Convolutions of stride 1 with 3 x 3 taps by Winograd's minimal filtering (cl/winograd.clh): the
+ * transformed pictures and weights are operands of 36 matrix products. Pictures go in chunks of
+ * tiles whose transforms stay in the processor's last cache.
+ */
+#include "engine/op/conv.h"
+#include "engine/op/epilogue.h"
+#include "engine/op/tile.h"
+
+#define TILE 4      /* outputs of a tile along a dimension */
+#define PRODUCTS 36 /* (TILE + 2)^2 */
+/* Floats of a chunk's transforms in and out, unless the weights, which each chunk reads, are more
+ * than twice as many. */
+#define CHUNK (1 << 20)
+#define WEIGHT_BLOCK 16 /* NT_BLOCK: input channels that are transformed together */
+/* With fewer channels the pictures' transforms, with fewer tiles the weights', cost more than the
+ * products that they save. */
+#define LEAST_CHANNELS 32
+#define LEAST_TILES 64
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A transform: PRODUCTS planes of rows. The odd line at the end of each keeps them from falling on
+ * the same cache sets. */
+struct planes {
+    int32_t buffer;
+    int64_t row, plane;
+};
+
+static struct planes make_planes(
+    struct nt_tape *tape, int64_t rows, int64_t columns, const char *name)
+{
+    struct planes p = {.row = nt_divide_up(columns, 16) * 16 + 16};
+    p.plane = rows * p.row + 16;
+    p.buffer = nt_tape_buffer(
+        tape, NT_BUFFER_TRANSIENT, (size_t)(PRODUCTS * p.plane) * sizeof(float), name);
+    return p;
+}
+
+/* How pictures with `high` x `wide` outputs are cut into tiles, `chunk` of them at a time. */
+struct tiling {
+    int64_t down, across, all, chunk, rows;
+};
+
+static struct tiling cut(
+    const struct nt_tile *tile, int64_t images, int64_t high, int64_t wide, int64_t c, int64_t k)
+{
+    struct tiling t = {.down = nt_divide_up(high, TILE), .across = nt_divide_up(wide, TILE)};
+    t.all = images * t.down * t.across;
+    int64_t floats = most(CHUNK, PRODUCTS * c * k / 2);
+    int64_t chunks = nt_divide_up(t.all * (c + k) * PRODUCTS, floats);
+    t.chunk = nt_divide_up(nt_divide_up(t.all, chunks), tile->rows) * tile->rows;
+    t.chunk = least(t.chunk, t.all);
+    t.rows = most(t.chunk, tile->rows);
+    return t;
+}
+
+static void set_grid(struct nt_launch *l, int64_t items)
+{
+    int64_t pieces = 2 * nt_tile_pieces(nt_tape_device(l->tape));
+    nt_launch_grid(l, 1, (size_t[]){(size_t)least(items, pieces)}, NULL);
+}
+
+/* The picture of one transform: its extents and distances, and the tap before its first pixel. */
+struct picture {
+    const struct nt_tensor *t;
+    int64_t channels, height, width, pad_h, pad_w, n, h, w;
+};
+
+/* side: 6 for B' x B, 4 for A x A'. */
+static enum nt_status take(struct nt_tape *tape, const char *reason, int side,
+    const struct picture *x, const struct tiling *t, int64_t tile0, int64_t count,
+    const struct planes *to, int width)
+{
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_take", "winograd_take", "winograd", reason);
+    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_define(&l, "NT_WINOGRAD_SIDE", "%d", side);
+    nt_launch_tensor(&l, x->t, NT_ACCESS_READ);
+    nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
+    const int64_t args[] = {tile0, count, t->down, t->across, x->height, x->width, x->channels,
+        x->pad_h, x->pad_w, x->n, x->h, x->w, to->row, to->plane};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    set_grid(&l, count);
+    l.bytes = 4.0 * (double)(count * x->channels) * (PRODUCTS + TILE * TILE);
+    return nt_launch_append(&l);
+}
+
+/* Here a row is a panel of all input channels. */
+static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct nt_tile *tile, struct planes *to)
+{
+    int64_t panels = nt_divide_up(pass->k, nt_tile_columns(tile));
+    int64_t panel = nt_tile_columns(tile) * pass->c;
+    struct nt_launch l;
+    *to = make_planes(tape, panels, panel, "transformed weights");
+    nt_launch_init(&l, tape, "winograd_weight", "winograd_weight", "winograd", pass->reason);
+    nt_tile_define(&l, tile);
+    nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
+    nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
+    const int64_t args[] = {pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
+        pass->w_step[2], to->row, to->plane};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    set_grid(&l, nt_divide_up(pass->k, tile->width) * nt_divide_up(pass->c, WEIGHT_BLOCK));
+    l.bytes = 4.0 * (double)(panels * panel) * (PRODUCTS + 9);
+    return nt_launch_append(&l);
+}
+
+static enum nt_status multiply(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct nt_tile *tile, const struct planes *x, const struct planes *w,
+    const struct planes *out, int64_t count, double flops)
+{
+    int64_t panels = nt_divide_up(pass->k, nt_tile_columns(tile));
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_multiply", "winograd_multiply", "winograd", pass->reason);
+    nt_tile_define(&l, tile);
+    nt_launch_buffer(&l, x->buffer, NT_ACCESS_READ);
+    nt_launch_buffer(&l, w->buffer, NT_ACCESS_READ);
+    nt_launch_buffer(&l, out->buffer, NT_ACCESS_WRITE);
+    const int64_t args[] = {
+        count, pass->c, panels, x->row, x->plane, w->row, w->plane, out->row, out->plane};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    set_grid(&l, PRODUCTS * panels);
+    l.flops = flops;
+    l.bytes = 4.0 * PRODUCTS * (double)(count * (pass->c + pass->k) + pass->c * pass->k);
+    return nt_launch_append(&l);
+}
+
+static enum nt_status give(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct tiling *t, int64_t tile0, int64_t count, const struct planes *from, int width)
+{
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_give", "winograd_give", "winograd", pass->reason);
+    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_epilogue_define(&l, pass->y, pass->epilogue, width);
+    nt_launch_buffer(&l, from->buffer, NT_ACCESS_READ);
+    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
+    const int64_t args[] = {tile0, count, t->down, t->across, pass->out[1], pass->out[2], pass->k,
+        pass->y_start, pass->y_n, pass->y_step[1], pass->y_step[2], from->row, from->plane};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    nt_epilogue_args(&l, pass->epilogue);
+    set_grid(&l, count);
+    l.bytes = 4.0 * (double)(count * pass->k) * (PRODUCTS + TILE * TILE);
+    return nt_launch_append(&l);
+}
+
+const char *nt_conv_winograd_rule(const struct nt_conv_problem *p)
+{
+    for (int i = 0; i < 3; i++)
+        if (p->taps[i] != (i ? 3 : 1) || p->stride[i] != 1 || p->dilation[i] != 1)
+            return "must have 3x3 taps, stride 1 and dilation 1";
+    if (p->in[0] != 1 || p->out[0] != 1 || p->pad[0] != 0 || p->groups != 1)
+        return "must be two-dimensional with one group";
+    return NULL;
+}
+
+bool nt_conv_winograd_pays(const struct nt_device *dev, const struct nt_conv_problem *p)
+{
+    int64_t tiles = p->images * nt_divide_up(p->out[1], TILE) * nt_divide_up(p->out[2], TILE);
+    return nt_device_get_info(dev)->type == NT_DEVICE_CPU && !nt_conv_winograd_rule(p) &&
+           p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= LEAST_TILES;
+}
+
+enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass *pass)
+{
+    struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), pass->k);
+    struct tiling t = cut(&tile, pass->images, pass->out[1], pass->out[2], pass->c, pass->k);
+    struct picture x = {pass->x, pass->c, pass->in[1], pass->in[2], pass->pad[1], pass->pad[2],
+        pass->x_n, pass->x_step[1], pass->x_step[2]};
+    int64_t nr = nt_tile_columns(&tile);
+    struct planes in = make_planes(tape, t.rows, pass->c, "transformed inputs");
+    struct planes out =
+        make_planes(tape, t.rows, nt_divide_up(pass->k, nr) * nr, "transformed outputs");
+    struct planes weights;
+    enum nt_status status = transform_weights(tape, pass, &tile, &weights);
+    for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
+        int64_t count = least(t.chunk, t.all - i);
+        status = take(tape, pass->reason, 6, &x, &t, i, count, &in, tile.width);
+        if (status == NT_OK)
+            status = multiply(tape, pass, &tile, &in, &weights, &out, count,
+                pass->flops * (double)count / (double)t.all);
+        if (status == NT_OK)
+            status = give(tape, pass, &t, i, count, &out, tile.width);
+    }
+    return status;
+}
+
+/* ---- weights ---- */
+
+static enum nt_status multiply_weights(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const struct nt_tile *tile, const struct planes *x, const struct planes *dy,
+    const struct planes *sums, int64_t count, bool add, double flops, const char *reason)
+{
+    int64_t panels = nt_divide_up(p->c, nt_tile_columns(tile));
+    struct nt_launch l;
+    nt_launch_init(
+        &l, tape, "winograd_weight_multiply", "winograd_weight_multiply", "winograd", reason);
+    nt_tile_define(&l, tile);
+    nt_launch_buffer(&l, x->buffer, NT_ACCESS_READ);
+    nt_launch_buffer(&l, dy->buffer, NT_ACCESS_READ);
+    nt_launch_buffer(&l, sums->buffer, add ? NT_ACCESS_READ_WRITE : NT_ACCESS_WRITE);
+    const int64_t args[] = {
+        count, p->k, panels, x->row, x->plane, dy->row, dy->plane, sums->row, sums->plane, add};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    set_grid(&l, PRODUCTS * panels);
+    l.flops = flops;
+    l.bytes = 4.0 * PRODUCTS * (double)(count * (p->c + p->k) + p->c * p->k);
+    return nt_launch_append(&l);
+}
+
+static enum nt_status give_weights(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const struct planes *sums, int width, const char *reason)
+{
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_weight_give", "winograd_weight_give", "winograd", reason);
+    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_buffer(&l, sums->buffer, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
+    nt_launch_int(&l, p->k);
+    nt_launch_int(&l, p->c);
+    nt_launch_int(&l, sums->row);
+    nt_launch_int(&l, sums->plane);
+    set_grid(&l, p->k);
+    l.bytes = 4.0 * (double)(p->k * p->c) * (PRODUCTS + 9);
+    return nt_launch_append(&l);
+}
+
+enum nt_status nt_conv_weight_winograd(
+    struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
+{
+    struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), p->c);
+    struct tiling t = cut(&tile, p->images, p->out[1], p->out[2], p->c, p->k);
+    struct picture x = {&p->x, p->c, p->in[1], p->in[2], p->pad[1], p->pad[2], p->x.stride[0],
+        p->x.stride[3], p->x.stride[4]};
+    struct picture dy = {
+        &p->y, p->k, p->out[1], p->out[2], 0, 0, p->y.stride[0], p->y.stride[3], p->y.stride[4]};
+    int64_t row = nt_divide_up(p->c, nt_tile_columns(&tile)) * nt_tile_columns(&tile);
+    struct planes in = make_planes(tape, t.rows, row, "transformed inputs");
+    struct planes out = make_planes(tape, t.rows, p->k, "transformed gradients");
+    struct planes sums = make_planes(tape, p->k, row, "transformed weights");
+    enum nt_status status = NT_OK;
+    for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
+        int64_t count = least(t.chunk, t.all - i);
+        status = take(tape, reason, 6, &x, &t, i, count, &in, tile.width);
+        if (status == NT_OK)
+            status = take(tape, reason, 4, &dy, &t, i, count, &out, tile.width);
+        if (status == NT_OK)
+            status = multiply_weights(tape, p, &tile, &in, &out, &sums, count, i > 0,
+                flops * (double)count / (double)t.all, reason);
+    }
+    return status == NT_OK ? give_weights(tape, p, &sums, tile.width, reason) : status;
+}
