@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The rows of `neutra bench` beside PyTorch, in turn, in one run.
 
-    OPENBLAS_CORETYPE=SkylakeX python3 bench/against_torch.py [--quick] [--filter WORD]
+    OPENBLAS_CORETYPE=SkylakeX python3 bench/against_torch.py [--quick] [--filter WORD]...
 
 Needs Debian's python3-torch. For each row Neutra and PyTorch measure in turn, several times; what is
 printed is the median of their medians, the spread of these, the ratio (above 1: Neutra is faster) and
@@ -30,7 +30,8 @@ aten = torch.ops.aten
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="the rows of a quick run, fewer turns")
-    parser.add_argument("--filter", default="", help="only rows whose name contains it")
+    parser.add_argument("--filter", action="append", default=[],
+                        help="only rows whose name contains it, or the one of this name; may be repeated")
     parser.add_argument("--turns", type=int, help="measurements of each side (default 5, quick 3)")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default 2)")
     parser.add_argument("--neutra", default="build/neutra", help="the program")
@@ -53,8 +54,9 @@ def neutra(options, *more):
 
 def names(options):
     quick = ["--quick"] if options.quick else []
-    filtered = ["--filter", options.filter] if options.filter else []
-    return [name for name in neutra(options, "--list", *quick, *filtered).splitlines() if name != "probes"]
+    chosen = [["--filter", word] for word in options.filter] or [[]]
+    listed = [name for more in chosen for name in neutra(options, "--list", *quick, *more).splitlines()]
+    return [name for name in dict.fromkeys(listed) if name != "probes"]
 
 
 def measure_here(options, name):
