@@ -544,6 +544,34 @@ START_TEST(no_onnx_at_all)
 }
 END_TEST
 
+/* The input is 0, 1, 2, ... over the number of elements. */
+START_TEST(output_beside_the_file)
+{
+    static int64_t extents[] = {2, 3};
+    const struct nt_onnx_tolerance upstream = {0};
+    struct nt_onnx_result result;
+    char beside[96];
+    float want[6];
+    snprintf(beside, sizeof beside, "%s/net_output_0.pb", folder);
+    add_input("x", 1, 2, (int[]){2, 3});
+    add_node("Neg", "x", "y");
+    add_output("y");
+    test_ok(load());
+    ck_assert(!nt_onnx_case_is_file(path));
+    for (int wrong = 0; wrong < 2; wrong++) {
+        for (int i = 0; i < 6; i++)
+            want[i] = -(float)i / 6 + (i == 5 ? (float)wrong : 0);
+        NtOnnx__TensorProto *tensor = add_tensor("y", 1, 2, extents, want, sizeof want);
+        uint8_t bytes[256];
+        write_bytes(beside, bytes, nt_onnx__tensor_proto__pack(tensor, bytes));
+        ck_assert(nt_onnx_case_is_file(path));
+        test_ok(nt_onnx_case_run_file(test_device(), path, upstream, &result));
+        ck_assert_int_eq(result.verdict, wrong ? NT_ONNX_FAIL : NT_ONNX_PASS);
+    }
+    unlink(beside);
+}
+END_TEST
+
 /* Few of many: `neutra onnx-test` runs them all. */
 START_TEST(conformance)
 {
@@ -590,6 +618,7 @@ int main(void)
     tcase_add_test(tests, open_extents_are_settings);
     tcase_add_test(tests, damaged_files);
     tcase_add_test(tests, no_onnx_at_all);
+    tcase_add_test(tests, output_beside_the_file);
     tcase_add_test(tests, conformance);
     suite_add_tcase(suite, tests);
     return test_main(suite);

@@ -38,10 +38,17 @@ struct test {
 
 static const char *const verdicts[] = {"pass", "fail", "skip"};
 
+/* A folder, or a file with its outputs beside it. */
 static enum nt_status run_case(struct test *test, const char *folder)
 {
     struct nt_onnx_result result;
-    enum nt_status status = nt_onnx_case_run(test->dev, folder, test->tolerance, &result);
+    const char *slash = strrchr(folder, '/'), *word = test->options->filter;
+    if (word && !strstr(slash ? slash : folder, word))
+        return NT_OK;
+    enum nt_status status =
+        nt_file_is_folder(folder)
+            ? nt_onnx_case_run(test->dev, folder, test->tolerance, &result)
+            : nt_onnx_case_run_file(test->dev, folder, test->tolerance, &result);
     if (status != NT_OK)
         return status;
     test->count[result.verdict]++;
@@ -67,10 +74,8 @@ static enum nt_status walk(struct test *test, const char *folder, int depth)
     enum nt_status status = NT_OK;
     if (cli_stop)
         return nt_fail(test->cli->ctx, NT_ERR_INTERRUPTED, "stopped");
-    if (nt_onnx_case_is(folder)) {
-        const char *slash = strrchr(folder, '/'), *word = test->options->filter;
-        return word && !strstr(slash ? slash : folder, word) ? NT_OK : run_case(test, folder);
-    }
+    if (nt_onnx_case_is(folder))
+        return run_case(test, folder);
     int count = depth < MAX_DEPTH ? scandir(folder, &list, NULL, alphasort) : 0;
     if (count < 0)
         return nt_fail(test->cli->ctx, NT_ERR_FILE, "%s: cannot be read", folder);
@@ -80,6 +85,8 @@ static enum nt_status walk(struct test *test, const char *folder, int depth)
             status = nt_file_join(test->cli->ctx, path, sizeof path, folder, list[i]->d_name);
             if (status == NT_OK && nt_file_is_folder(path))
                 status = walk(test, path, depth + 1);
+            else if (status == NT_OK && nt_onnx_case_is_file(path))
+                status = run_case(test, path);
         }
         free(list[i]);
     }
@@ -126,7 +133,9 @@ const struct cli_command cli_onnx_test = {
     .name = "onnx-test",
     .arguments = "DIR... [OPTION]...",
     .summary = "Run ONNX conformance cases: folders of model.onnx and test_data_set_*.",
-    .details = "Each case passes, fails or is skipped, with the reason: what is not offered is\n"
+    .details = "A case is a folder of model.onnx and test_data_set_*, or NAME.onnx with\n"
+               "NAME_output_0.pb beside it, whose input counts up from 0 to 1.\n"
+               "Each case passes, fails or is skipped, with the reason: what is not offered is\n"
                "skipped. ULP: the largest distance to the expected output, in float32 numbers.\n",
     .shared = CLI_HAS_DEVICE | CLI_HAS_JSON,
     .options = options,

@@ -250,11 +250,9 @@ static enum nt_status execute(struct run *run, const char *model)
     return status == NT_OK ? compare_all(run) : status;
 }
 
-static enum nt_status run_set(struct run *run, const char *model, const char *set)
+/* Executes it with the tensors that were read, unless reading failed, and lets go of them. */
+static enum nt_status execute_and_finish(struct run *run, const char *model, enum nt_status status)
 {
-    enum nt_status status = read_all(run, set, "input", run->input, &run->inputs);
-    if (status == NT_OK)
-        status = read_all(run, set, "output", run->output, &run->outputs);
     if (status == NT_OK)
         status = execute(run, model);
     nt_session_destroy(run->session);
@@ -270,16 +268,41 @@ static enum nt_status run_set(struct run *run, const char *model, const char *se
     return status;
 }
 
+static enum nt_status run_set(struct run *run, const char *model, const char *set)
+{
+    enum nt_status status = read_all(run, set, "input", run->input, &run->inputs);
+    if (status == NT_OK)
+        status = read_all(run, set, "output", run->output, &run->outputs);
+    return execute_and_finish(run, model, status);
+}
+
+static void begin(struct run *run, struct nt_onnx_tolerance tolerance)
+{
+    bool upstream = tolerance.relative == 0 && tolerance.absolute == 0;
+    *run->result = (struct nt_onnx_result){0};
+    run->tolerance = upstream ? (struct nt_onnx_tolerance){1e-3, 1e-7} : tolerance;
+}
+
+static enum nt_status conclude(struct run *run, enum nt_status status)
+{
+    struct nt_onnx_result *result = run->result;
+    nt_onnx_inputs_finish(&run->names);
+    if (status != NT_OK)
+        snprintf(result->reason, sizeof result->reason, "%s", nt_error_message(run->ctx));
+    result->verdict = status == NT_OK                ? NT_ONNX_PASS
+                      : status == NT_ERR_UNSUPPORTED ? NT_ONNX_SKIP
+                                                     : NT_ONNX_FAIL;
+    return status == NT_ERR_MEMORY ? status : NT_OK;
+}
+
 enum nt_status nt_onnx_case_run(struct nt_device *dev, const char *folder,
     struct nt_onnx_tolerance tolerance, struct nt_onnx_result *result)
 {
-    struct run run = {nt_device_context(dev), dev, tolerance, result};
+    struct run run = {.ctx = nt_device_context(dev), .dev = dev, .result = result};
     char model[MAX_PATH], path[MAX_PATH];
     struct dirent **list;
-    *result = (struct nt_onnx_result){0};
-    if (tolerance.relative == 0 && tolerance.absolute == 0)
-        run.tolerance = (struct nt_onnx_tolerance){1e-3, 1e-7};
     enum nt_status status = NT_OK;
+    begin(&run, tolerance);
     if (!find_model(folder, model, sizeof model))
         status = nt_fail(run.ctx, NT_ERR_FILE, "%s: has no .onnx file", folder);
     if (status == NT_OK)
@@ -294,13 +317,84 @@ enum nt_status nt_onnx_case_run(struct nt_device *dev, const char *folder,
     }
     if (count >= 0)
         free(list);
-    nt_onnx_inputs_finish(&run.names);
     if (status == NT_OK && result->sets == 0)
         status = nt_fail(run.ctx, NT_ERR_FILE, "%s: has no folder of tensors", folder);
+    return conclude(&run, status);
+}
+
+/* ---- files with their outputs beside them ---- */
+
+/* "FOLDER/NAME.onnx" as FOLDER and NAME_output. */
+static bool split_path(const char *path, char *folder, char *stem, size_t size)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t length = strlen(name), most = size - sizeof "_output";
+    if (!ends_in(name, ".onnx") || length > most || (size_t)(name - path) > most)
+        return false;
+    snprintf(folder, size, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    snprintf(stem, size, "%.*s_output", (int)(length - strlen(".onnx")), name);
+    return true;
+}
+
+bool nt_onnx_case_is_file(const char *path)
+{
+    char folder[MAX_PATH], stem[MAX_PATH], output[2 * MAX_PATH + 8];
+    if (!split_path(path, folder, stem, sizeof stem))
+        return false;
+    snprintf(output, sizeof output, "%s/%s_0.pb", folder, stem);
+    FILE *file = fopen(output, "rb");
+    if (file)
+        fclose(file);
+    return file != NULL;
+}
+
+/* The only input, of the file's shape: 0, 1, 2, ... over their number. */
+static enum nt_status count_up(struct run *run, const char *path)
+{
+    struct nt_model *model;
+    enum nt_status status = nt_model_load(run->ctx, path, 0, NULL, &model);
     if (status != NT_OK)
-        snprintf(result->reason, sizeof result->reason, "%s", nt_error_message(run.ctx));
-    result->verdict = status == NT_OK                ? NT_ONNX_PASS
-                      : status == NT_ERR_UNSUPPORTED ? NT_ONNX_SKIP
-                                                     : NT_ONNX_FAIL;
-    return status == NT_ERR_MEMORY ? status : NT_OK;
+        return status;
+    struct nt_model_input input = {0};
+    if (nt_model_input_count(model) == 1)
+        input = nt_model_get_input(model, 0);
+    struct nt_onnx_array *array = &run->input[0];
+    array->shape = input.item_shape;
+    if (input.name && !input.whole) {
+        memmove(array->shape.dim + 1, array->shape.dim,
+            (size_t)array->shape.rank++ * sizeof *array->shape.dim);
+        array->shape.dim[0] = 1;
+    }
+    size_t count = (size_t)nt_shape_count(&array->shape);
+    float *data = input.name && input.dtype == NT_F32 ? malloc((count + 1) * sizeof *data) : NULL;
+    nt_model_destroy(model);
+    if (!data)
+        return nt_fail(run->ctx, NT_ERR_FORMAT, "%s: must have one input of float32", path);
+    for (size_t i = 0; i < count; i++)
+        data[i] = (float)((double)i / (double)count);
+    array->type = NT_ONNX_FLOAT;
+    array->dtype = NT_F32;
+    array->data = data;
+    run->inputs = 1;
+    return NT_OK;
+}
+
+enum nt_status nt_onnx_case_run_file(struct nt_device *dev, const char *path,
+    struct nt_onnx_tolerance tolerance, struct nt_onnx_result *result)
+{
+    struct run run = {.ctx = nt_device_context(dev), .dev = dev, .result = result};
+    char folder[MAX_PATH], stem[MAX_PATH];
+    enum nt_status status = NT_OK;
+    begin(&run, tolerance);
+    if (!split_path(path, folder, stem, sizeof stem))
+        status = nt_fail(run.ctx, NT_ERR_FILE, "%s: is no .onnx file, or its path too long", path);
+    if (status == NT_OK)
+        status = nt_onnx_check(run.ctx, path, &run.names);
+    if (status == NT_OK)
+        status = count_up(&run, path);
+    if (status == NT_OK)
+        status = read_all(&run, folder, stem, run.output, &run.outputs);
+    status = execute_and_finish(&run, path, status);
+    result->sets = 1;
+    return conclude(&run, status);
 }

@@ -30,4 +30,11 @@ bool nt_onnx_case_is(const char *folder);
 enum nt_status nt_onnx_case_run(struct nt_device *dev, const char *folder,
     struct nt_onnx_tolerance tolerance, struct nt_onnx_result *result);
 
+/* The same for a single file with one input and its outputs beside it, NAME_output_0.pb, ..., as
+ * the ONNX project keeps its light models: the input is 0, 1, 2, ... over the number of elements.
+ */
+bool nt_onnx_case_is_file(const char *path);
+enum nt_status nt_onnx_case_run_file(struct nt_device *dev, const char *path,
+    struct nt_onnx_tolerance tolerance, struct nt_onnx_result *result);
+
 #endif
