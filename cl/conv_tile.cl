@@ -24,12 +24,41 @@ NT_DEFINE_GATHER
 static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int w_t, int w_r,
     int w_s, int t, int r, int s, int channels, int columns, __global float *to)
 {
-    for (int c = 0; c < channels; c++)
+    int taps = t * r * s, done = 0, deep = channels * taps / 4 * 4;
+    bool in_line = w_s == 1 && w_r == s && w_t == r * s && w_c == taps;
+    /* Four by four where a column's weights are consecutive. */
+    for (; in_line && w_k > 1 && done + 4 <= columns; done += 4) {
+        __global const float *from = w + done * w_k;
+        int tap = 0, c = 0;
+        NT_SLOWLY for (int e = 0; e < deep; e += 4)
+        {
+            float4 r0 = vload4(0, from + e), r1 = vload4(0, from + w_k + e);
+            float4 r2 = vload4(0, from + 2 * w_k + e), r3 = vload4(0, from + 3 * w_k + e);
+            float4 low = (float4)(r0.lo, r1.lo), below = (float4)(r2.lo, r3.lo);
+            float4 high = (float4)(r0.hi, r1.hi), under = (float4)(r2.hi, r3.hi);
+            float4 turned[4] = {(float4)(low.even, below.even), (float4)(low.odd, below.odd),
+                (float4)(high.even, under.even), (float4)(high.odd, under.odd)};
+            NT_UNROLL for (int i = 0; i < 4; i++)
+            {
+                vstore4(turned[i], 0, to + (tap * channels + c) * NT_NR + done);
+                bool wraps = ++tap == taps;
+                tap = wraps ? 0 : tap;
+                c += wraps;
+            }
+        }
+    }
+    for (int c = done == NT_NR ? deep / taps : 0; c < channels; c++)
         for (int i = 0; i < t * r; i++)
             for (int j = 0; j < s; j++) {
                 __global const float *from = w + c * w_c + i / r * w_t + i % r * w_r + j * w_s;
                 __global float *row = to + ((i * s + j) * channels + c) * NT_NR;
-                NT_SLOWLY for (int k = 0; k < NT_NR; k++) row[k] =
+                int first = c * taps + i * s + j < deep ? done : 0;
+                if (w_k == 1) {
+                    for (int k = 0; k < NT_NR; k += NT_VW)
+                        NT_VSTORE(NT_READ_PART(from + k, columns - k), row + k);
+                    continue;
+                }
+                NT_SLOWLY for (int k = first; k < NT_NR; k++) row[k] =
                     k < columns ? from[k * w_k] : 0.0f;
             }
 }
