@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * The reference page of the operators, from their descriptors: docs/operators.md.
- *
- *   operators-page          prints the page
- *   operators-page FILE     checks that FILE is the page: exit status 0, or 1 and where it differs
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "docs/page.h"
 #include "frontend/op.h"
 
 static int by_name(const void *a, const void *b)
@@ -166,41 +164,7 @@ static char *make_page(void)
     return NULL;
 }
 
-static int compare(const char *path, const char *want)
-{
-    char got[4096];
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        perror(path);
-        return 1;
-    }
-    for (int line = 1; *want || !feof(file); line++) {
-        size_t length = strcspn(want, "\n");
-        bool there = fgets(got, sizeof got, file) != NULL;
-        if (!there && !*want)
-            break;
-        if (!there || strlen(got) != length + 1 || strncmp(got, want, length + 1) != 0) {
-            fprintf(stderr,
-                "%s:%d: is stale: the descriptors say\n  %.*s\nmake it again: ninja -C build "
-                "operators-page\n",
-                path, line, (int)length, want);
-            fclose(file);
-            return 1;
-        }
-        want += length + 1;
-    }
-    fclose(file);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    char *page = make_page();
-    if (!page) {
-        fprintf(stderr, "operators-page: no memory\n");
-        return 1;
-    }
-    int code = argc > 1 ? compare(argv[1], page) : fputs(page, stdout) < 0;
-    free(page);
-    return code;
+    return page_main(argc, argv, "operators-page", make_page());
 }
