@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-GROUPS = ("node", "simple", "pytorch-operator", "pytorch-converted", "light")
+GROUPS = ("node", "simple", "pytorch-operator", "pytorch-converted")
 
 
 def run(neutra, data, device, out):
