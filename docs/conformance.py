@@ -68,7 +68,7 @@ def page(paths):
     print("# Conformance\n\nMade by `docs/conformance.py` from `neutra onnx-test --json`; do not edit it.\n\n"
           "ONNX comes with cases: a model, inputs, the outputs that are right. A case passes when every output is "
           "within 1e-3\nof its numbers and 1e-7 beside that. One that asks for what is not offered is skipped, "
-          "with the reason.")
+          "with the reason. Floats of every\nwidth are computed as float32: doubles beyond its range become infinite.")
     for path in paths:
         with open(path, encoding="utf-8") as file:
             results = json.load(file)
