@@ -11,6 +11,7 @@
 #include "frontend/safetensors.h"
 #include "tests/command.h"
 #include "tests/fixture.h"
+#include "tests/onnx_model.h"
 #include "tests/testing.h"
 #include "tests/toy.h"
 
@@ -61,6 +62,47 @@ START_TEST(convert)
     compare_logits(one, two);
     expect(1, "no-such-file", "convert no-such-file.onnx %s", onnx);
     expect(1, "folder /no-such-folder does not exist", "convert %s /no-such-folder/a.onnx", model);
+}
+END_TEST
+
+/* x plus 0, 1, 2, ..., with as many columns as another input says. */
+START_TEST(arrays_bind_open_extents)
+{
+    if (absent())
+        return;
+    char x_path[1100], count_path[1100], folder[1100], result[1200];
+    const int32_t columns = 5;
+    float x[3 * 5];
+    struct nt_npy y;
+    struct onnx_model *m = onnx_model_begin(17);
+    snprintf(x_path, sizeof x_path, "%s", fixture_path("open-x.npy"));
+    snprintf(count_path, sizeof count_path, "%s", fixture_path("open-count.npy"));
+    snprintf(folder, sizeof folder, "%s", fixture_path("open"));
+    snprintf(result, sizeof result, "%s/y.npy", folder);
+    test_fill(x, 3 * 5);
+    test_ok(nt_npy_write(test_context(), x_path, NT_F32, &SHAPE(3, 5), x));
+    test_ok(nt_npy_write(test_context(), count_path, NT_I32, &SCALAR, &columns));
+    onnx_model_random(m, "x", SHAPE(3, 1));
+    onnx_model_open(m, 0, "N");
+    onnx_model_open(m, 1, "L");
+    onnx_model_array(m, false, "count", NT_ONNX_INT64, SCALAR, (double[]){0});
+    onnx_model_array(m, true, "zero", NT_ONNX_INT64, SCALAR, (double[]){0});
+    onnx_model_array(m, true, "one", NT_ONNX_INT64, SCALAR, (double[]){1});
+    onnx_model_node(m, "Range", "zero count one", "numbers");
+    onnx_model_node(m, "CastLike", "numbers x", "floats");
+    onnx_model_node(m, "Add", "x floats", "y");
+    const char *file = onnx_model_write(m);
+    expect(
+        0, "", "run %s --input %s --input count=%s --output %s", file, x_path, count_path, folder);
+    test_ok(nt_npy_read(test_context(), result, &y));
+    ck_assert(nt_shape_equal(&y.shape, &SHAPE(3, 5)));
+    for (int i = 0; i < 15; i++)
+        ck_assert_float_eq_tol(((float *)y.data)[i], x[i] + (float)(i % 5), 1e-6f);
+    nt_npy_finish(&y);
+    expect(
+        1, "must be known before the run", "run %s --input %s --output %s", file, x_path, folder);
+    expect(1, "no-such.npy", "run %s --input no-such.npy --output %s", file, folder);
+    onnx_model_end(m);
 }
 END_TEST
 
@@ -273,6 +315,7 @@ int main(void)
     TCase *tests = tcase_create("cli_onnx");
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, convert);
+    tcase_add_test(tests, arrays_bind_open_extents);
     tcase_add_test(tests, fine_tuning);
     tcase_add_test(tests, pictures_as_options_say);
     tcase_add_test(tests, round_trip);

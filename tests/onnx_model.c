@@ -242,8 +242,19 @@ void onnx_model_word(struct onnx_model *m, const char *name, const char *word)
     a->s.data = (uint8_t *)text(m, word);
 }
 
-static void write_file(struct onnx_model *m)
+void onnx_model_open(struct onnx_model *m, int axis, const char *name)
 {
+    NtOnnx__ValueInfoProto *input = m->graph.input[m->graph.n_input - 1];
+    NtOnnx__TensorShapeProto__Dimension *dim = input->type->tensor_type->shape->dim[axis];
+    dim->value_case = NT_ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+    dim->dim_param = text(m, name);
+}
+
+const char *onnx_model_write(struct onnx_model *m)
+{
+    m->graph.n_output = 0;
+    for (size_t i = 0; i < m->node->n_output; i++)
+        m->graph.output[m->graph.n_output++] = info(m, m->node->output[i], NT_ONNX_FLOAT, SCALAR);
     size_t size = nt_onnx__model_proto__get_packed_size(&m->file);
     uint8_t *bytes = keep(m, NULL, size);
     nt_onnx__model_proto__pack(&m->file, bytes);
@@ -251,6 +262,7 @@ static void write_file(struct onnx_model *m)
     ck_assert(to != NULL);
     ck_assert_uint_eq(fwrite(bytes, 1, size, to), size);
     fclose(to);
+    return m->path;
 }
 
 static void write_inputs(struct onnx_model *m, struct nt_session *session)
@@ -301,10 +313,7 @@ enum nt_status onnx_model_run(struct onnx_model *m)
     struct nt_weights *weights = NULL;
     struct nt_session *session = NULL;
     const struct nt_session_params params = {.batch = 1};
-    m->graph.n_output = 0;
-    for (size_t i = 0; i < m->node->n_output; i++)
-        m->graph.output[m->graph.n_output++] = info(m, m->node->output[i], NT_ONNX_FLOAT, SCALAR);
-    write_file(m);
+    onnx_model_write(m);
     enum nt_status status =
         nt_model_load_fed(test_context(), m->path, 0, NULL, m->feeds, m->feed, &model);
     if (status != NT_OK)

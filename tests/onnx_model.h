@@ -34,6 +34,11 @@ void onnx_model_float(struct onnx_model *m, const char *name, double value);
 void onnx_model_words(struct onnx_model *m, const char *name, int count, const char *const *words);
 void onnx_model_word(struct onnx_model *m, const char *name, const char *word);
 
+/* The file leaves an extent of the latest input open, under a name. */
+void onnx_model_open(struct onnx_model *m, int axis, const char *name);
+/* Writes the file, with the outputs of the latest node; returns its path. */
+const char *onnx_model_write(struct onnx_model *m);
+
 /* Loads and runs it; the outputs are those of the latest node. */
 enum nt_status onnx_model_run(struct onnx_model *m);
 /* After a run. */
