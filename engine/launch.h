@@ -46,6 +46,7 @@ struct nt_launch {
     int dims;
     size_t global[3], local[3];
     double flops, bytes; /* work of one launch, for the profile */
+    int epilogue;        /* what engine/op/epilogue.c made of it */
     enum nt_status status;
     /* Set instead of a kernel: a library that enqueues by itself (CLBlast). memory[i]
      * belongs to the i-th buffer argument; queue is a cl_command_queue, memory cl_mem,

@@ -3,10 +3,28 @@
 #include "engine/text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_INPUTS 4
 
 enum operand { OPERAND_FULL, OPERAND_CHANNEL, OPERAND_SCALAR, OPERAND_BAD };
+
+/* Epilogues that share a kernel, in the order of the argument that chooses. a: the result, b: the
+ * operand. */
+static const struct {
+    const char *text;
+    enum operand operand;
+} shared[] = {
+    {"a", OPERAND_BAD}, /* has none */
+    {"a + b", OPERAND_CHANNEL},
+    {"relu(a + b)", OPERAND_CHANNEL},
+    {"a * (b > 0)", OPERAND_FULL},
+};
+#define SHARED (int)(sizeof shared / sizeof *shared)
+#define SHARED_TEXT                                                                                \
+    "{ if (e_kind) { T e = NT_EPILOGUE_READ(e0 + e0_offset + (e_kind == 3 ? (at) : (channel)));"   \
+    " (value) = e_kind == 3 ? (value) * TRUTH(C(0.0f) < e) : (value) + e; }"                       \
+    " if (e_kind == 2) (value) = select((value), C(0.0f), (value) < C(0.0f)); }"
 
 /* The dimension along which the kernels count channels: C of N,C,D,H,W, columns of a matrix. */
 static int channel_dimension(const struct nt_tensor *out)
@@ -110,12 +128,59 @@ static void apply_text(struct nt_text *text, const struct nt_tensor *out,
     nt_text_string(text, " (value) = out0; }");
 }
 
+static bool same_text(struct nt_context *ctx, const struct nt_epilogue *epilogue, int index)
+{
+    static const char *const names[] = {"a", "b"};
+    struct nt_expr *expr = nt_expr_create();
+    int inputs[2], term;
+    if (!expr)
+        return false;
+    for (int i = 0; i < 2; i++)
+        inputs[i] = nt_expr_input(expr, i);
+    bool same = nt_expr_parse(ctx, expr, shared[index].text, 2, names, inputs, &term) == NT_OK;
+    char *own = nt_expr_source(epilogue->expr, 1, &epilogue->term);
+    char *other = same ? nt_expr_source(expr, 1, &term) : NULL;
+    same = own && other && strcmp(own, other) == 0;
+    free(own);
+    free(other);
+    nt_expr_destroy(expr);
+    return same;
+}
+
+/* Which of the shared epilogues it is, or -1. */
+static int find_shared(
+    const struct nt_launch *launch, const struct nt_tensor *out, const struct nt_epilogue *epilogue)
+{
+    if (strcmp(launch->variant, "tile") != 0)
+        return -1;
+    if (!epilogue || !epilogue->expr)
+        return 0;
+    for (int i = 1; i < SHARED && epilogue->inputs == 1; i++)
+        if (operand_kind(out, &epilogue->in[0]) == shared[i].operand &&
+            same_text(nt_device_context(nt_tape_device(launch->tape)), epilogue, i))
+            return i;
+    return -1;
+}
+
+static void define_shared(struct nt_launch *launch)
+{
+    nt_launch_define(
+        launch, "NT_EPILOGUE_PARAMS", ", __global const float *e0, int e0_offset, int e_kind");
+    nt_launch_define(launch, "NT_EPILOGUE_PASS", ", e0, e0_offset, e_kind");
+    nt_launch_define(launch, "NT_EPILOGUE_APPLY(value, at, channel)", SHARED_TEXT);
+}
+
 void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     const struct nt_epilogue *epilogue, int width)
 {
     struct nt_text params = {0}, pass = {0}, apply = {0};
     char *source = NULL;
     define_type(launch, width);
+    launch->epilogue = find_shared(launch, out, epilogue);
+    if (launch->epilogue >= 0) {
+        define_shared(launch);
+        return;
+    }
     if (epilogue && epilogue->expr) {
         source = nt_expr_source(epilogue->expr, 1, &epilogue->term);
         for (int i = 0; i < epilogue->inputs; i++) {
@@ -140,7 +205,14 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
 
 void nt_epilogue_args(struct nt_launch *launch, const struct nt_epilogue *epilogue)
 {
-    if (epilogue && epilogue->expr)
-        for (int i = 0; i < epilogue->inputs; i++)
-            nt_launch_tensor(launch, &epilogue->in[i], NT_ACCESS_READ);
+    int inputs = epilogue && epilogue->expr ? epilogue->inputs : 0;
+    for (int i = 0; i < inputs; i++)
+        nt_launch_tensor(launch, &epilogue->in[i], NT_ACCESS_READ);
+    if (launch->epilogue < 0)
+        return;
+    if (inputs == 0) { /* the kernel reads none: any buffer will do */
+        nt_launch_buffer(launch, launch->arg[0].buffer, NT_ACCESS_READ);
+        nt_launch_int(launch, 0);
+    }
+    nt_launch_int(launch, launch->epilogue);
 }

@@ -11,6 +11,10 @@
  *       output's start, `channel` its index along the fastest dimension. Reads operands with
  *       NT_EPILOGUE_READ(pointer), which the kernel defines.
  * and nt_epilogue_args appends the arguments that NT_EPILOGUE_PARAMS declares.
+ *
+ * "tile" variants are long to compile, and their epilogue runs once per vector of results: there
+ * the commonest epilogues (none, a bias, a bias and ReLU, the gradient of ReLU) are one text that
+ * an argument chooses from, so that they share a kernel.
  */
 #ifndef NT_ENGINE_OP_EPILOGUE_H
 #define NT_ENGINE_OP_EPILOGUE_H
