@@ -11,7 +11,8 @@ struct product {
     int m, n, k, batch;
     bool ta, tb;
     int gap;
-    int epilogue; /* 0 none, 1 bias, 2 bias and relu, 3 bias, residual and relu, 4 scalar */
+    int epilogue; /* 0 none, 1 bias, 2 bias and relu, 3 bias, residual and relu, 4 scalar,
+                     5 times whether the residual is positive */
 };
 
 static bool small(void)
@@ -60,7 +61,10 @@ static float *random_data(struct nt_tape *tape, const struct nt_tensor *t, size_
 static void expression(struct nt_expr *e, int kind, struct nt_epilogue *out)
 {
     int r = nt_expr_input(e, 0), x = nt_expr_input(e, 1), y = nt_expr_input(e, 2);
-    if (kind == 4)
+    if (kind == 5)
+        r = nt_expr_call(
+            e, NT_FN_mul, r, nt_expr_call(e, NT_FN_lt, nt_expr_constant(e, 0), x, -1), -1);
+    else if (kind == 4)
         r = nt_expr_call(e, NT_FN_tanh, nt_expr_call(e, NT_FN_mul, r, x, -1), -1, -1);
     else if (kind)
         r = nt_expr_call(e, NT_FN_add, r, x, -1);
@@ -121,9 +125,9 @@ static void run_product(const char *variant, const struct product *p)
     in[0].buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, (size_t)(p->n + 4) * sizeof(float), "bias");
     in[1] = matrix(tape, p, p->m, p->n, false, "residual");
     struct nt_expr *e = nt_expr_create();
-    struct nt_epilogue epilogue = {.in = in};
+    struct nt_epilogue epilogue = {.in = p->epilogue == 5 ? in + 1 : in};
     expression(e, p->epilogue, &epilogue);
-    ck_assert(nt_epilogue_fits(&c, epilogue.inputs, in));
+    ck_assert(nt_epilogue_fits(&c, epilogue.inputs, epilogue.in));
     test_ok(nt_gemm(tape, &a, &b, &c, &epilogue));
     test_ok(nt_tape_plan(tape, NULL));
     test_ok(nt_tape_build(tape));
@@ -145,6 +149,8 @@ static void run_product(const char *variant, const struct product *p)
                     sum += (double)ha[element(&a, t, i, k)] * hb[element(&b, t, k, j)];
                 double value[3] = {
                     sum, h0[3 + (p->epilogue == 4 ? 0 : j)], h1[element(&in[1], t, i, j)]};
+                if (p->epilogue == 5)
+                    value[1] = value[2];
                 want[next] = p->epilogue ? nt_expr_evaluate(e, epilogue.term, value) : sum;
                 got[next++] = hc[element(&c, t, i, j)];
                 hc[element(&c, t, i, j)] = NAN;
@@ -179,7 +185,7 @@ static void random_products(const char *variant)
 {
     for (int i = 0; i < (small() ? 6 : 60); i++) {
         struct product p = {any_size(), any_size(), any_size(), i % 5 == 4 ? 3 : 1, i & 1,
-            (i >> 1) & 1, i % 3 == 0 ? test_int(1, 5) : 0, i / 4 % 5};
+            (i >> 1) & 1, i % 3 == 0 ? test_int(1, 5) : 0, (small() ? i : i / 4) % 6};
         run_product(variant, &p);
     }
 }
