@@ -40,15 +40,28 @@ uint32_t nt_random_u32(struct nt_random *random)
     return block[random->position++ % 4];
 }
 
+static double unit(uint32_t first, uint32_t second)
+{
+    return (double)((uint64_t)(first >> 5) << 26 | second >> 6) * 0x1p-53;
+}
+
 double nt_random_uniform(struct nt_random *random)
 {
-    uint64_t a = nt_random_u32(random) >> 5, b = nt_random_u32(random) >> 6;
-    return (double)(a << 26 | b) * 0x1p-53;
+    uint32_t first = nt_random_u32(random), second = nt_random_u32(random);
+    return unit(first, second);
 }
 
 double nt_random_normal(struct nt_random *random)
 {
-    double u = 1 - nt_random_uniform(random), v = nt_random_uniform(random);
+    uint32_t block[4];
+    if (random->position % 4 == 0) { /* all four words of one block */
+        nt_philox(random->key, random->position / 4, random->stream, block);
+        random->position += 4;
+    } else {
+        for (int i = 0; i < 4; i++)
+            block[i] = nt_random_u32(random);
+    }
+    double u = 1 - unit(block[0], block[1]), v = unit(block[2], block[3]);
     return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
 }
 
