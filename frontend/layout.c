@@ -98,7 +98,8 @@ enum nt_status nt_assign_layouts(struct nt_graph *graph)
     for (int v = 0; status == NT_OK && v < values; v++)
         converted[v] = -1;
     if (status == NT_OK) {
-        memcpy(node, graph->node, (size_t)nodes * sizeof *node);
+        if (nodes)
+            memcpy(node, graph->node, (size_t)nodes * sizeof *node);
         choose_input_layouts(graph);
         graph->node_count = 0;
     }
