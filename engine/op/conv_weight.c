@@ -17,16 +17,6 @@
 /* Floats of all partial sums. */
 #define MOST_PARTIAL (16 << 20)
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_problem *p,
     int32_t partial, int64_t splits, const char *variant, const char *reason)
 {
@@ -96,12 +86,12 @@ static struct blocking block(
     b.panels = few ? panels : piece(panels, MOST_PANELS);
     int64_t base = nt_divide_up(strips, b.strips) * nt_divide_up(panels, b.panels) * p->groups;
     int64_t limit =
-        least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / nt_shape_count(&p->w.shape));
-    b.splits = most(least(nt_divide_up(pieces, base), limit), 1);
-    int64_t longest = few ? least(GATHERED / b.rows, LONGEST_RUN) : LONGEST_RUN;
-    b.run = piece(most(nt_divide_up(pixels, b.splits), 1), most(longest, LEAST_RUN));
+        nt_least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / nt_shape_count(&p->w.shape));
+    b.splits = nt_most(nt_least(nt_divide_up(pieces, base), limit), 1);
+    int64_t longest = few ? nt_least(GATHERED / b.rows, LONGEST_RUN) : LONGEST_RUN;
+    b.run = piece(nt_most(nt_divide_up(pixels, b.splits), 1), nt_most(longest, LEAST_RUN));
     b.blocks = base * b.splits;
-    b.items = least(b.blocks, pieces);
+    b.items = nt_least(b.blocks, pieces);
     b.slot = b.run * (few ? b.rows : nr) + GAP + (b.direct ? 0 : b.strips * (b.run * strip + GAP));
     b.slot = nt_divide_up(b.slot, 16) * 16;
     return b;

@@ -19,16 +19,6 @@
 #define LEAST_CHANNELS 32
 #define LEAST_TILES 64
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* A transform: PRODUCTS planes of rows. The odd line at the end of each keeps them from falling on
  * the same cache sets. */
 struct planes {
@@ -56,18 +46,18 @@ static struct tiling cut(
 {
     struct tiling t = {.down = nt_divide_up(high, TILE), .across = nt_divide_up(wide, TILE)};
     t.all = images * t.down * t.across;
-    int64_t floats = most(CHUNK, PRODUCTS * c * k / 2);
+    int64_t floats = nt_most(CHUNK, PRODUCTS * c * k / 2);
     int64_t chunks = nt_divide_up(t.all * (c + k) * PRODUCTS, floats);
     t.chunk = nt_divide_up(nt_divide_up(t.all, chunks), tile->rows) * tile->rows;
-    t.chunk = least(t.chunk, t.all);
-    t.rows = most(t.chunk, tile->rows);
+    t.chunk = nt_least(t.chunk, t.all);
+    t.rows = nt_most(t.chunk, tile->rows);
     return t;
 }
 
 static void set_grid(struct nt_launch *l, int64_t items)
 {
     int64_t pieces = 2 * nt_tile_pieces(nt_tape_device(l->tape));
-    nt_launch_grid(l, 1, (size_t[]){(size_t)least(items, pieces)}, NULL);
+    nt_launch_grid(l, 1, (size_t[]){(size_t)nt_least(items, pieces)}, NULL);
 }
 
 /* The picture of one transform: its extents and distances, and the tap before its first pixel. */
@@ -187,7 +177,7 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
     struct planes weights;
     enum nt_status status = transform_weights(tape, pass, &tile, &weights);
     for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
-        int64_t count = least(t.chunk, t.all - i);
+        int64_t count = nt_least(t.chunk, t.all - i);
         status = take(tape, pass->reason, 6, &x, &t, i, count, &in, tile.width);
         if (status == NT_OK)
             status = multiply(tape, pass, &tile, &in, &weights, &out, count,
@@ -254,7 +244,7 @@ enum nt_status nt_conv_weight_winograd(
     struct planes sums = make_planes(tape, p->k, row, "transformed weights");
     enum nt_status status = NT_OK;
     for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
-        int64_t count = least(t.chunk, t.all - i);
+        int64_t count = nt_least(t.chunk, t.all - i);
         status = take(tape, reason, 6, &x, &t, i, count, &in, tile.width);
         if (status == NT_OK)
             status = take(tape, reason, 4, &dy, &t, i, count, &out, tile.width);

@@ -18,6 +18,16 @@ int64_t nt_divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+int64_t nt_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t nt_most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 int nt_tile_columns(const struct nt_tile *tile)
 {
     return tile->width * tile->vectors;

@@ -30,5 +30,7 @@ bool nt_tile_conflicts(int64_t step);
 int64_t nt_tile_pieces(const struct nt_device *dev);
 
 int64_t nt_divide_up(int64_t a, int64_t b);
+int64_t nt_least(int64_t a, int64_t b);
+int64_t nt_most(int64_t a, int64_t b);
 
 #endif
