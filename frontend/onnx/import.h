@@ -111,7 +111,9 @@ bool nt_onnx_is_empty(const struct nt_onnx_node *node, int input);
 enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_shape *shape);
 /* The numbers of an input that shapes depend on; NULL after a failure. */
 const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input);
-/* The same as integers: at most NT_MAX_INTS. *count -1 and no failure when it was left out. */
+/* The one number of an input; *number stays when it was left out. */
+enum nt_status nt_onnx_take_number(struct nt_onnx_node *node, int input, double *number);
+/* All as integers: at most NT_MAX_INTS. *count -1 and no failure when it was left out. */
 enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *list, int *count);
 
 /* Attributes; fallback when absent. */

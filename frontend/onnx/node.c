@@ -91,6 +91,18 @@ const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input)
     return host;
 }
 
+enum nt_status nt_onnx_take_number(struct nt_onnx_node *node, int input, double *number)
+{
+    if (!nt_onnx_has(node, input))
+        return NT_OK;
+    const struct nt_onnx_host *host = nt_onnx_numbers(node, input);
+    if (!host || host->count != 1)
+        return host ? nt_onnx_fail(node, NT_ERR_FORMAT, "input %d: must be one number", input)
+                    : node->graph->failure;
+    *number = host->data[0];
+    return NT_OK;
+}
+
 enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *list, int *count)
 {
     *count = -1;

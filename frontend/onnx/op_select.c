@@ -264,18 +264,6 @@ static size_t choose(const struct nms *nms, int64_t batch, int64_t class, bool *
     return chosen;
 }
 
-static enum nt_status take_number(struct nt_onnx_node *node, int input, double *number)
-{
-    if (!nt_onnx_has(node, input))
-        return NT_OK;
-    const struct nt_onnx_host *host = nt_onnx_numbers(node, input);
-    if (!host || host->count != 1)
-        return host ? nt_onnx_fail(node, NT_ERR_FORMAT, "input %d: must be one number", input)
-                    : node->graph->failure;
-    *number = host->data[0];
-    return NT_OK;
-}
-
 static enum nt_status take_nms(struct nt_onnx_node *node, struct nms *nms)
 {
     double most = 0;
@@ -283,11 +271,12 @@ static enum nt_status take_nms(struct nt_onnx_node *node, struct nms *nms)
     nms->centred = nt_onnx_int(node, "center_point_box", 0) != 0;
     nms->boxes = nt_onnx_numbers(node, 0);
     nms->scores = nms->boxes ? nt_onnx_numbers(node, 1) : NULL;
-    enum nt_status status = nms->scores ? take_number(node, 2, &most) : node->graph->failure;
+    enum nt_status status =
+        nms->scores ? nt_onnx_take_number(node, 2, &most) : node->graph->failure;
     if (status == NT_OK)
-        status = take_number(node, 3, &nms->overlap);
+        status = nt_onnx_take_number(node, 3, &nms->overlap);
     if (status == NT_OK)
-        status = take_number(node, 4, &nms->least);
+        status = nt_onnx_take_number(node, 4, &nms->least);
     if (status != NT_OK)
         return status;
     const struct nt_shape *b = &nms->boxes->shape, *s = &nms->scores->shape;

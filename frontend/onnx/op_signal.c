@@ -10,18 +10,6 @@
 
 #define TAU 6.283185307179586
 
-static enum nt_status take_number(struct nt_onnx_node *node, int input, double *number)
-{
-    if (!nt_onnx_has(node, input))
-        return NT_OK;
-    const struct nt_onnx_host *host = nt_onnx_numbers(node, input);
-    if (!host || host->count != 1)
-        return host ? nt_onnx_fail(node, NT_ERR_FORMAT, "input %d: must be one number", input)
-                    : node->graph->failure;
-    *number = host->data[0];
-    return NT_OK;
-}
-
 /* ---- windows ---- */
 
 static const struct window {
@@ -37,7 +25,7 @@ enum nt_status nt_onnx_window(struct nt_onnx_node *node)
 {
     const struct window *w = windows;
     double size = 0;
-    enum nt_status status = take_number(node, 0, &size);
+    enum nt_status status = nt_onnx_take_number(node, 0, &size);
     if (status != NT_OK)
         return status;
     if (!(size >= 0 && size <= NT_ONNX_HOST_ELEMENTS))
@@ -143,9 +131,9 @@ enum nt_status nt_onnx_dft(struct nt_onnx_node *node)
     if (x < 0)
         return node->graph->failure;
     struct nt_shape shape = node->graph->value[x].shape;
-    enum nt_status status = take_number(node, 1, &length);
+    enum nt_status status = nt_onnx_take_number(node, 1, &length);
     if (status == NT_OK)
-        status = take_number(node, 2, &given);
+        status = nt_onnx_take_number(node, 2, &given);
     if (status == NT_OK)
         status = nt_onnx_axis(node, nt_onnx_host_integer(given), shape.rank, &axis);
     if (status != NT_OK)
@@ -196,9 +184,9 @@ enum nt_status nt_onnx_stft(struct nt_onnx_node *node)
     if (x < 0)
         return node->graph->failure;
     struct nt_shape shape = node->graph->value[x].shape, window = {0};
-    enum nt_status status = take_number(node, 1, &step);
+    enum nt_status status = nt_onnx_take_number(node, 1, &step);
     if (status == NT_OK)
-        status = take_number(node, 3, &length);
+        status = nt_onnx_take_number(node, 3, &length);
     if (status == NT_OK && nt_onnx_has(node, 2))
         status = nt_onnx_shape(node, 2, &window);
     if (status != NT_OK)
@@ -255,7 +243,7 @@ enum nt_status nt_onnx_mel_weights(struct nt_onnx_node *node)
 {
     double in[5];
     for (int i = 0; i < 5; i++) {
-        enum nt_status status = take_number(node, i, &in[i]);
+        enum nt_status status = nt_onnx_take_number(node, i, &in[i]);
         if (status != NT_OK)
             return status;
         if (!nt_onnx_has(node, i) || !(in[i] >= 0 && in[i] <= 1 << 20))
