@@ -185,17 +185,31 @@ static void exchange_colours(const struct nt_shape *item, enum nt_layout layout,
     }
 }
 
+static enum nt_status check_params(struct nt_context *ctx, const struct nt_dataset_kind *kind,
+    const struct nt_dataset_params *params)
+{
+    if (!(params->validation_share >= 0 && params->validation_share < 1))
+        return nt_fail(ctx, NT_ERR_ARGUMENT, "validation share %g: must be at least 0 and below 1",
+            params->validation_share);
+    if (!kind->sized && (params->image_size || params->channels || params->resize))
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "%s: image size and channels cannot be chosen: only for images:DIR", kind->name);
+    if (!kind->augments && params->augment & (NT_AUGMENT_CROP | NT_AUGMENT_FLIP))
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "%s: its items are not cropped or flipped", kind->name);
+    return NT_OK;
+}
+
 enum nt_status nt_dataset_open(struct nt_context *ctx, const char *spec,
     const struct nt_dataset_params *params, struct nt_dataset **out)
 {
     const struct nt_dataset_kind *kind = NULL;
     const char *argument;
     enum nt_status status = find_kind(ctx, spec, &kind, &argument);
+    if (status == NT_OK && params)
+        status = check_params(ctx, kind, params);
     if (status != NT_OK)
         return status;
-    if (params && !(params->validation_share >= 0 && params->validation_share < 1))
-        return nt_fail(ctx, NT_ERR_ARGUMENT, "validation share %g: must be at least 0 and below 1",
-            params->validation_share);
     struct nt_dataset *dataset = calloc(1, sizeof *dataset);
     if (!dataset)
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: no memory", spec);
@@ -313,23 +327,6 @@ enum nt_status nt_dataset_normalise(struct nt_context *ctx, struct nt_dataset *d
         dataset->info.mean[c] = m;
         dataset->info.deviation[c] = d;
     }
-    return NT_OK;
-}
-
-enum nt_status nt_dataset_refuse_size(struct nt_context *ctx, const struct nt_dataset *dataset)
-{
-    if (dataset->params.image_size || dataset->params.channels || dataset->params.resize)
-        return nt_fail(ctx, NT_ERR_ARGUMENT,
-            "%s: image size and channels cannot be chosen: only for images:DIR",
-            dataset->kind->name);
-    return NT_OK;
-}
-
-enum nt_status nt_dataset_refuse_augment(struct nt_context *ctx, const struct nt_dataset *dataset)
-{
-    if (dataset->params.augment & (NT_AUGMENT_CROP | NT_AUGMENT_FLIP))
-        return nt_fail(
-            ctx, NT_ERR_ARGUMENT, "%s: its items are not cropped or flipped", dataset->kind->name);
     return NT_OK;
 }
 

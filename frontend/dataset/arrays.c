@@ -170,15 +170,10 @@ static enum nt_status load_y(
 static enum nt_status open_arrays(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status != NT_OK)
-        return status;
     const char *comma = strchr(argument, ',');
     if (!comma || comma == argument || !comma[1])
         return nt_fail(
             ctx, NT_ERR_ARGUMENT, "npy:%s: must be npy:X.npy,Y.npy, data and targets", argument);
-    if ((status = nt_dataset_refuse_augment(ctx, dataset)) != NT_OK)
-        return status;
     struct arrays *arrays = calloc(1, sizeof *arrays);
     dataset->state = arrays;
     if (arrays) {
@@ -188,7 +183,7 @@ static enum nt_status open_arrays(
     if (!arrays || !arrays->x_path || !arrays->y_path)
         return nt_fail(ctx, NT_ERR_MEMORY, "npy: no memory");
     arrays->x_path[comma - argument] = 0;
-    status = load_x(ctx, dataset, arrays);
+    enum nt_status status = load_x(ctx, dataset, arrays);
     return status == NT_OK ? load_y(ctx, dataset, arrays) : status;
 }
 

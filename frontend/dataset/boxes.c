@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "frontend/annotation.h"
-#include "frontend/dataset/kind.h"
-#include "frontend/dataset/pixels.h"
+#include "frontend/dataset/photograph.h"
 #include "frontend/file.h"
 
 #define DEFAULT_SIDE 256
@@ -200,15 +199,8 @@ static enum nt_status read_list(
 static enum nt_status set_shapes(struct nt_context *ctx, struct nt_dataset *dataset)
 {
     struct boxes *b = dataset->state;
-    struct nt_shape item = dataset->params.item, target = dataset->params.target;
+    struct nt_shape target = dataset->params.target;
     char text[128];
-    if (item.rank == 0)
-        item = (struct nt_shape){3, {3, DEFAULT_SIDE, DEFAULT_SIDE}};
-    if (item.rank != 3 || (item.dim[0] != 1 && item.dim[0] != 3) || item.dim[1] > 1 << 13 ||
-        item.dim[2] > 1 << 13)
-        return nt_fail(ctx, NT_ERR_SHAPE,
-            "boxes: the model takes items of shape %s: must be pictures of 1 or 3 channels",
-            nt_shape_text(&item, text, sizeof text));
     if (target.rank == 0)
         target = (struct nt_shape){2, {DEFAULT_MOST, FIELDS}};
     if (target.rank != 2 || target.dim[1] != FIELDS)
@@ -216,21 +208,15 @@ static enum nt_status set_shapes(struct nt_context *ctx, struct nt_dataset *data
             "boxes: the model's target has shape %s: must be N x %d: class, x1, y1, x2, y2",
             nt_shape_text(&target, text, sizeof text), FIELDS);
     b->most = (int)target.dim[0];
-    dataset->info.item = item;
     dataset->info.target = target;
     dataset->info.target_dtype = NT_F32;
-    return NT_OK;
+    return nt_photograph_set_item(ctx, dataset, 3, DEFAULT_SIDE);
 }
 
 static enum nt_status open_boxes(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
-    static const float mean[] = {0.485f, 0.456f, 0.406f}, gray_mean = 0.449f;
-    static const float deviation[] = {0.229f, 0.224f, 0.225f}, gray_deviation = 0.226f;
     char list[4096];
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status != NT_OK)
-        return status;
     if (!find_list(argument, part, list, sizeof list))
         return nt_fail(ctx, NT_ERR_FILE,
             "boxes:%s: must hold ImageSets/Main/%s.txt, JPEGImages and Annotations", argument,
@@ -241,7 +227,7 @@ static enum nt_status open_boxes(
     dataset->state = b;
     if (!b)
         return nt_fail(ctx, NT_ERR_MEMORY, "boxes: no memory");
-    status = set_shapes(ctx, dataset);
+    enum nt_status status = set_shapes(ctx, dataset);
     if (status == NT_OK)
         status = find_classes(ctx, b, argument);
     if (status == NT_OK)
@@ -253,9 +239,7 @@ static enum nt_status open_boxes(
     dataset->info.count = (int64_t)b->count;
     dataset->info.class_names = (const char *const *)b->names;
     dataset->info.box_classes = b->classes;
-    return dataset->info.item.dim[0] == 3
-               ? nt_dataset_normalise(ctx, dataset, 3, mean, deviation)
-               : nt_dataset_normalise(ctx, dataset, 1, &gray_mean, &gray_deviation);
+    return nt_photograph_normalise(ctx, dataset);
 }
 
 /* Boxes in pixels of the item, then rows of class -1. */
@@ -283,25 +267,13 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
 {
     const struct boxes *b = dataset->state;
     const struct entry *entry = &b->entries[index];
-    const struct nt_shape *shape = &dataset->info.item;
-    int height = (int)shape->dim[1], width = (int)shape->dim[2];
-    struct nt_picture_params decoding = {
-        .channels = (int)shape->dim[0], .min_width = width, .min_height = height};
-    struct nt_picture picture, resized;
-    enum nt_status status = nt_picture_load(ctx, entry->picture, &decoding, &picture);
+    struct nt_picture picture;
+    enum nt_status status = nt_photograph_load(ctx, dataset, entry->picture, 1, &picture);
     if (status != NT_OK)
         return status;
-    status = nt_picture_resize(ctx, &picture, NULL, width, height, &resized);
-    nt_picture_finish(&picture);
-    if (status != NT_OK)
-        return status;
-    bool flip = random && dataset->params.augment & NT_AUGMENT_FLIP && nt_random_below(random, 2);
-    if (flip)
-        nt_picture_flip(&resized);
-    nt_pixels_convert(&resized, &dataset->info, layout, x);
-    nt_picture_finish(&resized);
-    fill_target(b, entry, shape, flip, y);
-    return NT_OK;
+    bool flip = nt_photograph_draw_flip(dataset, random);
+    fill_target(b, entry, &dataset->info.item, flip, y);
+    return nt_photograph_give(ctx, dataset, &picture, NULL, flip, layout, x);
 }
 
 static const char *item_name(const struct nt_dataset *dataset, int64_t index)
@@ -327,6 +299,7 @@ static void close_boxes(struct nt_dataset *dataset)
 const struct nt_dataset_kind nt_dataset_boxes = {.name = "boxes",
     .argument = "DIR",
     .parts = find_parts,
+    .augments = true,
     .open = open_boxes,
     .item = item,
     .item_name = item_name,

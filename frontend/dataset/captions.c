@@ -10,8 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "frontend/dataset/kind.h"
-#include "frontend/dataset/pixels.h"
+#include "frontend/dataset/photograph.h"
 #include "frontend/dataset/words.h"
 #include "frontend/file.h"
 
@@ -210,33 +209,25 @@ static enum nt_status number_words(
 
 static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *dataset)
 {
-    static const float mean[] = {0.485f, 0.456f, 0.406f}, gray_mean = 0.449f;
-    static const float deviation[] = {0.229f, 0.224f, 0.225f}, gray_deviation = 0.226f;
     const struct captions *c = dataset->state;
     struct nt_dataset_info *info = &dataset->info;
-    struct nt_shape item = dataset->params.item, target = dataset->params.target;
+    struct nt_shape target = dataset->params.target;
     char text[128];
-    if (item.rank == 0)
-        item = (struct nt_shape){3, {3, DEFAULT_SIDE, DEFAULT_SIDE}};
-    if (item.rank != 3 || (item.dim[0] != 1 && item.dim[0] != 3) || item.dim[1] > 1 << 13 ||
-        item.dim[2] > 1 << 13)
-        return nt_fail(ctx, NT_ERR_SHAPE,
-            "captions: the model takes items of shape %s: must be pictures of 1 or 3 channels",
-            nt_shape_text(&item, text, sizeof text));
+    enum nt_status status = nt_photograph_set_item(ctx, dataset, 3, DEFAULT_SIDE);
+    if (status != NT_OK)
+        return status;
     if (target.rank == 0)
         target = (struct nt_shape){1, {DEFAULT_LENGTH}};
     if (target.rank != 1)
         return nt_fail(ctx, NT_ERR_SHAPE,
             "captions: the model's target has shape %s: must be the words of a caption",
             nt_shape_text(&target, text, sizeof text));
-    info->item = item;
     info->target = target;
     info->target_dtype = NT_I32;
     info->count = (int64_t)c->count;
     info->classes = c->words.count;
     info->class_names = c->words.name;
-    return item.dim[0] == 3 ? nt_dataset_normalise(ctx, dataset, 3, mean, deviation)
-                            : nt_dataset_normalise(ctx, dataset, 1, &gray_mean, &gray_deviation);
+    return nt_photograph_normalise(ctx, dataset);
 }
 
 static enum nt_status open_captions(
@@ -244,11 +235,7 @@ static enum nt_status open_captions(
 {
     char dir[4000], path[4096];
     int least = DEFAULT_LEAST;
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status == NT_OK)
-        status = nt_dataset_refuse_augment(ctx, dataset); /* captions tell left from right */
-    if (status == NT_OK)
-        status = take_argument(ctx, argument, dir, sizeof dir, &least);
+    enum nt_status status = take_argument(ctx, argument, dir, sizeof dir, &least);
     if (status != NT_OK)
         return status;
     struct captions *c = calloc(1, sizeof *c);
@@ -266,9 +253,10 @@ static enum nt_status open_captions(
 }
 
 /* The middle, in the proportions of the item. */
-static struct nt_box middle(const struct nt_picture *picture, int width, int height)
+static struct nt_box middle(const struct nt_picture *picture, const struct nt_shape *item)
 {
-    double across = (double)picture->width / width, down = (double)picture->height / height;
+    double height = (double)item->dim[1], width = (double)item->dim[2];
+    double across = picture->width / width, down = picture->height / height;
     double scale = across < down ? across : down;
     struct nt_box box = {.width = width * scale, .height = height * scale};
     box.x = (picture->width - box.width) / 2;
@@ -281,21 +269,15 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
 {
     const struct captions *c = dataset->state;
     const struct entry *entry = &c->entries[index];
-    const struct nt_shape *shape = &dataset->info.item;
-    int height = (int)shape->dim[1], width = (int)shape->dim[2];
-    struct nt_picture_params decoding = {
-        .channels = (int)shape->dim[0], .min_width = width, .min_height = height};
-    struct nt_picture picture, resized;
-    enum nt_status status = nt_picture_load(ctx, entry->picture, &decoding, &picture);
+    struct nt_picture picture;
+    enum nt_status status = nt_photograph_load(ctx, dataset, entry->picture, 1, &picture);
     if (status != NT_OK)
         return status;
-    struct nt_box box = middle(&picture, width, height);
-    status = nt_picture_resize(ctx, &picture, &box, width, height, &resized);
-    nt_picture_finish(&picture);
+    struct nt_box box = middle(&picture, &dataset->info.item);
+    /* Not mirrored: captions tell left from right. */
+    status = nt_photograph_give(ctx, dataset, &picture, &box, false, layout, x);
     if (status != NT_OK)
         return status;
-    nt_pixels_convert(&resized, &dataset->info, layout, x);
-    nt_picture_finish(&resized);
     size_t which = random ? (size_t)nt_random_below(random, entry->count) : 0;
     nt_words_encode(
         &c->words, c->lines[entry->first + which].caption, (int)dataset->info.target.dim[0], y);

@@ -95,8 +95,6 @@ static enum nt_status open_cifar10(
     if (status == NT_OK && !nt_file_is_folder(dir))
         snprintf(dir, sizeof dir, "%s", argument);
     if (status == NT_OK)
-        status = nt_dataset_refuse_size(ctx, dataset);
-    if (status == NT_OK)
         status = nt_dataset_normalise(ctx, dataset, 3, mean, deviation);
     if (status != NT_OK)
         return status;
@@ -124,5 +122,6 @@ static enum nt_status open_cifar10(
 const struct nt_dataset_kind nt_dataset_cifar10 = {.name = "cifar10",
     .argument = "DIR",
     .open = open_cifar10,
+    .augments = true,
     .item = nt_pixels_item,
     .close = nt_pixels_close};

@@ -96,9 +96,7 @@ static enum nt_status open_folder(struct nt_context *ctx, struct nt_dataset *dat
 {
     const char *prefix = part == NT_PART_TEST ? "t10k" : "train";
     struct idx pictures = {0}, labels = {0};
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status == NT_OK)
-        status = read_idx(ctx, dir, prefix, "images-idx3", 3, &pictures);
+    enum nt_status status = read_idx(ctx, dir, prefix, "images-idx3", 3, &pictures);
     if (status == NT_OK)
         status = read_idx(ctx, dir, prefix, "labels-idx1", 1, &labels);
     if (status == NT_OK && pictures.dim[0] != labels.dim[0])
@@ -233,14 +231,19 @@ static enum nt_status open_mnist(
 
 const struct nt_dataset_kind nt_dataset_fashion_mnist = {.name = "fashion-mnist",
     .open = open_fashion_mnist,
+    .augments = true,
     .item = nt_pixels_item,
     .close = nt_pixels_close};
 
-const struct nt_dataset_kind nt_dataset_mnist = {
-    .name = "mnist", .open = open_mnist, .item = nt_pixels_item, .close = nt_pixels_close};
+const struct nt_dataset_kind nt_dataset_mnist = {.name = "mnist",
+    .augments = true,
+    .open = open_mnist,
+    .item = nt_pixels_item,
+    .close = nt_pixels_close};
 
 const struct nt_dataset_kind nt_dataset_idx = {.name = "idx",
     .argument = "DIR",
     .open = open_idx,
+    .augments = true,
     .item = nt_pixels_item,
     .close = nt_pixels_close};

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "frontend/dataset/kind.h"
-#include "frontend/dataset/pixels.h"
+#include "frontend/dataset/photograph.h"
 #include "frontend/file.h"
 
 #define DEFAULT_SIZE 224
@@ -122,9 +121,6 @@ static enum nt_status list_pictures(
 
 static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *dataset)
 {
-    static const float mean[] = {0.485f, 0.456f, 0.406f};
-    static const float deviation[] = {0.229f, 0.224f, 0.225f};
-    static const float gray_mean = 0.449f, gray_deviation = 0.226f; /* the means of the above */
     struct nt_dataset_params *params = &dataset->params;
     params->image_size = params->image_size ? params->image_size : DEFAULT_SIZE;
     params->resize = params->resize ? params->resize : params->image_size * 256 / 224;
@@ -148,9 +144,7 @@ static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *datase
     dataset->info.classes = (int)images->classes;
     dataset->info.class_names = (const char *const *)images->class_names;
     dataset->info.target_dtype = NT_I32;
-    return params->channels == 3
-               ? nt_dataset_normalise(ctx, dataset, 3, mean, deviation)
-               : nt_dataset_normalise(ctx, dataset, 1, &gray_mean, &gray_deviation);
+    return nt_photograph_normalise(ctx, dataset);
 }
 
 static struct nt_dataset_parts find_parts(const char *argument)
@@ -219,26 +213,17 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
     const struct nt_dataset_params *params = &dataset->params;
     bool crops = random && params->augment & NT_AUGMENT_CROP;
     /* A random box is a part of the picture: decoding keeps twice the size for it. */
-    int least = crops ? 2 * params->image_size : params->resize;
-    struct nt_picture_params decoding = {
-        .channels = params->channels, .min_width = least, .min_height = least};
-    struct nt_picture picture, square;
-    enum nt_status status = nt_picture_load(ctx, images->paths[index], &decoding, &picture);
+    double multiple = crops ? 2 : 1 / dataset->info.crop;
+    struct nt_picture picture;
+    enum nt_status status =
+        nt_photograph_load(ctx, dataset, images->paths[index], multiple, &picture);
     if (status != NT_OK)
         return status;
     struct nt_box box =
         crops ? random_box(&picture, random) : center_box(&picture, dataset->info.crop);
-    status =
-        nt_picture_resize(ctx, &picture, &box, params->image_size, params->image_size, &square);
-    nt_picture_finish(&picture);
-    if (status != NT_OK)
-        return status;
-    if (random && params->augment & NT_AUGMENT_FLIP && nt_random_below(random, 2))
-        nt_picture_flip(&square);
-    nt_pixels_convert(&square, &dataset->info, layout, x);
-    nt_picture_finish(&square);
     *(int32_t *)y = images->labels[index];
-    return NT_OK;
+    bool flip = nt_photograph_draw_flip(dataset, random);
+    return nt_photograph_give(ctx, dataset, &picture, &box, flip, layout, x);
 }
 
 static const char *item_name(const struct nt_dataset *dataset, int64_t index)
@@ -261,6 +246,8 @@ static void close_images(struct nt_dataset *dataset)
 const struct nt_dataset_kind nt_dataset_images = {.name = "images",
     .argument = "DIR",
     .parts = find_parts,
+    .sized = true,
+    .augments = true,
     .open = open_images,
     .item = item,
     .item_name = item_name,

@@ -15,6 +15,8 @@ struct nt_dataset_kind {
     const char *name;
     const char *argument; /* what follows "name:" in a spec; NULL: nothing does */
     struct nt_dataset_parts (*parts)(const char *argument); /* NULL: a test part always */
+    bool sized;    /* params choose the pictures' size and channels */
+    bool augments; /* its items may be cropped or flipped */
     /* Whether open divides the training part by params itself, instead of by random choice. */
     bool divides;
     /* Loads a part; sets info (item, count, classes, class_names, target) and state; mean and
@@ -53,12 +55,6 @@ extern const struct nt_dataset_kind nt_dataset_toy;
 /* Sets info.mean and info.deviation from params, or from the given defaults of each channel. */
 enum nt_status nt_dataset_normalise(struct nt_context *ctx, struct nt_dataset *dataset,
     int channels, const float *mean, const float *deviation);
-
-/* Refuses params that only images: understands. */
-enum nt_status nt_dataset_refuse_size(struct nt_context *ctx, const struct nt_dataset *dataset);
-
-/* Refuses to crop or flip what is no picture. */
-enum nt_status nt_dataset_refuse_augment(struct nt_context *ctx, const struct nt_dataset *dataset);
 
 /* For the descriptors of kinds without any. */
 struct nt_dataset_parts nt_dataset_no_parts(const char *argument);

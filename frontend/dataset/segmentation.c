@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "frontend/dataset/kind.h"
+#include "frontend/dataset/photograph.h"
 #include "frontend/file.h"
 
 #define DEFAULT_SIDE 256
@@ -177,19 +177,13 @@ static enum nt_status set_size(struct nt_context *ctx, struct nt_dataset *datase
 {
     static const float half[] = {0.5f, 0.5f, 0.5f};
     struct segmentation *s = dataset->state;
-    struct nt_shape shape = dataset->params.item;
-    char text[128];
-    if (shape.rank == 0)
-        shape = (struct nt_shape){3, {1, DEFAULT_SIDE, DEFAULT_SIDE}};
-    if (shape.rank != 3 || (shape.dim[0] != 1 && shape.dim[0] != 3) || shape.dim[1] > 1 << 15 ||
-        shape.dim[2] > 1 << 15)
-        return nt_fail(ctx, NT_ERR_SHAPE,
-            "segmentation: the model takes items of shape %s: must be pictures of 1 or 3 channels",
-            nt_shape_text(&shape, text, sizeof text));
-    s->channels = (int)shape.dim[0];
-    s->height = (int)shape.dim[1];
-    s->width = (int)shape.dim[2];
-    dataset->info.item = shape;
+    enum nt_status status = nt_photograph_set_item(ctx, dataset, 1, DEFAULT_SIDE);
+    if (status != NT_OK)
+        return status;
+    const int64_t *item = dataset->info.item.dim;
+    s->channels = (int)item[0];
+    s->height = (int)item[1];
+    s->width = (int)item[2];
     dataset->info.target = (struct nt_shape){2, {s->height, s->width}};
     dataset->info.target_dtype = NT_I32;
     return nt_dataset_normalise(ctx, dataset, s->channels, half, half);
@@ -199,9 +193,6 @@ static enum nt_status open_segmentation(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
     char pictures[4096], masks[4096];
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status != NT_OK)
-        return status;
     if (!nt_file_is_folder(argument))
         return nt_fail(ctx, NT_ERR_FILE, "segmentation:%s: there is no such folder", argument);
     struct segmentation *s = calloc(1, sizeof *s);
@@ -216,7 +207,7 @@ static enum nt_status open_segmentation(
     if (dataset->params.augment == NT_AUGMENT_DEFAULT)
         dataset->params.augment = NT_AUGMENT_CROP | NT_AUGMENT_FLIP;
     bool values[256] = {false};
-    status = list_pairs(ctx, s, pictures, masks);
+    enum nt_status status = list_pairs(ctx, s, pictures, masks);
     if (status == NT_OK)
         status = read_masks(ctx, s, values);
     if (status != NT_OK)
@@ -345,7 +336,7 @@ static enum nt_status item(struct nt_context *ctx, const struct nt_dataset *data
         if (spare_y > 0)
             window.y = (int)nt_random_below(random, (uint64_t)spare_y + 1);
     }
-    bool flip = random && dataset->params.augment & NT_AUGMENT_FLIP && nt_random_below(random, 2);
+    bool flip = nt_photograph_draw_flip(dataset, random);
     status = cut(ctx, dataset, &window, &picture, &mask, flip, layout, x, y);
     nt_picture_finish(&picture);
     nt_picture_finish(&mask);
@@ -375,6 +366,7 @@ static void close_segmentation(struct nt_dataset *dataset)
 const struct nt_dataset_kind nt_dataset_segmentation = {.name = "segmentation",
     .argument = "DIR",
     .parts = find_parts,
+    .augments = true,
     .open = open_segmentation,
     .item = item,
     .settle = settle,

@@ -160,11 +160,6 @@ static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *datase
 static enum nt_status open_series(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status == NT_OK)
-        status = nt_dataset_refuse_augment(ctx, dataset);
-    if (status != NT_OK)
-        return status;
     struct series *series = calloc(1, sizeof *series);
     char *path = strdup(argument);
     dataset->state = series;
@@ -180,7 +175,7 @@ static enum nt_status open_series(
     }
     uint8_t *data;
     size_t size;
-    status = nt_file_read(ctx, path, MAX_TABLE, &data, &size);
+    enum nt_status status = nt_file_read(ctx, path, MAX_TABLE, &data, &size);
     if (status == NT_OK) {
         status = read_lines(&table, series, (char *)data);
         free(data);

@@ -178,11 +178,6 @@ static enum nt_status set_info(
 static enum nt_status open_text(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status == NT_OK)
-        status = nt_dataset_refuse_augment(ctx, dataset);
-    if (status != NT_OK)
-        return status;
     struct text *text = calloc(1, sizeof *text);
     dataset->state = text;
     if (!text)
@@ -190,7 +185,7 @@ static enum nt_status open_text(
     uint8_t *data;
     size_t size;
     int64_t count = 0;
-    status = nt_file_read(ctx, argument, MAX_TEXT, &data, &size);
+    enum nt_status status = nt_file_read(ctx, argument, MAX_TEXT, &data, &size);
     if (status != NT_OK)
         return status;
     status = decode_all(ctx, text, argument, data, size, &count);

@@ -71,11 +71,6 @@ struct toy {
 static enum nt_status open_toy(
     struct nt_context *ctx, struct nt_dataset *dataset, enum nt_part part, const char *argument)
 {
-    enum nt_status status = nt_dataset_refuse_size(ctx, dataset);
-    if (status == NT_OK)
-        status = nt_dataset_refuse_augment(ctx, dataset);
-    if (status != NT_OK)
-        return status;
     struct toy *toy = calloc(1, sizeof *toy);
     dataset->state = toy;
     if (!toy)
