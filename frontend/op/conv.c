@@ -26,9 +26,7 @@ static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
 {
     struct nt_shape x = graph->value[node->input[0]].shape, y;
     struct nt_shape weight = weight_shape(node, &x), bias = {1, {weight.dim[0]}};
-    enum nt_status status = nt_convolution_check_parameter(graph, node, 1, &weight);
-    if (status == NT_OK)
-        status = nt_convolution_check_parameter(graph, node, 2, &bias);
+    enum nt_status status = nt_convolution_check_parameters(graph, node, &weight, &bias);
     if (status == NT_OK)
         status = nt_convolution_shape(graph, node, &x, &y);
     if (status == NT_OK)
@@ -56,15 +54,8 @@ static enum nt_status gradient(
 static enum nt_status lower(struct nt_lowering *lowering, const struct nt_node *node)
 {
     struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]);
-    struct nt_tensor w = nt_lower_tensor(lowering, node->input[1]);
-    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
     struct nt_conv conv = nt_convolution_geometry(node, x.shape.dim + 2);
-    struct nt_lower_epilogue epilogue;
-    enum nt_status status = nt_lower_get_epilogue(lowering, node, nt_lower_bias(node), &epilogue);
-    if (status == NT_OK)
-        status = nt_conv_forward(lowering->tape, &conv, &x, &w, &y, &epilogue.epilogue);
-    nt_lower_release(&epilogue);
-    return status;
+    return nt_convolution_lower(lowering, node, &conv, nt_conv_forward);
 }
 
 static double macs(const struct nt_graph *graph, const struct nt_node *node)
@@ -108,15 +99,7 @@ CONV(3, "three", "D,H,W", "T,R,S", "OD,OH,OW",
 static enum nt_status lower_backward_data(struct nt_lowering *lowering, const struct nt_node *node)
 {
     struct nt_conv conv = nt_convolution_pass(node);
-    struct nt_tensor dy = nt_lower_tensor(lowering, node->input[0]);
-    struct nt_tensor w = nt_lower_tensor(lowering, node->input[1]);
-    struct nt_tensor dx = nt_lower_tensor(lowering, node->output[0]);
-    struct nt_lower_epilogue epilogue;
-    enum nt_status status = nt_lower_get_epilogue(lowering, node, -1, &epilogue);
-    if (status == NT_OK)
-        status = nt_conv_backward_data(lowering->tape, &conv, &dy, &w, &dx, &epilogue.epilogue);
-    nt_lower_release(&epilogue);
-    return status;
+    return nt_convolution_lower(lowering, node, &conv, nt_conv_backward_data);
 }
 
 static enum nt_status lower_backward_weight(

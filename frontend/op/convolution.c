@@ -25,16 +25,19 @@ enum nt_status nt_convolution_check_input(
     return status;
 }
 
-enum nt_status nt_convolution_check_parameter(
-    struct nt_graph *graph, const struct nt_node *node, int input, const struct nt_shape *want)
+enum nt_status nt_convolution_check_parameters(struct nt_graph *graph, const struct nt_node *node,
+    const struct nt_shape *weight, const struct nt_shape *bias)
 {
+    const struct nt_shape *const want[] = {NULL, weight, bias};
     char a[128], b[128];
-    if (input >= node->inputs || nt_shape_equal(&graph->value[node->input[input]].shape, want))
-        return NT_OK;
-    return nt_graph_fail(graph, NT_ERR_SHAPE, "%s: %s of shape %s: must be %s", node->op->name,
-        input == 1 ? "weight" : "bias",
-        nt_shape_text(&graph->value[node->input[input]].shape, a, sizeof a),
-        nt_shape_text(want, b, sizeof b));
+    for (int i = 1; i < 3 && i < node->inputs; i++) {
+        const struct nt_shape *shape = &graph->value[node->input[i]].shape;
+        if (!nt_shape_equal(shape, want[i]))
+            return nt_graph_fail(graph, NT_ERR_SHAPE, "%s: %s of shape %s: must be %s",
+                node->op->name, i == 1 ? "weight" : "bias", nt_shape_text(shape, a, sizeof a),
+                nt_shape_text(want[i], b, sizeof b));
+    }
+    return NT_OK;
 }
 
 void nt_convolution_reach(const struct nt_node *node, int64_t reach[3])
@@ -143,4 +146,23 @@ struct nt_conv nt_convolution_pass(const struct nt_node *node)
     memcpy(conv.pad_before, nt_attr_ints(node, "before"), size);
     memcpy(conv.pad_after, nt_attr_ints(node, "after"), size);
     return conv;
+}
+
+/* ---- lowering ---- */
+
+enum nt_status nt_convolution_lower(struct nt_lowering *lowering, const struct nt_node *node,
+    const struct nt_conv *conv,
+    enum nt_status (*pass)(struct nt_tape *tape, const struct nt_conv *conv,
+        const struct nt_tensor *a, const struct nt_tensor *b, const struct nt_tensor *out,
+        const struct nt_epilogue *epilogue))
+{
+    struct nt_tensor a = nt_lower_tensor(lowering, node->input[0]);
+    struct nt_tensor b = nt_lower_tensor(lowering, node->input[1]);
+    struct nt_tensor out = nt_lower_tensor(lowering, node->output[0]);
+    struct nt_lower_epilogue epilogue;
+    enum nt_status status = nt_lower_get_epilogue(lowering, node, nt_lower_bias(node), &epilogue);
+    if (status == NT_OK)
+        status = pass(lowering->tape, conv, &a, &b, &out, &epilogue.epilogue);
+    nt_lower_release(&epilogue);
+    return status;
 }

@@ -34,9 +34,9 @@ int nt_convolution_dims(const struct nt_op *op);
 enum nt_status nt_convolution_check_input(
     struct nt_graph *graph, const struct nt_node *node, struct nt_shape *x);
 
-/* Fails unless input 1, "weight", or input 2, "bias", has this shape. */
-enum nt_status nt_convolution_check_parameter(
-    struct nt_graph *graph, const struct nt_node *node, int input, const struct nt_shape *want);
+/* Fails unless input 1, "weight", and input 2, "bias", if there is one, have these shapes. */
+enum nt_status nt_convolution_check_parameters(struct nt_graph *graph, const struct nt_node *node,
+    const struct nt_shape *weight, const struct nt_shape *bias);
 
 /* The shape of a convolution of x. */
 enum nt_status nt_convolution_shape(struct nt_graph *graph, const struct nt_node *node,
@@ -66,5 +66,15 @@ enum nt_status nt_convolution_add_pass(struct nt_graph *graph, const struct nt_o
     int *value);
 
 struct nt_conv nt_convolution_pass(const struct nt_node *node);
+
+/* ---- lowering ---- */
+
+/* Calls nt_conv_forward or nt_conv_backward_data on the node's two inputs and its output, with
+ * its bias and what follows it. */
+enum nt_status nt_convolution_lower(struct nt_lowering *lowering, const struct nt_node *node,
+    const struct nt_conv *conv,
+    enum nt_status (*pass)(struct nt_tape *tape, const struct nt_conv *conv,
+        const struct nt_tensor *a, const struct nt_tensor *b, const struct nt_tensor *out,
+        const struct nt_epilogue *epilogue));
 
 #endif

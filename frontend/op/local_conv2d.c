@@ -36,9 +36,7 @@ static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
     struct nt_shape y, weight, bias, x = graph->value[node->input[0]].shape;
     enum nt_status status = shapes(graph, node, &x, &weight, &bias, &y);
     if (status == NT_OK)
-        status = nt_convolution_check_parameter(graph, node, 1, &weight);
-    if (status == NT_OK)
-        status = nt_convolution_check_parameter(graph, node, 2, &bias);
+        status = nt_convolution_check_parameters(graph, node, &weight, &bias);
     if (status == NT_OK)
         graph->value[node->output[0]].shape = y;
     return status;

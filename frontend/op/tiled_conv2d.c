@@ -29,9 +29,7 @@ static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
 {
     struct nt_shape x = graph->value[node->input[0]].shape, y;
     struct nt_shape weight = weight_shape(node, &x), bias = {2, {weight.dim[0], weight.dim[1]}};
-    enum nt_status status = nt_convolution_check_parameter(graph, node, 1, &weight);
-    if (status == NT_OK)
-        status = nt_convolution_check_parameter(graph, node, 2, &bias);
+    enum nt_status status = nt_convolution_check_parameters(graph, node, &weight, &bias);
     if (status == NT_OK)
         status = nt_convolution_shape(graph, node, &x, &y);
     if (status == NT_OK)
