@@ -81,18 +81,18 @@ FORMATS = torch.contiguous_format, torch.channels_last
 
 
 def conv(w):
-    out = (w["hw"] + 2 * w["pad"] - w["r"]) // w["stride"] + 1
+    out = (w["hw"] + 2 * w["pad"] - w["dilation"] * (w["r"] - 1) - 1) // w["stride"] + 1
     mask = {"backward-data": [True, False, False], "backward-weights": [False, True, False]}
 
     def of(layout):
         x = torch.randn(w["n"], w["c"], w["hw"], w["hw"]).to(memory_format=layout)
         f = torch.randn(w["k"], w["c"] // w["groups"], w["r"], w["r"]).to(memory_format=layout)
         y = torch.randn(w["n"], w["k"], out, out).to(memory_format=layout)
-        step, pad, one, none = [w["stride"]] * 2, [w["pad"]] * 2, [1, 1], [0, 0]
+        step, pad, apart, none = [w["stride"]] * 2, [w["pad"]] * 2, [w["dilation"]] * 2, [0, 0]
         if w["pass"] == "forward":
-            return lambda: F.conv2d(x, f, None, step, pad, one, w["groups"])
+            return lambda: F.conv2d(x, f, None, step, pad, apart, w["groups"])
         return lambda: aten.convolution_backward(
-            y, x, f, None, step, pad, one, False, none, w["groups"], mask[w["pass"]])
+            y, x, f, None, step, pad, apart, False, none, w["groups"], mask[w["pass"]])
     return [of(layout) for layout in FORMATS]
 
 
@@ -246,6 +246,8 @@ folders = []
 
 def network(w):
     make, item, (target, classes) = NETWORKS[w["network"]]
+    if w["side"]:
+        item = (item[0], w["side"], w["side"])
 
     def of(layout):
         net = make().train(w["training"])
@@ -308,6 +310,36 @@ def spread(values):
     return f"{min(values):.3g} to {max(values):.3g}"
 
 
+def line(points):
+    """Constant and slope with the least sum of (line / time - 1)^2 over (amount, time)."""
+    w, wx, wxx, wy, wxy = (sum(f(x, y) / (y * y) for x, y in points) for f in (
+        lambda x, y: 1, lambda x, y: x, lambda x, y: x * x, lambda x, y: y, lambda x, y: x * y))
+    slope = (w * wxy - wx * wy) / (w * wxx - wx * wx)
+    return (wy - slope * wx) / w, slope
+
+
+def print_growth(results):
+    """What a step costs whatever its batch, on both sides, where three batches were measured."""
+    groups = {}
+    for row in results:
+        work = row["work"]
+        if "network" in work and not work["loaded"]:
+            key = work["network"], "train" if work["training"] else "infer", work["side"]
+            groups.setdefault(key, []).append(row)
+    groups = {key: rows for key, rows in groups.items() if len(rows) >= 3}
+    if not groups:
+        return
+    print("\ntime = constant + slope x batch\n")
+    print("| network | batches | Neutra: ms + ms x batch | PyTorch |")
+    print("| --- | --- | --- | --- |")
+    for (name, mode, _), rows in groups.items():
+        batches = [row["work"]["batch"] for row in rows]
+        sides = ["{:.3g} + {:.3g}".format(*line([
+            (row["work"]["batch"], statistics.median(row[side])) for row in rows]))
+            for side in ("neutra_ms", "torch_ms")]
+        print(f"| {name} {mode} | {', '.join(map(str, sorted(batches)))} | {sides[0]} | {sides[1]} |")
+
+
 def main():
     options = parse()
     turns = options.turns or (3 if options.quick else 5)
@@ -326,9 +358,10 @@ def main():
             share.append(row.get("share", 0))
         ratio = statistics.median(there) / statistics.median(here)
         results.append({"name": name, "neutra_ms": here, "torch_ms": there, "ratio": ratio,
-                        "share": statistics.median(share)})
+                        "share": statistics.median(share), "work": row["work"]})
         print(f"| {name} | {statistics.median(here):.3g} ({spread(here)}) | {statistics.median(there):.3g} "
               f"({spread(there)}) | **{ratio:.2f}** | {100 * statistics.median(share):.0f} % |", flush=True)
+    print_growth(results)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"torch": torch.__version__, "threads": options.threads, "rows": results}, file, indent=1)

@@ -9,6 +9,7 @@
 
 #include "bench/bench.h"
 #include "bench/document.h"
+#include "bench/growth.h"
 #include "bench/network.h"
 #include "bench/subject.h"
 #include "frontend/cli/cli.h"
@@ -83,6 +84,8 @@ static enum nt_status measure_device(struct run *run, const char *selector)
         status = bench_layers(&bench, exact);
     if (status == NT_OK)
         status = bench_measure_networks(&bench, exact);
+    if (bench.out)
+        json_object_set_new(bench.out, "growth", bench_growth(bench.out));
     bench_limits_destroy(bench.limits);
     nt_device_close(bench.dev);
     return status;

@@ -100,6 +100,31 @@ void bench_position(const struct nt_tensor *tensor, int64_t index, int64_t *at)
     }
 }
 
+static int64_t dilation_of(const struct bench_case *kind)
+{
+    return kind->dilation ? kind->dilation : 1;
+}
+
+int64_t bench_windows(const struct bench_case *kind)
+{
+    int64_t reach = dilation_of(kind) * (kind->r - 1) + 1;
+    return (kind->hw + 2 * kind->pad - reach) / kind->stride + 1;
+}
+
+int64_t bench_row_under(const struct bench_case *kind, int64_t window, int64_t tap)
+{
+    int64_t row = window * kind->stride + tap * dilation_of(kind) - kind->pad;
+    return row >= 0 && row < kind->hw ? row : -1;
+}
+
+int64_t bench_window_over(const struct bench_case *kind, int64_t row, int64_t tap)
+{
+    int64_t steps = row + kind->pad - tap * dilation_of(kind);
+    if (steps < 0 || steps % kind->stride || steps / kind->stride >= bench_windows(kind))
+        return -1;
+    return steps / kind->stride;
+}
+
 double bench_at(const struct bench_operand *operand, const int64_t *at)
 {
     int64_t place = 0;
@@ -242,12 +267,12 @@ void bench_set_times(json_t *row, const struct bench_times *times)
 static json_t *describe_work(const struct bench_layer *layer, int pass)
 {
     const struct bench_case *k = layer->kind;
-    return json_pack("{ss sI sI sI sI sI sI sI sI sb sb ss ss}", "pass", passes[pass].name, "n",
+    return json_pack("{ss sI sI sI sI sI sI sI sI sI sb sb ss ss}", "pass", passes[pass].name, "n",
         (json_int_t)k->n, "c", (json_int_t)k->c, "hw", (json_int_t)k->hw, "k", (json_int_t)k->k,
-        "r", (json_int_t)k->r, "stride", (json_int_t)k->stride, "pad", (json_int_t)k->pad, "groups",
-        (json_int_t)k->groups, "a_transposed", (int)k->a_columns, "b_transposed", (int)k->b_columns,
-        "pooling", k->pooling == NT_POOL_MAX ? "max" : "average", "formula",
-        k->text ? k->text : "");
+        "r", (json_int_t)k->r, "stride", (json_int_t)k->stride, "pad", (json_int_t)k->pad,
+        "dilation", (json_int_t)dilation_of(k), "groups", (json_int_t)k->groups, "a_transposed",
+        (int)k->a_columns, "b_transposed", (int)k->b_columns, "pooling",
+        k->pooling == NT_POOL_MAX ? "max" : "average", "formula", k->text ? k->text : "");
 }
 
 static json_t *describe(const struct bench_layer *layer, const char *name, enum bench_bound bound,

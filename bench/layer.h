@@ -24,6 +24,7 @@ struct bench_case {
     unsigned passes;                             /* enum bench_pass, or-ed */
     unsigned quick;                              /* those that a quick run measures */
     int64_t n, c, hw, k, r, stride, pad, groups; /* conv, pool: items, channels, extent, ... */
+    int64_t dilation;                            /* conv; 0: 1 */
     bool a_columns, b_columns;                   /* gemm: transposed operands */
     enum nt_pooling pooling;
     const char *text; /* map: the formula over a, b, ...; `k` inputs */
@@ -66,6 +67,13 @@ struct bench_family {
     enum nt_status (*prepare)(struct bench_layer *layer);
     void (*finish)(struct bench_layer *layer); /* NULL: nothing */
 };
+
+/* Windows along the height, or width, of a convolution's or a pooling's input. */
+int64_t bench_windows(const struct bench_case *kind);
+/* The row (or column) under tap `tap` of window `window`; -1: in the padding. */
+int64_t bench_row_under(const struct bench_case *kind, int64_t window, int64_t tap);
+/* The window whose tap is over a row; -1: none. */
+int64_t bench_window_over(const struct bench_case *kind, int64_t row, int64_t tap);
 
 extern const struct bench_family bench_gemm, bench_conv, bench_pool, bench_softmax, bench_map,
     bench_norm;

@@ -23,6 +23,12 @@
         .c = in, .hw = size, .k = out, .r = filter, .stride = step, .pad = padding,                \
         .groups = parts                                                                            \
     }
+#define DILATED(title, in_passes, items, in, size, out, filter, apart)                             \
+    {                                                                                              \
+        .name = title, .family = &bench_conv, .passes = in_passes, .n = items, .c = in,            \
+        .hw = size, .k = out, .r = filter, .stride = 1, .pad = apart * (filter / 2), .groups = 1,  \
+        .dilation = apart                                                                          \
+    }
 #define POOL(title, how, in_quick, items, channels, size, window, step, padding)                   \
     {                                                                                              \
         .name = title, .family = &bench_pool, .passes = BOTH, .quick = in_quick, .n = items,       \
@@ -68,6 +74,7 @@ const struct bench_case bench_cases[] = {
     CONV("conv L4 128-128 16 7x7", ALL, 0, 16, 128, 16, 128, 7, 1, 0, 1),
     CONV("conv L5 384-384 13 3x3", ALL, 0, 16, 384, 13, 384, 3, 1, 0, 1),
     CONV("conv 128-128 28 3x3 32 groups", ALL, 0, 16, 128, 28, 128, 3, 1, 1, 32),
+    DILATED("conv 128-128 28 3x3 dilated 2", ALL, 16, 128, 28, 128, 3, 2),
     CONV("depthwise 96 56 3x3", ALL, ALL, 16, 96, 56, 96, 3, 1, 1, 96),
     CONV("depthwise 144 56 3x3/2", ALL, 0, 16, 144, 56, 144, 3, 2, 1, 144),
     POOL("max pool 64 112 3x3/2", NT_POOL_MAX, BOTH, 16, 64, 112, 3, 2, 1),

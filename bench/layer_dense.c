@@ -63,18 +63,14 @@ const struct bench_family bench_gemm = {
 
 /* ---- convolutions: operands x, w, y, one of them written ---- */
 
-static int64_t extent(const struct bench_case *p)
-{
-    return (p->hw + 2 * p->pad - p->r) / p->stride + 1;
-}
-
 static enum nt_status append_conv(struct bench_layer *layer)
 {
     const struct bench_case *p = layer->kind;
-    int64_t groups = p->groups ? p->groups : 1, out = extent(p);
+    int64_t groups = p->groups ? p->groups : 1, out = bench_windows(p);
     struct nt_conv conv = {.stride = {p->stride, p->stride},
         .pad_before = {p->pad, p->pad},
         .pad_after = {p->pad, p->pad},
+        .dilation = {p->dilation, p->dilation},
         .groups = groups};
     struct nt_tensor x = bench_operand(layer, NT_F32, layer->pass == BENCH_BACKWARD,
         NT_CHANNELS_LAST, 4, (int64_t[]){p->n, p->c, p->hw, p->hw});
@@ -98,8 +94,8 @@ static struct sum forward_sum(const struct bench_layer *layer, const int64_t *at
     struct sum sum = {0};
     for (int64_t r = 0; r < p->r; r++)
         for (int64_t s = 0; s < p->r; s++) {
-            int64_t h = at[2] * p->stride + r - p->pad, w = at[3] * p->stride + s - p->pad;
-            for (int64_t c = 0; h >= 0 && h < p->hw && w >= 0 && w < p->hw && c < each; c++)
+            int64_t h = bench_row_under(p, at[2], r), w = bench_row_under(p, at[3], s);
+            for (int64_t c = 0; h >= 0 && w >= 0 && c < each; c++)
                 add(&sum, bench_at(&layer->operand[0], (int64_t[]){at[0], first + c, h, w}),
                     bench_at(&layer->operand[1], (int64_t[]){at[1], c, r, s}));
         }
@@ -109,19 +105,16 @@ static struct sum forward_sum(const struct bench_layer *layer, const int64_t *at
 static struct sum data_sum(const struct bench_layer *layer, const int64_t *at)
 {
     const struct bench_case *p = layer->kind;
-    int64_t groups = p->groups ? p->groups : 1, each = p->k / groups, out = extent(p);
+    int64_t groups = p->groups ? p->groups : 1, each = p->k / groups;
     int64_t group = at[1] / (p->c / groups), channel = at[1] % (p->c / groups);
     struct sum sum = {0};
     for (int64_t r = 0; r < p->r; r++)
         for (int64_t s = 0; s < p->r; s++) {
-            int64_t h = at[2] + p->pad - r, w = at[3] + p->pad - s;
-            if (h < 0 || w < 0 || h % p->stride || w % p->stride || h / p->stride >= out ||
-                w / p->stride >= out)
+            int64_t h = bench_window_over(p, at[2], r), w = bench_window_over(p, at[3], s);
+            if (h < 0 || w < 0)
                 continue;
             for (int64_t k = group * each; k < (group + 1) * each; k++)
-                add(&sum,
-                    bench_at(
-                        &layer->operand[2], (int64_t[]){at[0], k, h / p->stride, w / p->stride}),
+                add(&sum, bench_at(&layer->operand[2], (int64_t[]){at[0], k, h, w}),
                     bench_at(&layer->operand[1], (int64_t[]){k, channel, r, s}));
         }
     return sum;
@@ -130,14 +123,14 @@ static struct sum data_sum(const struct bench_layer *layer, const int64_t *at)
 static struct sum weight_sum(const struct bench_layer *layer, const int64_t *at)
 {
     const struct bench_case *p = layer->kind;
-    int64_t groups = p->groups ? p->groups : 1, out = extent(p);
+    int64_t groups = p->groups ? p->groups : 1, out = bench_windows(p);
     int64_t channel = at[0] / (p->k / groups) * (p->c / groups) + at[1];
     struct sum sum = {0};
     for (int64_t n = 0; n < p->n; n++)
         for (int64_t i = 0; i < out; i++)
             for (int64_t j = 0; j < out; j++) {
-                int64_t h = i * p->stride + at[2] - p->pad, w = j * p->stride + at[3] - p->pad;
-                if (h >= 0 && h < p->hw && w >= 0 && w < p->hw)
+                int64_t h = bench_row_under(p, i, at[2]), w = bench_row_under(p, j, at[3]);
+                if (h >= 0 && w >= 0)
                     add(&sum, bench_at(&layer->operand[0], (int64_t[]){n, channel, h, w}),
                         bench_at(&layer->operand[2], (int64_t[]){n, at[0], i, j}));
             }

@@ -14,11 +14,6 @@
 
 /* ---- pooling: x, y, and the index of each maximum ---- */
 
-static int64_t windows(const struct bench_case *p)
-{
-    return (p->hw + 2 * p->pad - p->r) / p->stride + 1;
-}
-
 /* The place of the largest element of a window of x, as the forward pass writes it. */
 static int64_t largest(const struct bench_layer *layer, const int64_t *at)
 {
@@ -27,8 +22,8 @@ static int64_t largest(const struct bench_layer *layer, const int64_t *at)
     int64_t place = -1;
     for (int64_t r = 0; r < p->r; r++)
         for (int64_t s = 0; s < p->r; s++) {
-            int64_t h = at[2] * p->stride + r - p->pad, w = at[3] * p->stride + s - p->pad;
-            if (h < 0 || h >= p->hw || w < 0 || w >= p->hw)
+            int64_t h = bench_row_under(p, at[2], r), w = bench_row_under(p, at[3], s);
+            if (h < 0 || w < 0)
                 continue;
             double value = bench_at(&layer->operand[0], (int64_t[]){at[0], at[1], h, w});
             if (value > best) {
@@ -65,7 +60,7 @@ static enum nt_status append_pool(struct bench_layer *layer)
 {
     const struct bench_case *p = layer->kind;
     bool forward = layer->pass == BENCH_FORWARD, max = p->pooling == NT_POOL_MAX;
-    int64_t out = windows(p), dims[4] = {p->n, p->c, out, out};
+    int64_t out = bench_windows(p), dims[4] = {p->n, p->c, out, out};
     struct nt_pool pool = {.pooling = p->pooling,
         .kernel = {p->r, p->r},
         .stride = {p->stride, p->stride},
@@ -90,8 +85,8 @@ static double window_mean(const struct bench_layer *layer, const int64_t *at)
     double sum = 0;
     for (int64_t r = 0; r < p->r; r++)
         for (int64_t s = 0; s < p->r; s++) {
-            int64_t h = at[2] * p->stride + r - p->pad, w = at[3] * p->stride + s - p->pad;
-            if (h >= 0 && h < p->hw && w >= 0 && w < p->hw)
+            int64_t h = bench_row_under(p, at[2], r), w = bench_row_under(p, at[3], s);
+            if (h >= 0 && w >= 0)
                 sum += bench_at(&layer->operand[0], (int64_t[]){at[0], at[1], h, w});
         }
     return sum / (double)(p->r * p->r);
@@ -100,15 +95,13 @@ static double window_mean(const struct bench_layer *layer, const int64_t *at)
 static double gradient_at(const struct bench_layer *layer, const int64_t *at)
 {
     const struct bench_case *p = layer->kind;
-    int64_t out = windows(p);
     double sum = 0;
     for (int64_t r = 0; r < p->r; r++)
         for (int64_t s = 0; s < p->r; s++) {
-            int64_t h = at[2] + p->pad - r, w = at[3] + p->pad - s;
-            if (h < 0 || w < 0 || h % p->stride || w % p->stride || h / p->stride >= out ||
-                w / p->stride >= out)
+            int64_t h = bench_window_over(p, at[2], r), w = bench_window_over(p, at[3], s);
+            if (h < 0 || w < 0)
                 continue;
-            int64_t from[4] = {at[0], at[1], h / p->stride, w / p->stride};
+            int64_t from[4] = {at[0], at[1], h, w};
             if (p->pooling == NT_POOL_AVERAGE) {
                 sum += bench_at(&layer->operand[1], from) / (double)(p->r * p->r);
                 continue;

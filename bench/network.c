@@ -231,8 +231,9 @@ static void describe_session(
     json_object_set_new(row, "device_bytes",
         json_integer((json_int_t)(plan->arena_bytes + plan->kept_bytes + plan->external_bytes)));
     json_object_set_new(row, "work",
-        json_pack("{ss sb sb si}", "network", subject->network->name, "training",
-            (int)running->training, "loaded", running->loading != NULL, "batch", batch));
+        json_pack("{ss sb sb si si}", "network", subject->network->name, "training",
+            (int)running->training, "loaded", running->loading != NULL, "batch", batch, "side",
+            subject->network->side));
 }
 
 /* Times a session; its results are looked at by the caller. */

@@ -16,13 +16,16 @@ struct bench_network_row {
 };
 
 struct bench_network {
-    const char *name; /* "lenet"; its rows are "lenet train 64", "lenet train 64 loaded" */
+    const char *name; /* "lenet"; its rows are "lenet train 64", "lenet train 64 loaded",
+                       * "resnet18 112 train 8" with pictures of a size that is not the usual */
     const char *file; /* of the zoo; NULL: text */
     const char *text; /* a definition of the bench's own */
     const char *setting[3];
+    int side; /* height and width of the picture, where networks of several are measured; else 0 */
     int classes;
-    bool random; /* drops at random, so the loss of one step says little */
-    struct bench_network_row row[8];
+    bool unusual; /* of this side */
+    bool random;  /* drops at random, so the loss of one step says little */
+    struct bench_network_row row[10];
 };
 extern const struct bench_network bench_networks[];
 extern const int bench_network_count;

@@ -14,12 +14,19 @@
     "output('y', z)\n"                                                                             \
     "loss((z - y):square():mean{})\n"
 
+#define RESNET18_AT(pixels)                                                                        \
+    {                                                                                              \
+        .name = "resnet18", .file = "resnet.lua", .setting = {"depth=18", "size=" #pixels},        \
+        .side = pixels, .unusual = true, .classes = 1000, .row = {{true, 8, false}},               \
+    }
+
 const struct bench_network bench_networks[] = {
     {.name = "lenet",
         .file = "lenet.lua",
         .classes = 10,
         .row = {{true, 64, true}, {true, 1, true}, {true, 8, false}, {true, 256, false},
-            {true, 64, false, true}, {false, 64, true}, {false, 1, false}}},
+            {true, 64, false, true}, {false, 64, true}, {false, 1, false}, {false, 8, false},
+            {false, 256, false}}},
     {.name = "alexnet",
         .file = "alexnet.lua",
         .classes = 1000,
@@ -34,9 +41,14 @@ const struct bench_network bench_networks[] = {
     {.name = "resnet18",
         .file = "resnet.lua",
         .setting = {"depth=18"},
+        .side = 224,
         .classes = 1000,
-        .row = {{true, 8, true}, {true, 8, false, true}, {true, 1, false}, {true, 32, false},
-            {false, 8, false}, {false, 1, true}}},
+        .row = {{true, 8, true}, {true, 8, false, true}, {true, 1, false}, {true, 4, false},
+            {true, 16, false}, {true, 32, false}, {false, 8, false}, {false, 1, true},
+            {false, 32, false}}},
+    RESNET18_AT(96),
+    RESNET18_AT(160),
+    RESNET18_AT(288),
     {.name = "resnet50",
         .file = "resnet.lua",
         .setting = {"depth=50"},
@@ -65,8 +77,11 @@ const int bench_network_count = sizeof bench_networks / sizeof *bench_networks;
 void bench_network_row_name(const struct bench_network *network, int row, char *text, size_t size)
 {
     const struct bench_network_row *r = &network->row[row];
-    snprintf(text, size, "%s %s %d%s", network->name, r->training ? "train" : "infer", r->batch,
-        r->loaded ? " loaded" : "");
+    char side[16] = "";
+    if (network->unusual)
+        snprintf(side, sizeof side, " %d", network->side);
+    snprintf(text, size, "%s%s %s %d%s", network->name, side, r->training ? "train" : "infer",
+        r->batch, r->loaded ? " loaded" : "");
 }
 
 bool bench_network_find(const char *name, const struct bench_network **network, int *row)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bench/document.h"
+#include "bench/growth.h"
 #include "frontend/file.h"
 
 static const char style[] =
@@ -310,6 +311,35 @@ static void add_networks(struct nt_text *page, const struct bench_subject *subje
     nt_text_string(page, "</tbody></table></div>\n");
 }
 
+static void add_growth(struct nt_text *page, const struct bench_subject *subject)
+{
+    json_t *growth = bench_growth(subject->device), *row;
+    size_t i;
+    if (!json_array_size(growth)) {
+        json_decref(growth);
+        return;
+    }
+    nt_text_string(page, "<h2>How time grows</h2>\n<p>A line through the times of several batches, "
+                         "or sizes of picture. The constant is what a step costs whatever its "
+                         "size; off: what the line is off at most.</p>\n<div class=\"wide\">"
+                         "<table class=\"sort\"><thead><tr><th>network</th><th>constant</th>"
+                         "<th>more</th><th>for each</th><th>off</th></tr></thead><tbody>\n");
+    json_array_foreach(growth, i, row)
+    {
+        bool pixels = !strcmp(bench_text(row, "by"), "pixels");
+        nt_text_string(page, "<tr>");
+        cell(page, bench_text(row, "name"));
+        nt_text_format(page, "<td class=\"n\" data-v=\"%.6g\">%.3g ms</td>",
+            bench_number(row, "constant_ms"), bench_number(row, "constant_ms"));
+        number_cell(page, bench_number(row, "slope_ms") * (pixels ? 1e6 : 1), " ms");
+        cell(page, pixels ? "million pixels" : "item");
+        number_cell(page, 100 * bench_number(row, "deviation"), " %");
+        nt_text_string(page, "</tr>\n");
+    }
+    json_decref(growth);
+    nt_text_string(page, "</tbody></table></div>\n");
+}
+
 static void add_heat(struct nt_text *page, int count, const struct bench_subject *subject)
 {
     bool any = false;
@@ -357,6 +387,7 @@ enum nt_status bench_page_write(
     } else if (count == 1) {
         add_layers(&page, subject);
         add_networks(&page, subject);
+        add_growth(&page, subject);
         add_probes(&page, subject);
     }
     nt_text_format(&page, "<script>\n%s</script>\n</body></html>\n", script);

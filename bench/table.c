@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "bench/document.h"
+#include "bench/growth.h"
 #include "bench/subject.h"
 #include "frontend/cli/cli.h"
 
@@ -153,6 +154,34 @@ static void print_starts(const json_t *networks)
            "empty caches; host: the most memory of a process that does two steps.\n");
 }
 
+static void print_growth(const json_t *device)
+{
+    static const char *const heads[] = {"growth", "constant ms", "ms more", "for each", "off"};
+    json_t *growth = bench_growth(device), *row;
+    struct cli_table *table = NULL;
+    size_t i;
+    json_array_foreach(growth, i, row)
+    {
+        char a[32];
+        bool pixels = !strcmp(bench_text(row, "by"), "pixels");
+        if (!table)
+            table = cli_table_create("lrrlr", heads);
+        double slope = bench_number(row, "slope_ms");
+        cli_table_cell(table, "%s", bench_text(row, "name"));
+        cli_table_cell(table, "%.3g", bench_number(row, "constant_ms"));
+        cli_table_cell(table, "%s", bench_digits(slope * (pixels ? 1e6 : 1), a, sizeof a));
+        cli_table_cell(table, "%s", pixels ? "million pixels" : "item");
+        cli_table_cell(table, "%.0f%%", 100 * bench_number(row, "deviation"));
+    }
+    json_decref(growth);
+    if (!table)
+        return;
+    putchar('\n');
+    cli_table_print(table);
+    printf("\ntime = constant + slope x amount, fitted to rows of several sizes; off: what the\n"
+           "line is off at most.\n");
+}
+
 void bench_table_print(const json_t *document)
 {
     size_t i;
@@ -172,6 +201,7 @@ void bench_table_print(const json_t *document)
             putchar('\n');
         if (json_array_size(networks))
             print_networks(networks);
+        print_growth(device);
         print_starts(networks);
     }
 }

@@ -329,6 +329,52 @@ static const char *made_up(const char *name, double layer_ms, double network_ms,
     return path;
 }
 
+/* Steps of 2 ms and half a millisecond for each item; of 1 ms and 100 ms for a million pixels; one
+ * loaded by the loader and two batches of another network, which are no line. */
+START_TEST(lines_through_batches_and_sizes)
+{
+    static const struct {
+        const char *network, *loaded;
+        int batch, side;
+        double ms;
+    } rows[] = {{"net", "false", 1, 64, 2.5}, {"net", "false", 4, 64, 4},
+        {"net", "true", 8, 64, 90}, {"net", "false", 16, 64, 10}, {"big", "false", 2, 100, 3},
+        {"big", "false", 2, 200, 9}, {"big", "false", 2, 300, 19}, {"two", "false", 1, 0, 1},
+        {"two", "false", 2, 0, 2}};
+    char text[4000];
+    int used = snprintf(text, sizeof text,
+        "{\"format\": \"neutra-bench\", \"version\": 1, \"neutra\": \"0.1.0\", \"date\": \"now\","
+        "\"complete\": true, \"host\": {}, \"devices\": [{\"name\": \"d\", \"platform\": \"p\","
+        "\"driver\": \"d\", \"networks\": [");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used,
+            "%s{\"name\": \"%s %zu\", \"median_ms\": %g, \"least_ms\": 1, \"greatest_ms\": 100,"
+            "\"share\": 0.5, \"right\": true, \"work\": {\"network\": \"%s\", \"training\": true,"
+            "\"loaded\": %s, \"batch\": %d, \"side\": %d}}",
+            i ? "," : "", rows[i].network, i, rows[i].ms, rows[i].network, rows[i].loaded,
+            rows[i].batch, rows[i].side);
+    used += snprintf(text + used, sizeof text - (size_t)used, "]}]}");
+    const char *json = fixture_path("lines.json"), *html = fixture_path("lines.html");
+    fixture_write(json, text, strlen(text));
+    if (absent())
+        return;
+    expect(0, "", "bench compare %s --html %s", json, html);
+    int lines = 0;
+    double constant, slope;
+    for (const char *row = strstr(out, "growth"); row; row = strchr(row + 1, '\n')) {
+        bool batch = sscanf(row, " net train %lf %lf item", &constant, &slope) == 2;
+        bool size = sscanf(row, " big train 2 %lf %lf million pixels", &constant, &slope) == 2;
+        lines += batch || size || strstr(row, "\ntwo train") == row;
+        if (batch || size) {
+            ck_assert_double_eq_tol(constant, batch ? 2 : 1, 1e-2);
+            ck_assert_double_eq_tol(slope, batch ? 0.5 : 100, 1e-2);
+        }
+    }
+    ck_assert_int_eq(lines, 2);
+    check_page(html);
+}
+END_TEST
+
 START_TEST(compare)
 {
     if (absent())
@@ -405,6 +451,7 @@ int main(void)
     tcase_add_test(tests, interrupted);
     tcase_add_test(tests, wrong_usage);
     tcase_add_test(tests, names_are_unique);
+    tcase_add_test(tests, lines_through_batches_and_sizes);
     tcase_add_test(tests, compare);
     tcase_add_test(tests, broken_documents);
     return test_main(suite);
