@@ -81,8 +81,12 @@ static void put_page(FILE *file, const struct nt_onnx_rule **rules)
         "of opset %d are\nwritten (`neutra convert`, `neutra train --export`). Floats of every "
         "width "
         "are computed as float32, integers as\nint32. What depends on shapes alone is computed "
-        "before the run. Control flow, strings, sequences, quantised\nvalues and sparse tensors "
-        "are "
+        "before the run; outputs of doubles that folded operators make of\n"
+        "the arrays that are given (`--input`) are computed on the host, in double precision. "
+        "Functions of the file itself are\ntaken apart. The branch of an If is chosen before the "
+        "run, so its condition must be known then: a constant, computed\nfrom shapes, or from an "
+        "integer that is given (`--set NAME=NUMBER`, `--input`). Other control flow, strings, "
+        "sequences,\nquantised values and sparse tensors are "
         "not read; a model that has them is refused with the list of all that is missing.\n"
         "[conformance.md](conformance.md) tells how ONNX's own cases fare.\n\n",
         NT_ONNX_NEWEST_OPSET, NT_ONNX_EXPORT_OPSET);

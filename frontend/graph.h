@@ -131,7 +131,8 @@ struct nt_graph {
     struct nt_graph_output {
         const char *name;
         int value;
-    } output[16]; /* named results; output[0] is what accuracy is taken of */
+        const double *exact; /* see nt_port */
+    } output[16];            /* named results; output[0] is what accuracy is taken of */
 
     enum nt_status failure; /* of the latest nt_graph_fail */
     struct nt_arena *arena;

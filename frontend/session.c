@@ -543,6 +543,7 @@ struct nt_port nt_session_output(const struct nt_session *session, int index)
     const struct nt_graph_output *output = &session->graph->output[index];
     struct nt_port p = port(session, output->value, output->name);
     p.layout = NT_ROW_MAJOR;
+    p.exact = output->exact;
     return p;
 }
 

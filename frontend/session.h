@@ -77,6 +77,9 @@ struct nt_port {
     struct nt_shape shape;
     enum nt_layout layout;
     size_t bytes;
+    /* Of an output of doubles in an ONNX file that follows from the arrays the model was loaded
+     * with: its numbers in double precision, row-major, the session's. Else NULL. */
+    const double *exact;
 };
 NT_API int nt_session_input_count(const struct nt_session *session);
 NT_API struct nt_port nt_session_input(const struct nt_session *session, int index);

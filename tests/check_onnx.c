@@ -407,14 +407,14 @@ END_TEST
 START_TEST(operators_not_offered)
 {
     add_input("x", 1, 1, (int[]){4});
-    add_node("If", "x", "a");
+    add_node("Scan", "x", "a");
     add_node("StringNormalizer", "a", "b");
     add_node("FusedConv", "b", "y");
     nodes[2].domain = (char *)"com.microsoft";
     add_node("Loop", "x", "unused");
     add_output("y");
     refused(NT_ERR_UNSUPPORTED,
-        ": operators that are not offered (opset 17): If, StringNormalizer, "
+        ": operators that are not offered (opset 17): Scan, StringNormalizer, "
         "com.microsoft.FusedConv");
 }
 END_TEST

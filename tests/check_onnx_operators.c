@@ -91,6 +91,61 @@ START_TEST(tensors_without_elements)
 }
 END_TEST
 
+/* ---- doubles ---- */
+
+/* Before opset 7 b lies along axis 0; nothing of it fits in float32. */
+START_TEST(doubles_beyond_float32)
+{
+    double a[6], b[2], want[6];
+    for (int i = 0; i < 6; i++)
+        a[i] = ldexp((double)test_float(), 500);
+    for (int i = 0; i < 2; i++)
+        b[i] = ldexp((double)test_float(), 500);
+    for (int i = 0; i < 6; i++)
+        want[i] = sqrt(fabs(a[i] + b[i / 3]) * 2);
+    start(6);
+    onnx_model_array(m, false, "a", NT_ONNX_DOUBLE, SHAPE(2, 3), a);
+    onnx_model_array(m, false, "b", NT_ONNX_DOUBLE, SHAPE(2), b);
+    onnx_model_array(m, true, "two", NT_ONNX_DOUBLE, SCALAR, (double[]){2});
+    onnx_model_node(m, "Add", "a b", "s");
+    onnx_model_int(m, "broadcast", 1);
+    onnx_model_int(m, "axis", 0);
+    onnx_model_node(m, "Abs", "s", "t");
+    onnx_model_node(m, "Mul", "t two", "u");
+    onnx_model_int(m, "broadcast", 1);
+    onnx_model_node(m, "Sqrt", "u", "y");
+    onnx_model_gives(m, 0, SHAPE(2, 3), want, 1e-15);
+}
+END_TEST
+
+/* What the host does not fold is float32. */
+START_TEST(doubles_on_the_device)
+{
+    double x[4], want[4], sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += want[i] = exp(x[i] = (double)test_float());
+    for (int i = 0; i < 4; i++)
+        want[i] /= sum;
+    start(13);
+    onnx_model_array(m, false, "x", NT_ONNX_DOUBLE, SHAPE(1, 4), x);
+    onnx_model_node(m, "Softmax", "x", "y");
+    onnx_model_gives(m, 0, SHAPE(1, 4), want, 1e-6);
+}
+END_TEST
+
+START_TEST(old_broadcasts_that_do_not_fit)
+{
+    start(6);
+    onnx_model_random(m, "b", SHAPE(3, 1));
+    onnx_model_random(m, "c", SHAPE(2, 3, 1));
+    onnx_model_node(m, "Add", "c b", "y");
+    onnx_model_int(m, "broadcast", 1);
+    onnx_model_int(m, "axis", 2);
+    test_fails(
+        onnx_model_run(m), NT_ERR_SHAPE, "Add: axis 2: input 1 of rank 2: must be at most 1");
+}
+END_TEST
+
 /* ---- chosen elements ---- */
 
 START_TEST(trilu_of_rectangles)
@@ -462,6 +517,9 @@ int main(void)
     tcase_add_checked_fixture(tests, begin, finish);
     tcase_add_test(tests, shapes_from_many_operators);
     tcase_add_test(tests, tensors_without_elements);
+    tcase_add_test(tests, doubles_beyond_float32);
+    tcase_add_test(tests, doubles_on_the_device);
+    tcase_add_test(tests, old_broadcasts_that_do_not_fit);
     tcase_add_test(tests, trilu_of_rectangles);
     tcase_add_test(tests, one_hot_along_any_axis);
     tcase_add_test(tests, results_as_long_as_the_numbers_say);

@@ -114,14 +114,17 @@ static NtOnnx__ValueInfoProto *info(
 static void *packed(
     struct onnx_model *m, int type, size_t count, const double *data, enum nt_dtype *dtype)
 {
-    *dtype = type == NT_ONNX_FLOAT   ? NT_F32
-             : type == NT_ONNX_INT32 ? NT_I32
-             : type == NT_ONNX_INT64 ? NT_I64
-                                     : NT_BOOL;
+    *dtype = type == NT_ONNX_FLOAT    ? NT_F32
+             : type == NT_ONNX_DOUBLE ? NT_F64
+             : type == NT_ONNX_INT32  ? NT_I32
+             : type == NT_ONNX_INT64  ? NT_I64
+                                      : NT_BOOL;
     void *bytes = keep(m, NULL, count * nt_dtype_size(*dtype));
     for (size_t i = 0; i < count; i++)
         if (*dtype == NT_F32)
             ((float *)bytes)[i] = (float)data[i];
+        else if (*dtype == NT_F64)
+            ((double *)bytes)[i] = data[i];
         else if (*dtype == NT_I32)
             ((int32_t *)bytes)[i] = (int32_t)data[i];
         else if (*dtype == NT_I64)
@@ -282,6 +285,8 @@ static void write_inputs(struct onnx_model *m, struct nt_session *session)
                     ((int32_t *)numbers)[e] = (int32_t)((const int64_t *)feed->data)[e];
                 else if (feed->dtype == NT_BOOL)
                     numbers[e] = ((const uint8_t *)feed->data)[e];
+                else if (feed->dtype == NT_F64)
+                    numbers[e] = (float)((const double *)feed->data)[e];
                 else
                     memcpy(numbers + e, (const float *)feed->data + e, sizeof *numbers);
             nt_port_pack(&port, numbers, ready);
@@ -302,8 +307,9 @@ static void read_outputs(struct onnx_model *m, struct nt_session *session)
         m->shape[i] = port.shape;
         m->result[i] = keep(m, NULL, count * sizeof *m->result[i]);
         for (size_t e = 0; e < count; e++)
-            m->result[i][e] =
-                port.dtype == NT_F32 ? (double)numbers[e] : (double)((const int32_t *)numbers)[e];
+            m->result[i][e] = port.exact             ? port.exact[e]
+                              : port.dtype == NT_F32 ? (double)numbers[e]
+                                                     : (double)((const int32_t *)numbers)[e];
     }
 }
 

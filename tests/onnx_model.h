@@ -17,7 +17,7 @@ struct onnx_model *onnx_model_begin(int opset);
 void onnx_model_end(struct onnx_model *m);
 
 /* The numbers of an input or of an initializer (constant), as many as the shape has; type is one of
- * NT_ONNX_FLOAT, _INT32, _INT64, _BOOL. They are copied. */
+ * NT_ONNX_FLOAT, _DOUBLE, _INT32, _INT64, _BOOL. They are copied. */
 void onnx_model_array(struct onnx_model *m, bool constant, const char *name, int type,
     struct nt_shape shape, const double *data);
 /* Random floats in [-1, 1) as an input; returns them, the model's. */

@@ -176,19 +176,21 @@ static enum nt_status write_output(struct arrays *a, int index, const char *dir,
     enum nt_status status = nt_file_join(cli->ctx, path, sizeof path, dir, name);
     if (status == NT_OK)
         status = nt_session_read(a->session, index, values);
+    enum nt_dtype dtype = port.exact ? NT_F64 : port.dtype;
+    const void *numbers = port.exact ? (const void *)port.exact : values;
     if (status == NT_OK)
-        status = nt_npy_write(cli->ctx, path, port.dtype, &port.shape, values);
+        status = nt_npy_write(cli->ctx, path, dtype, &port.shape, numbers);
     free(values);
     if (status != NT_OK)
         return status;
     nt_shape_text(&port.shape, shape, sizeof shape);
     if (!cli->json)
-        printf("%s  %s  %s\n", path, nt_dtype_name(port.dtype), shape);
+        printf("%s  %s  %s\n", path, nt_dtype_name(dtype), shape);
     json_t *extents = json_array();
     for (int i = 0; i < port.shape.rank; i++)
         json_array_append_new(extents, json_integer(port.shape.dim[i]));
     json_array_append_new(list, json_pack("{ss ss ss so}", "name", port.name, "file", path, "dtype",
-                                    nt_dtype_name(port.dtype), "shape", extents));
+                                    nt_dtype_name(dtype), "shape", extents));
     return NT_OK;
 }
 

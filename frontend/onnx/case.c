@@ -161,6 +161,14 @@ static double ulp_distance(float a, float b)
     return (double)(x > y ? x - y : y - x);
 }
 
+static double result_number(const struct nt_port *port, const void *data, size_t i)
+{
+    if (port->exact)
+        return port->exact[i];
+    return port->dtype == NT_F32 ? (double)((const float *)data)[i]
+                                 : (double)((const int32_t *)data)[i];
+}
+
 static enum nt_status compare(
     struct run *run, const struct nt_port *port, const struct nt_onnx_array *want, const void *data)
 {
@@ -172,9 +180,7 @@ static enum nt_status compare(
             nt_shape_text(&port->shape, a, sizeof a), nt_shape_text(&want->shape, b, sizeof b));
     size_t count = (size_t)nt_shape_count(&port->shape), wrong = 0, first = 0;
     for (size_t i = 0; i < count; i++) {
-        double y = port->dtype == NT_F32 ? (double)((const float *)data)[i]
-                                         : (double)((const int32_t *)data)[i];
-        double right = element(want, i), error = fabs(y - right);
+        double y = result_number(port, data, i), right = element(want, i), error = fabs(y - right);
         bool same = y == right || (isnan(y) && isnan(right));
         double ulp = same ? 0 : floats ? ulp_distance((float)y, (float)right) : error;
         result->ulp = ulp > result->ulp ? ulp : result->ulp;
@@ -187,11 +193,9 @@ static enum nt_status compare(
     }
     if (wrong == 0)
         return NT_OK;
-    double y = port->dtype == NT_F32 ? (double)((const float *)data)[first]
-                                     : (double)((const int32_t *)data)[first];
     return nt_fail(run->ctx, NT_ERR_NUMERIC,
         "output '%s': %zu of %zu elements differ: element %zu is %.9g: must be %.9g", port->name,
-        wrong, count, first, y, element(want, first));
+        wrong, count, first, result_number(port, data, first), element(want, first));
 }
 
 static enum nt_status compare_all(struct run *run)

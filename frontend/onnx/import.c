@@ -30,13 +30,23 @@ static bool is_standard(const char *domain)
     return !*domain || strcmp(domain, "ai.onnx") == 0;
 }
 
+static void find_version(size_t count, NtOnnx__OperatorSetIdProto *const *list, int64_t *version)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_standard(list[i]->domain))
+            *version = list[i]->version;
+}
+
 static enum nt_status check_model(
     struct nt_context *ctx, const char *path, const NtOnnx__ModelProto *model, int *opset)
 {
-    int64_t version = 1; /* of files older than the list of operator sets */
-    for (size_t i = 0; i < model->n_opset_import; i++)
-        if (is_standard(model->opset_import[i]->domain))
-            version = model->opset_import[i]->version;
+    int64_t version = -1;
+    find_version(model->n_opset_import, model->opset_import, &version);
+    for (size_t i = 0; i < model->n_functions && version < 0; i++)
+        find_version(
+            model->functions[i]->n_opset_import, model->functions[i]->opset_import, &version);
+    if (version < 0)
+        version = 1; /* of files older than the list of operator sets */
     if (!model->graph)
         return nt_fail(ctx, NT_ERR_FORMAT, "%s: has no graph: is no ONNX model", path);
     if (version < 1 || version > NT_ONNX_NEWEST_OPSET)
@@ -89,29 +99,31 @@ static enum nt_status create_values(struct nt_onnx_import *import)
 {
     const NtOnnx__GraphProto *graph = import->model->graph;
     size_t names = graph->n_input + graph->n_initializer + graph->n_output;
-    for (size_t i = 0; i < graph->n_node; i++)
-        names += graph->node[i]->n_input + graph->node[i]->n_output;
-    import->values = nt_onnx_values_create(names);
-    return import->values ? NT_OK
-                          : nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
+    enum nt_status status = nt_onnx_inline_functions(import, &import->nodes);
+    if (status != NT_OK)
+        return status;
+    import->values = nt_onnx_values_create(names + nt_onnx_count_names(&import->nodes));
+    if (!import->values)
+        return nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
+    for (size_t i = 0; i < graph->n_output; i++)
+        get(import, graph->output[i]->name)->live = true;
+    nt_onnx_mark_live(import, &import->nodes);
+    return nt_onnx_check_operators(import, &import->nodes);
 }
 
-static enum nt_status add_initializers(struct nt_onnx_import *import)
+enum nt_status nt_onnx_add_initializers(
+    struct nt_onnx_import *import, size_t count, NtOnnx__TensorProto *const *initializers)
 {
-    const NtOnnx__GraphProto *graph = import->model->graph;
-    if (graph->n_sparse_initializer > 0)
-        return nt_graph_fail(
-            import->graph, NT_ERR_UNSUPPORTED, "sparse initializers are not offered");
-    for (size_t i = 0; i < graph->n_initializer; i++) {
-        struct nt_onnx_value *value = get(import, graph->initializer[i]->name);
+    for (size_t i = 0; i < count; i++) {
+        struct nt_onnx_value *value = get(import, initializers[i]->name);
         struct nt_onnx_tensor *tensor = nt_graph_alloc(import->graph, sizeof *tensor);
         if (!tensor)
             return nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
         if (value->defined)
             return nt_graph_fail(
                 import->graph, NT_ERR_FORMAT, "initializer '%s': the name is taken", value->name);
-        enum nt_status status = nt_onnx_tensor_open(
-            import->ctx, import->definition->path, graph->initializer[i], tensor);
+        enum nt_status status =
+            nt_onnx_tensor_open(import->ctx, import->definition->path, initializers[i], tensor);
         if (status != NT_OK)
             return status;
         value->tensor = tensor;
@@ -243,6 +255,31 @@ static enum nt_status input_shape(struct nt_onnx_import *import, const NtOnnx__V
     return NT_OK;
 }
 
+/* An integer that is an input may be a setting: what a model computes from it is then known. */
+static enum nt_status take_setting(
+    struct nt_onnx_import *import, struct nt_onnx_value *value, const struct nt_shape *shape)
+{
+    char doc[320], *end;
+    bool one = shape->rank == 0 || (shape->rank == 1 && shape->dim[0] == 1);
+    if (value->feed || !nt_onnx_type_is_integer(value->type) || !one)
+        return NT_OK;
+    const char *given = nt_definition_given(import->definition, value->name);
+    if (given && strcmp(given, "none") != 0) {
+        errno = 0;
+        int64_t number = strtoll(given, &end, 10);
+        if (end == given || *end || errno)
+            return nt_fail(import->ctx, NT_ERR_ARGUMENT,
+                "setting '%s': '%s': must be an integer, or none", value->name, given);
+        struct nt_onnx_host *host = nt_onnx_host_create(import->graph, value->type, shape);
+        if (!host)
+            return nt_graph_fail(import->graph, NT_ERR_MEMORY, "host memory is exhausted");
+        host->data[0] = (double)number;
+        value->known = host;
+    }
+    snprintf(doc, sizeof doc, "input '%s' as a constant; none: an input", value->name);
+    return nt_definition_declare(import->definition, value->name, doc, given ? given : "none");
+}
+
 static enum nt_status add_input(struct nt_onnx_import *import, const NtOnnx__ValueInfoProto *info)
 {
     struct nt_onnx_value *value = get(import, info->name);
@@ -270,6 +307,9 @@ static enum nt_status add_input(struct nt_onnx_import *import, const NtOnnx__Val
     value->defined = true;
     value->type = type->elem_type;
     value->feed = feed && feed->data ? feed : NULL;
+    status = batched ? NT_OK : take_setting(import, value, &shape);
+    if (status != NT_OK || value->known)
+        return status;
     if (nt_onnx_host_count(&shape) == 0) {
         value->known = nt_onnx_host_create(import->graph, value->type, &shape);
         return value->known
@@ -281,6 +321,18 @@ static enum nt_status add_input(struct nt_onnx_import *import, const NtOnnx__Val
 }
 
 /* ---- outputs ---- */
+
+/* Doubles are float32 on a device. Those that follow from what inputs are fed are computed here
+ * too, as they are; when that fails, the device's remain. */
+static const double *exact_numbers(struct nt_onnx_import *import, struct nt_onnx_value *value)
+{
+    enum nt_status status = NT_OK;
+    if (value->type != NT_ONNX_DOUBLE || import->definition->feeds == 0)
+        return NULL;
+    const struct nt_onnx_host *host = nt_onnx_value_known(import, value, &status);
+    import->graph->failure = NT_OK;
+    return status == NT_OK && host && host->type == NT_ONNX_DOUBLE ? host->data : NULL;
+}
 
 static enum nt_status add_outputs(struct nt_onnx_import *import)
 {
@@ -296,6 +348,7 @@ static enum nt_status add_outputs(struct nt_onnx_import *import)
         enum nt_status status = nt_graph_output(import->graph, value->name, v);
         if (status != NT_OK)
             return status;
+        import->graph->output[import->graph->output_count - 1].exact = exact_numbers(import, value);
     }
     return NT_OK;
 }
@@ -307,12 +360,11 @@ static enum nt_status import_all(struct nt_onnx_import *import)
     enum nt_status status = nt_onnx_task_take(import, &task);
     if (status == NT_OK)
         status = create_values(import);
-    if (status == NT_OK) {
-        nt_onnx_mark_live(import);
-        status = nt_onnx_check_operators(import);
-    }
+    if (status == NT_OK && graph->n_sparse_initializer > 0)
+        status =
+            nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED, "sparse initializers are not offered");
     if (status == NT_OK)
-        status = add_initializers(import);
+        status = nt_onnx_add_initializers(import, graph->n_initializer, graph->initializer);
     if (status == NT_OK)
         status = nt_onnx_task_head(import, &task);
     if (status == NT_OK)
@@ -320,7 +372,7 @@ static enum nt_status import_all(struct nt_onnx_import *import)
     for (size_t i = 0; status == NT_OK && i < graph->n_input; i++)
         status = add_input(import, graph->input[i]);
     if (status == NT_OK)
-        status = nt_onnx_add_nodes(import);
+        status = nt_onnx_add_nodes(import, &import->nodes);
     import->graph->where = import->definition->path;
     if (status == NT_OK)
         status = add_outputs(import);
@@ -349,16 +401,10 @@ static enum nt_status check_types(struct nt_onnx_import *import, size_t count,
 static enum nt_status check_all(struct nt_onnx_import *import)
 {
     const NtOnnx__GraphProto *graph = import->model->graph;
-    enum nt_status status = create_values(import);
-    if (status == NT_OK)
-        status = check_types(import, graph->n_input, graph->input, "input");
+    enum nt_status status = check_types(import, graph->n_input, graph->input, "input");
     if (status == NT_OK)
         status = check_types(import, graph->n_output, graph->output, "output");
-    if (status == NT_OK) {
-        nt_onnx_mark_live(import);
-        status = nt_onnx_check_operators(import);
-    }
-    return status;
+    return status == NT_OK ? create_values(import) : status;
 }
 
 static enum nt_status list_inputs(

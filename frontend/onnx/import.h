@@ -37,6 +37,8 @@ struct nt_onnx_value {
 
 struct nt_onnx_values;
 struct nt_onnx_values *nt_onnx_values_create(size_t names); /* NULL when memory is exhausted */
+/* Room for more names; false when memory is exhausted. */
+bool nt_onnx_values_reserve(struct nt_onnx_values *values, size_t names);
 void nt_onnx_values_destroy(struct nt_onnx_values *values);
 /* The entry of a name, made when it is new; NULL when there are more names than room. */
 struct nt_onnx_value *nt_onnx_values_get(struct nt_onnx_values *values, const char *name);
@@ -50,28 +52,50 @@ int nt_onnx_host_graph(
 const struct nt_onnx_host *nt_onnx_value_known(
     struct nt_onnx_import *import, struct nt_onnx_value *value, enum nt_status *status);
 
+/* Nodes in order. */
+struct nt_onnx_nodes {
+    size_t count;
+    NtOnnx__NodeProto **node;
+};
+
 struct nt_onnx_import {
     struct nt_definition *definition;
     struct nt_context *ctx;
     struct nt_graph *graph;
     const NtOnnx__ModelProto *model;
     int opset;
+    struct nt_onnx_nodes nodes; /* the file's, functions inlined */
     struct nt_onnx_values *values;
     /* Dimension 0 of inputs is the batch where it is open (under this name), or where it is 1. */
     bool batch_open, batch_one;
     const char *batch_name;
-    int depth; /* of folding on request */
+    int depth;      /* of folding on request */
+    int branches;   /* one in the other */
+    size_t inlined; /* bytes made for functions and branches */
 };
+
+/* Adds initializers: the names' values. */
+enum nt_status nt_onnx_add_initializers(
+    struct nt_onnx_import *import, size_t count, NtOnnx__TensorProto *const *initializers);
+
+/* ---- inline.c ---- */
+
+/* The file's nodes, calls of its functions replaced by what these consist of. */
+enum nt_status nt_onnx_inline_functions(struct nt_onnx_import *import, struct nt_onnx_nodes *nodes);
 
 /* ---- walk.c ---- */
 
 /* The version of a domain's operators that a file asks for. */
 int nt_onnx_opset_of(const NtOnnx__ModelProto *model, const char *domain);
-void nt_onnx_mark_live(struct nt_onnx_import *import);
+/* An upper bound of the names that nodes and graphs inside them use. */
+size_t nt_onnx_count_names(const struct nt_onnx_nodes *nodes);
+/* Marks what live values are computed from. */
+void nt_onnx_mark_live(struct nt_onnx_import *import, const struct nt_onnx_nodes *nodes);
 /* Fails with all operators of the live nodes that the table lacks. */
-enum nt_status nt_onnx_check_operators(struct nt_onnx_import *import);
+enum nt_status nt_onnx_check_operators(
+    struct nt_onnx_import *import, const struct nt_onnx_nodes *nodes);
 /* Adds the live nodes in order. */
-enum nt_status nt_onnx_add_nodes(struct nt_onnx_import *import);
+enum nt_status nt_onnx_add_nodes(struct nt_onnx_import *import, const struct nt_onnx_nodes *nodes);
 /* Makes a node's result known, if the node can be folded from constants and what inputs are fed. */
 enum nt_status nt_onnx_fold_maker(struct nt_onnx_import *import, struct nt_onnx_value *value);
 

@@ -8,6 +8,7 @@
  *   host.c    small tensors in host memory, and folding of what is known before anything runs
  *   value.c   names of the file and what they became
  *   node.c    what an importing function works with
+ *   inline.c  functions and branches, in the place of what stands for them
  *   table.c   which operator becomes what
  *   op_*.c    operators that need more than a row of the table
  *   task.c    what training adds: a loss, a new last layer

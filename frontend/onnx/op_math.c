@@ -8,24 +8,52 @@
 
 #include "frontend/onnx/table.h"
 
-/* Before opset 7 operand b lies along `axis` of a, when broadcast is set. */
+/* Before opset 7 operand b lies along `axis` of a, when broadcast is set: b's shape for that. */
+static enum nt_status old_shape(
+    struct nt_onnx_node *node, const struct nt_shape *x, struct nt_shape *y)
+{
+    int axis, rank = y->rank;
+    if (!nt_onnx_int(node, "broadcast", 0) || rank >= x->rank || rank == 0)
+        return NT_OK;
+    int64_t from = nt_onnx_int(node, "axis", x->rank - rank);
+    enum nt_status status = nt_onnx_axis(node, from, x->rank, &axis);
+    if (status != NT_OK)
+        return status;
+    if (rank > x->rank - axis)
+        return nt_onnx_fail(node, NT_ERR_SHAPE, "axis %d: input 1 of rank %d: must be at most %d",
+            axis, rank, x->rank - axis);
+    y->rank = x->rank - axis;
+    for (int i = rank; i < y->rank; i++)
+        y->dim[i] = 1;
+    return NT_OK;
+}
+
 enum nt_status nt_onnx_elementwise_old(struct nt_onnx_node *node)
 {
-    int a = nt_onnx_in(node, 0), b = a < 0 ? -1 : nt_onnx_in(node, 1), axis;
+    int a = nt_onnx_in(node, 0), b = a < 0 ? -1 : nt_onnx_in(node, 1);
     if (b < 0)
         return node->graph->failure;
     struct nt_shape x = node->graph->value[a].shape, y = node->graph->value[b].shape;
-    if (nt_onnx_int(node, "broadcast", 0) && y.rank < x.rank && y.rank > 0) {
-        int64_t from = nt_onnx_int(node, "axis", x.rank - y.rank);
-        enum nt_status status = nt_onnx_axis(node, from, x.rank, &axis);
-        if (status != NT_OK)
-            return status;
-        struct nt_shape to = {.rank = x.rank - axis};
-        for (int i = 0; i < to.rank; i++)
-            to.dim[i] = i < y.rank ? y.dim[i] : 1;
-        b = nt_onnx_reshape(node, b, &to);
-    }
+    enum nt_status status = old_shape(node, &x, &y);
+    if (status != NT_OK)
+        return status;
+    b = nt_onnx_reshape(node, b, &y);
     return nt_onnx_out(node, 0, nt_onnx_simple(node, node->rule->op, 2, (int[]){a, b}));
+}
+
+enum nt_status nt_onnx_fold_elementwise_old(struct nt_onnx_node *node)
+{
+    const struct nt_onnx_host *a = nt_onnx_numbers(node, 0), *b = nt_onnx_numbers(node, 1);
+    if (!a || !b)
+        return node->graph->failure;
+    struct nt_onnx_host laid = *b;
+    struct nt_onnx_value value = *node->input[1];
+    enum nt_status status = old_shape(node, &a->shape, &laid.shape);
+    if (status != NT_OK)
+        return status;
+    value.known = &laid;
+    node->input[1] = &value;
+    return nt_onnx_fold_elementwise(node);
 }
 
 /* Sum, Mean, Max, Min: any number of operands, two at a time. */

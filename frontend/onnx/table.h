@@ -58,6 +58,7 @@ NT_ONNX_FUNCTION(fold_expand);
 NT_ONNX_FUNCTION(fold_transpose);
 NT_ONNX_FUNCTION(fold_reduce);
 NT_ONNX_FUNCTION(fold_elementwise);
+NT_ONNX_FUNCTION(fold_elementwise_old);
 NT_ONNX_FUNCTION(fold_where);
 NT_ONNX_FUNCTION(fold_mod);
 NT_ONNX_FUNCTION(fold_clip);
@@ -99,6 +100,9 @@ NT_ONNX_FUNCTION(scatter);
 NT_ONNX_FUNCTION(top_k);
 NT_ONNX_FUNCTION(depth_to_space);
 NT_ONNX_FUNCTION(space_to_depth);
+
+/* inline.c */
+NT_ONNX_FUNCTION(if_node);
 
 /* op_select.c */
 NT_ONNX_FUNCTION(non_zero);

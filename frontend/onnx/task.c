@@ -95,15 +95,16 @@ static bool reads(const NtOnnx__NodeProto *node, const char *name)
 /* The last layer that the first output is computed from: its place among the nodes, -1: none. */
 static int find_layer(struct nt_onnx_import *import)
 {
-    const NtOnnx__GraphProto *graph = import->model->graph;
-    bool *leads = calloc(graph->n_node + 1, sizeof *leads);
+    const struct nt_onnx_nodes *nodes = &import->nodes;
+    const char *output = import->model->graph->output[0]->name;
+    bool *leads = calloc(nodes->count + 1, sizeof *leads);
     int found = -1;
-    for (int i = (int)graph->n_node - 1; leads && found < 0 && i >= 0; i--) {
-        const NtOnnx__NodeProto *node = graph->node[i];
+    for (int i = (int)nodes->count - 1; leads && found < 0 && i >= 0; i--) {
+        const NtOnnx__NodeProto *node = nodes->node[i];
         for (size_t o = 0; o < node->n_output && !leads[i]; o++) {
-            leads[i] = strcmp(node->output[o], graph->output[0]->name) == 0;
-            for (size_t j = (size_t)i + 1; j < graph->n_node && !leads[i]; j++)
-                leads[i] = leads[j] && *node->output[o] && reads(graph->node[j], node->output[o]);
+            leads[i] = strcmp(node->output[o], output) == 0;
+            for (size_t j = (size_t)i + 1; j < nodes->count && !leads[i]; j++)
+                leads[i] = leads[j] && *node->output[o] && reads(nodes->node[j], node->output[o]);
         }
         if (leads[i] && is_layer(node))
             found = i;
@@ -128,12 +129,12 @@ static enum nt_status renew(struct nt_onnx_import *import, struct nt_onnx_value 
 /* The bias of a layer: its own, or that of the Add behind a MatMul. */
 static struct nt_onnx_value *bias_of(struct nt_onnx_import *import, int layer)
 {
-    const NtOnnx__GraphProto *graph = import->model->graph;
-    const NtOnnx__NodeProto *node = graph->node[layer];
+    const struct nt_onnx_nodes *nodes = &import->nodes;
+    const NtOnnx__NodeProto *node = nodes->node[layer];
     if (strcmp(node->op_type, "MatMul") != 0)
         return weight_of(import, node, 2);
-    for (size_t i = (size_t)layer + 1; i < graph->n_node; i++) {
-        const NtOnnx__NodeProto *add = graph->node[i];
+    for (size_t i = (size_t)layer + 1; i < nodes->count; i++) {
+        const NtOnnx__NodeProto *add = nodes->node[i];
         if (strcmp(add->op_type, "Add") == 0 && add->n_input == 2 && reads(add, node->output[0]))
             return weight_of(import, add, strcmp(add->input[0], node->output[0]) == 0);
     }
@@ -153,7 +154,7 @@ enum nt_status nt_onnx_task_head(struct nt_onnx_import *import, const struct nt_
     if (task->head == 0)
         return NT_OK;
     int layer = find_layer(import);
-    const NtOnnx__NodeProto *node = layer < 0 ? NULL : import->model->graph->node[layer];
+    const NtOnnx__NodeProto *node = layer < 0 ? NULL : import->nodes.node[layer];
     struct nt_onnx_value *weight = node ? weight_of(import, node, 1) : NULL;
     if (!weight || weight->tensor->shape.rank < 2)
         return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED, "setting 'head': %s%s%s",

@@ -5,38 +5,16 @@
 #include "frontend/onnx/import.h"
 
 struct nt_onnx_values {
-    size_t mask, room, count;
+    size_t mask, room;
     struct nt_onnx_value **slot;
-    struct nt_onnx_value *value; /* does not move */
+    struct block { /* values do not move */
+        struct block *next;
+        size_t room, used;
+        struct nt_onnx_value value[];
+    } * block;
 };
 
-struct nt_onnx_values *nt_onnx_values_create(size_t names)
-{
-    struct nt_onnx_values *values = calloc(1, sizeof *values);
-    size_t slots = 16;
-    while (slots < 2 * names)
-        slots *= 2;
-    if (!values)
-        return NULL;
-    *values = (struct nt_onnx_values){.mask = slots - 1, .room = names};
-    values->slot = calloc(slots, sizeof *values->slot);
-    values->value = calloc(names + 1, sizeof *values->value);
-    if (values->slot && values->value)
-        return values;
-    nt_onnx_values_destroy(values);
-    return NULL;
-}
-
-void nt_onnx_values_destroy(struct nt_onnx_values *values)
-{
-    if (!values)
-        return;
-    free(values->slot);
-    free(values->value);
-    free(values);
-}
-
-struct nt_onnx_value *nt_onnx_values_get(struct nt_onnx_values *values, const char *name)
+static struct nt_onnx_value **find_slot(struct nt_onnx_values *values, const char *name)
 {
     uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
     for (const char *c = name; *c; c++)
@@ -44,14 +22,66 @@ struct nt_onnx_value *nt_onnx_values_get(struct nt_onnx_values *values, const ch
     size_t i = (size_t)(hash ^ hash >> 32) & values->mask;
     while (values->slot[i] && strcmp(values->slot[i]->name, name) != 0)
         i = (i + 1) & values->mask;
-    if (!values->slot[i]) {
-        if (values->count == values->room)
-            return NULL;
-        struct nt_onnx_value *value = &values->value[values->count++];
-        *value = (struct nt_onnx_value){.name = name, .graph = -1};
-        values->slot[i] = value;
+    return &values->slot[i];
+}
+
+bool nt_onnx_values_reserve(struct nt_onnx_values *values, size_t names)
+{
+    size_t slots = 16;
+    while (slots < 2 * (values->room + names))
+        slots *= 2;
+    struct block *block = calloc(1, sizeof *block + names * sizeof *block->value);
+    struct nt_onnx_value **slot = calloc(slots, sizeof *slot);
+    if (!block || !slot) {
+        free(block);
+        free(slot);
+        return false;
     }
-    return values->slot[i];
+    block->room = names;
+    block->next = values->block;
+    free(values->slot);
+    values->slot = slot;
+    values->mask = slots - 1;
+    values->room += names;
+    for (struct block *old = values->block; old; old = old->next)
+        for (size_t i = 0; i < old->used; i++)
+            *find_slot(values, old->value[i].name) = &old->value[i];
+    values->block = block;
+    return true;
+}
+
+struct nt_onnx_values *nt_onnx_values_create(size_t names)
+{
+    struct nt_onnx_values *values = calloc(1, sizeof *values);
+    if (!values || nt_onnx_values_reserve(values, names))
+        return values;
+    free(values);
+    return NULL;
+}
+
+void nt_onnx_values_destroy(struct nt_onnx_values *values)
+{
+    if (!values)
+        return;
+    for (struct block *next, *block = values->block; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(values->slot);
+    free(values);
+}
+
+struct nt_onnx_value *nt_onnx_values_get(struct nt_onnx_values *values, const char *name)
+{
+    struct nt_onnx_value **slot = find_slot(values, name);
+    struct block *block = values->block;
+    while (!*slot && block && block->used == block->room)
+        block = block->next;
+    if (!*slot && block) {
+        *slot = &block->value[block->used++];
+        **slot = (struct nt_onnx_value){.name = name, .graph = -1};
+    }
+    return *slot;
 }
 
 /* ---- what weights start from ---- */

@@ -51,19 +51,54 @@ static const struct nt_onnx_rule *find_rule(
     return nt_onnx_rule_find(full_name(proto, name, sizeof name), opset);
 }
 
-/* Outputs and what they are computed from. */
-void nt_onnx_mark_live(struct nt_onnx_import *import)
+/* A graph inside a node, of an If: attribute i's, NULL: it is none. */
+static const NtOnnx__GraphProto *inner(const NtOnnx__NodeProto *node, size_t i)
 {
-    const NtOnnx__GraphProto *graph = import->model->graph;
-    for (size_t i = 0; i < graph->n_output; i++)
-        get(import, graph->output[i]->name)->live = true;
-    for (size_t i = graph->n_node; i-- > 0;) {
-        const NtOnnx__NodeProto *node = graph->node[i];
+    return node->attribute[i]->g;
+}
+
+size_t nt_onnx_count_names(const struct nt_onnx_nodes *nodes)
+{
+    size_t names = 0;
+    for (size_t i = 0; i < nodes->count; i++) {
+        const NtOnnx__NodeProto *node = nodes->node[i];
+        names += node->n_input + node->n_output;
+        for (size_t a = 0; a < node->n_attribute; a++) {
+            const NtOnnx__GraphProto *graph = inner(node, a);
+            if (graph)
+                names += graph->n_output +
+                         nt_onnx_count_names(&(struct nt_onnx_nodes){graph->n_node, graph->node});
+        }
+    }
+    return names;
+}
+
+/* What a graph inside a node may take from outside: all names that it uses. */
+static void mark_inner(struct nt_onnx_import *import, const NtOnnx__NodeProto *node)
+{
+    for (size_t a = 0; a < node->n_attribute; a++) {
+        const NtOnnx__GraphProto *graph = inner(node, a);
+        for (size_t i = 0; graph && i < graph->n_output; i++)
+            get(import, graph->output[i]->name)->live = true;
+        for (size_t i = 0; graph && i < graph->n_node; i++) {
+            for (size_t j = 0; j < graph->node[i]->n_input; j++)
+                get(import, graph->node[i]->input[j])->live = true;
+            mark_inner(import, graph->node[i]);
+        }
+    }
+}
+
+void nt_onnx_mark_live(struct nt_onnx_import *import, const struct nt_onnx_nodes *nodes)
+{
+    for (size_t i = nodes->count; i-- > 0;) {
+        const NtOnnx__NodeProto *node = nodes->node[i];
         bool live = false;
         for (size_t o = 0; o < node->n_output; o++)
             live = live || (*node->output[o] && get(import, node->output[o])->live);
         for (size_t j = 0; live && j < node->n_input; j++)
             get(import, node->input[j])->live = true;
+        if (live)
+            mark_inner(import, node);
     }
 }
 
@@ -76,13 +111,13 @@ static bool is_live(struct nt_onnx_import *import, const NtOnnx__NodeProto *node
 }
 
 /* Fails with all operators of the live nodes that the table lacks. */
-enum nt_status nt_onnx_check_operators(struct nt_onnx_import *import)
+enum nt_status nt_onnx_check_operators(
+    struct nt_onnx_import *import, const struct nt_onnx_nodes *nodes)
 {
-    const NtOnnx__GraphProto *graph = import->model->graph;
     char list[700] = "";
     int missing = 0, shown = 0;
-    for (size_t i = 0; i < graph->n_node; i++) {
-        const NtOnnx__NodeProto *node = graph->node[i];
+    for (size_t i = 0; i < nodes->count; i++) {
+        const NtOnnx__NodeProto *node = nodes->node[i];
         char name[160], word[164];
         size_t used = strlen(list);
         if (!is_live(import, node) || find_rule(import, node))
@@ -159,23 +194,24 @@ static enum nt_status add_node(struct nt_onnx_import *import, const NtOnnx__Node
     if (status == NT_OK)
         status = nt_onnx_rule_apply(&node);
     for (int i = 0; status == NT_OK && i < node.outputs; i++) {
-        if (!node.output[i])
+        struct nt_onnx_value *output = node.output[i];
+        if (!output || output->defined) /* by a node of a branch */
             continue;
-        if (node.output[i]->graph < 0 && !node.output[i]->known && !node.output[i]->tensor)
+        bool made = output->graph >= 0 || output->known || output->tensor;
+        if (!made && output->live)
             return nt_onnx_fail(&node, NT_ERR_UNSUPPORTED, "output %d: is not offered", i);
-        node.output[i]->defined = true;
-        node.output[i]->maker = proto;
+        output->defined = made;
+        output->maker = made ? proto : NULL;
     }
     return status;
 }
 
-enum nt_status nt_onnx_add_nodes(struct nt_onnx_import *import)
+enum nt_status nt_onnx_add_nodes(struct nt_onnx_import *import, const struct nt_onnx_nodes *nodes)
 {
-    const NtOnnx__GraphProto *graph = import->model->graph;
     enum nt_status status = NT_OK;
-    for (size_t i = 0; status == NT_OK && i < graph->n_node; i++)
-        if (is_live(import, graph->node[i]))
-            status = add_node(import, graph->node[i]);
+    for (size_t i = 0; status == NT_OK && i < nodes->count; i++)
+        if (is_live(import, nodes->node[i]))
+            status = add_node(import, nodes->node[i]);
     return status;
 }
 
