@@ -174,13 +174,6 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                     int n = image, z = oz, v = oy, u = ox;
                     for (int i = 0; i < NT_MR; i++) {
                         place[i] = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
-                        if (!direct && i < count)
-                            NT_NAME(gather)(a + (size_t)n * x_n, x_end, z * stride_d - pad_d,
-                                v * stride_h - pad_h, u * stride_w - pad_w, depth, height, width, t,
-                                r, s, dil_d, dil_h, dil_w, x_d, x_h, x_w, channels, merged,
-                                a_packed + i * packed_step);
-                        if (!direct && i >= count)
-                            NT_NAME(zero)(a_packed + i * packed_step, t * r * s * channels);
                         bool wraps = ++u == out_w;
                         u = wraps ? 0 : u;
                         v += wraps;
@@ -193,6 +186,12 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                     }
                 }
                 if (!direct) {
+                    NT_NAME(gather)(a, x_end, index * NT_MR, count, depth, height, width, out_d,
+                        out_h, out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w,
+                        dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w, channels, merged, a_packed,
+                        packed_step);
+                    for (int i = count; i < NT_MR; i++)
+                        NT_NAME(zero)(a_packed + i * packed_step, t * r * s * channels);
                     a = a_packed;
                     step = packed_step;
                     rows = runs = 1;

@@ -263,16 +263,10 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
             if (!direct)
                 NT_NAME(pack_strips)(gradient, dy_end, p0, pixels, out_d, out_h, out_w, y_n, y_d,
                     y_h, y_w, ks, strip_step, a);
-            if (rows > 0) {
-                int u = p0 % out_w, v = p0 / out_w % out_h;
-                int z = p0 / out_w / out_h % out_d, n = p0 / out_w / out_h / out_d;
-                for (int i = 0; i < pixels; i++) {
-                    NT_NAME(gather)(from + (size_t)n * x_n, x_end, z * stride_d - pad_d,
-                        v * stride_h - pad_h, u * stride_w - pad_w, depth, height, width, t, r, s,
-                        dil_d, dil_h, dil_w, x_d, x_h, x_w, c, merged, b + i * rows);
-                    NEXT(n, z, v, u);
-                }
-            }
+            if (rows > 0)
+                NT_NAME(gather)(from, x_end, p0, pixels, depth, height, width, out_d, out_h, out_w,
+                    t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h,
+                    dil_w, x_n, x_d, x_h, x_w, c, merged, b, rows);
             __global const float *strip = direct ? gradient + (size_t)p0 * y_w : a;
             int a_step = direct ? y_w : NT_STRIP;
             for (int q = q0; q < q1; q += NT_NV) {
