@@ -2,7 +2,7 @@
  *
  * Convolutions of stride 1 with 3 x 3 taps by Winograd's minimal filtering (cl/winograd.clh): the
  * transformed pictures and weights are operands of 36 matrix products. Pictures go in chunks of
- * tiles whose transforms stay in the processor's last cache.
+ * tiles whose transforms stay in the processor's second-level caches.
  */
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
@@ -12,7 +12,7 @@
 #define PRODUCTS 36 /* (TILE + 2)^2 */
 /* Floats of a chunk's transforms in and out, unless the weights, which each chunk reads, are more
  * than twice as many. */
-#define CHUNK (1 << 20)
+#define CHUNK (1 << 18)
 #define WEIGHT_BLOCK 16 /* NT_BLOCK: input channels that are transformed together */
 /* With fewer channels the pictures' transforms, with fewer tiles the weights', cost more than the
  * products that they save. */
