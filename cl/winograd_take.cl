@@ -3,8 +3,9 @@
  * Winograd's transform of pictures, channels-last:
  *
  *   to[(i * 6 + j) * plane + tile * row + channel]
- *       NT_WINOGRAD_SIDE 6: B' x B of the 6 x 6 pixels whose first is (4 ty - pad_h, 4 tx - pad_w)
- *       NT_WINOGRAD_SIDE 4: A x A' of the 4 x 4 pixels whose first is (4 ty, 4 tx)
+ * which is, of NT_WINOGRAD_SIDE x NT_WINOGRAD_SIDE pixels from (step ty - pad_h, step tx - pad_w) on,
+ *
+ *       B' x B where the side is 6, A x A' where it is 4 (of 3 taps) or 2 (of 5)
  *
  * for `count` tiles from tile0 on, counted over images, rows and columns of tiles; zeros for
  * pixels outside. A work-item takes a range of tiles.
@@ -15,8 +16,10 @@
 
 #if NT_WINOGRAD_SIDE == 6
 #define TRANSFORM NT_WINOGRAD_INPUT
+#elif NT_WINOGRAD_SIDE == 4
+#define TRANSFORM NT_WINOGRAD_OUTPUT_BACK_3
 #else
-#define TRANSFORM NT_WINOGRAD_OUTPUT_BACK
+#define TRANSFORM NT_WINOGRAD_OUTPUT_BACK_5
 #endif
 #define PIXEL(i) pixel[i]
 #define HALF(i) half_way[line * NT_WINOGRAD_SIDE + (i)]
@@ -45,16 +48,16 @@ NT_OUTLINE void NT_NAME(take_tile)(__global const float *x, int top, int left, i
 }
 
 NT_KERNEL_SINGLE(winograd_take)
-(__global const float *x, int x_offset, __global float *to, int tile0, int count, int tiles_h,
-    int tiles_w, int height, int width, int channels, int pad_h, int pad_w, int x_n, int x_h,
+(__global const float *x, int x_offset, __global float *to, int tile0, int count, int step,
+    int tiles_h, int tiles_w, int height, int width, int channels, int pad_h, int pad_w, int x_n, int x_h,
     int x_w, int row, int plane)
 {
     int item = get_global_id(0), items = get_global_size(0);
     int end = (int)((long)count * (item + 1) / items);
     for (int i = (int)((long)count * item / items); i < end; i++) {
         int tile = tile0 + i, image = tile / tiles_w / tiles_h;
-        NT_NAME(take_tile)(x + x_offset + (size_t)image * x_n, tile / tiles_w % tiles_h * 4 - pad_h,
-            tile % tiles_w * 4 - pad_w, height, width, x_h, x_w, channels, to + (size_t)i * row,
+        NT_NAME(take_tile)(x + x_offset + (size_t)image * x_n, tile / tiles_w % tiles_h * step - pad_h,
+            tile % tiles_w * step - pad_w, height, width, x_h, x_w, channels, to + (size_t)i * row,
             plane);
     }
 }

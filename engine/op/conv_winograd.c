@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Convolutions of stride 1 with 3 x 3 taps by Winograd's minimal filtering (cl/winograd.clh): the
- * transformed pictures and weights are operands of 36 matrix products. Pictures go in chunks of
- * tiles whose transforms stay in the processor's second-level caches.
+ * Convolutions of stride 1 with 3 x 3 or 5 x 5 taps by Winograd's minimal filtering
+ * (cl/winograd.clh): the transformed pictures and weights are operands of 36 matrix products.
+ * Pictures go in chunks of tiles whose transforms stay in the processor's second-level caches.
  */
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
 #include "engine/op/tile.h"
 
-#define TILE 4      /* outputs of a tile along a dimension */
-#define PRODUCTS 36 /* (TILE + 2)^2 */
+#define SIDE 6 /* inputs of a tile along a dimension; its outputs are SIDE + 1 - taps */
+#define PRODUCTS (SIDE * SIDE)
 /* Floats of a chunk's transforms in and out, unless the weights, which each chunk reads, are more
  * than twice as many. */
 #define CHUNK (1 << 18)
@@ -36,15 +36,18 @@ static struct planes make_planes(
     return p;
 }
 
-/* How pictures with `high` x `wide` outputs are cut into tiles, `chunk` of them at a time. */
+/* How pictures with `high` x `wide` outputs are cut into tiles of `side` x `side`, `chunk` of them
+ * at a time. */
 struct tiling {
-    int64_t down, across, all, chunk, rows;
+    int64_t side, down, across, all, chunk, rows;
 };
 
-static struct tiling cut(
-    const struct nt_tile *tile, int64_t images, int64_t high, int64_t wide, int64_t c, int64_t k)
+static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t images, int64_t high,
+    int64_t wide, int64_t c, int64_t k)
 {
-    struct tiling t = {.down = nt_divide_up(high, TILE), .across = nt_divide_up(wide, TILE)};
+    struct tiling t = {.side = SIDE + 1 - taps};
+    t.down = nt_divide_up(high, t.side);
+    t.across = nt_divide_up(wide, t.side);
     t.all = images * t.down * t.across;
     int64_t floats = nt_most(CHUNK, PRODUCTS * c * k / 2);
     int64_t chunks = nt_divide_up(t.all * (c + k) * PRODUCTS, floats);
@@ -66,23 +69,23 @@ struct picture {
     int64_t channels, height, width, pad_h, pad_w, n, h, w;
 };
 
-/* side: 6 for B' x B, 4 for A x A'. */
-static enum nt_status take(struct nt_tape *tape, const char *reason, int side,
+/* side: of the pixels of a tile: SIDE for B' x B, t->side for A x A'. */
+static enum nt_status take(struct nt_tape *tape, const char *reason, int64_t side,
     const struct picture *x, const struct tiling *t, int64_t tile0, int64_t count,
     const struct planes *to, int width)
 {
     struct nt_launch l;
     nt_launch_init(&l, tape, "winograd_take", "winograd_take", "winograd", reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
-    nt_launch_define(&l, "NT_WINOGRAD_SIDE", "%d", side);
+    nt_launch_define(&l, "NT_WINOGRAD_SIDE", "%d", (int)side);
     nt_launch_tensor(&l, x->t, NT_ACCESS_READ);
     nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
-    const int64_t args[] = {tile0, count, t->down, t->across, x->height, x->width, x->channels,
-        x->pad_h, x->pad_w, x->n, x->h, x->w, to->row, to->plane};
+    const int64_t args[] = {tile0, count, t->side, t->down, t->across, x->height, x->width,
+        x->channels, x->pad_h, x->pad_w, x->n, x->h, x->w, to->row, to->plane};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     set_grid(&l, count);
-    l.bytes = 4.0 * (double)(count * x->channels) * (PRODUCTS + TILE * TILE);
+    l.bytes = 4.0 * (double)(count * x->channels) * (double)(PRODUCTS + t->side * t->side);
     return nt_launch_append(&l);
 }
 
@@ -96,6 +99,7 @@ static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_co
     *to = make_planes(tape, panels, panel, "transformed weights");
     nt_launch_init(&l, tape, "winograd_weight", "winograd_weight", "winograd", pass->reason);
     nt_tile_define(&l, tile);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
     nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
     const int64_t args[] = {pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
@@ -103,7 +107,7 @@ static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_co
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     set_grid(&l, nt_divide_up(pass->k, tile->width) * nt_divide_up(pass->c, WEIGHT_BLOCK));
-    l.bytes = 4.0 * (double)(panels * panel) * (PRODUCTS + 9);
+    l.bytes = 4.0 * (double)(panels * panel) * (double)(PRODUCTS + nt_conv_product(pass->taps));
     return nt_launch_append(&l);
 }
 
@@ -134,6 +138,7 @@ static enum nt_status give(struct nt_tape *tape, const struct nt_conv_pass *pass
     struct nt_launch l;
     nt_launch_init(&l, tape, "winograd_give", "winograd_give", "winograd", pass->reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
     nt_epilogue_define(&l, pass->y, pass->epilogue, width);
     nt_launch_buffer(&l, from->buffer, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
@@ -143,31 +148,35 @@ static enum nt_status give(struct nt_tape *tape, const struct nt_conv_pass *pass
         nt_launch_int(&l, args[i]);
     nt_epilogue_args(&l, pass->epilogue);
     set_grid(&l, count);
-    l.bytes = 4.0 * (double)(count * pass->k) * (PRODUCTS + TILE * TILE);
+    l.bytes = 4.0 * (double)(count * pass->k) * (double)(PRODUCTS + t->side * t->side);
     return nt_launch_append(&l);
 }
 
 const char *nt_conv_winograd_rule(const struct nt_conv_problem *p)
 {
+    bool square = p->taps[1] == p->taps[2] && (p->taps[1] == 3 || p->taps[1] == 5);
     for (int i = 0; i < 3; i++)
-        if (p->taps[i] != (i ? 3 : 1) || p->stride[i] != 1 || p->dilation[i] != 1)
-            return "must have 3x3 taps, stride 1 and dilation 1";
-    if (p->in[0] != 1 || p->out[0] != 1 || p->pad[0] != 0 || p->groups != 1)
+        if (!square || p->stride[i] != 1 || p->dilation[i] != 1)
+            return "must have 3x3 or 5x5 taps, stride 1 and dilation 1";
+    if (p->taps[0] != 1 || p->in[0] != 1 || p->out[0] != 1 || p->pad[0] != 0 || p->groups != 1)
         return "must be two-dimensional with one group";
     return NULL;
 }
 
 bool nt_conv_winograd_pays(const struct nt_device *dev, const struct nt_conv_problem *p)
 {
-    int64_t tiles = p->images * nt_divide_up(p->out[1], TILE) * nt_divide_up(p->out[2], TILE);
-    return nt_device_get_info(dev)->type == NT_DEVICE_CPU && !nt_conv_winograd_rule(p) &&
-           p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= LEAST_TILES;
+    if (nt_device_get_info(dev)->type != NT_DEVICE_CPU || nt_conv_winograd_rule(p))
+        return false;
+    int64_t side = SIDE + 1 - p->taps[1];
+    int64_t tiles = p->images * nt_divide_up(p->out[1], side) * nt_divide_up(p->out[2], side);
+    return p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= LEAST_TILES;
 }
 
 enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass *pass)
 {
     struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), pass->k);
-    struct tiling t = cut(&tile, pass->images, pass->out[1], pass->out[2], pass->c, pass->k);
+    struct tiling t =
+        cut(&tile, pass->taps[1], pass->images, pass->out[1], pass->out[2], pass->c, pass->k);
     struct picture x = {pass->x, pass->c, pass->in[1], pass->in[2], pass->pad[1], pass->pad[2],
         pass->x_n, pass->x_step[1], pass->x_step[2]};
     int64_t nr = nt_tile_columns(&tile);
@@ -178,7 +187,7 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
     enum nt_status status = transform_weights(tape, pass, &tile, &weights);
     for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
         int64_t count = nt_least(t.chunk, t.all - i);
-        status = take(tape, pass->reason, 6, &x, &t, i, count, &in, tile.width);
+        status = take(tape, pass->reason, SIDE, &x, &t, i, count, &in, tile.width);
         if (status == NT_OK)
             status = multiply(tape, pass, &tile, &in, &weights, &out, count,
                 pass->flops * (double)count / (double)t.all);
@@ -218,6 +227,7 @@ static enum nt_status give_weights(struct nt_tape *tape, const struct nt_conv_pr
     struct nt_launch l;
     nt_launch_init(&l, tape, "winograd_weight_give", "winograd_weight_give", "winograd", reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)p->taps[1]);
     nt_launch_buffer(&l, sums->buffer, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
     nt_launch_int(&l, p->k);
@@ -225,7 +235,7 @@ static enum nt_status give_weights(struct nt_tape *tape, const struct nt_conv_pr
     nt_launch_int(&l, sums->row);
     nt_launch_int(&l, sums->plane);
     set_grid(&l, p->k);
-    l.bytes = 4.0 * (double)(p->k * p->c) * (PRODUCTS + 9);
+    l.bytes = 4.0 * (double)(p->k * p->c) * (double)(PRODUCTS + p->filter);
     return nt_launch_append(&l);
 }
 
@@ -233,7 +243,7 @@ enum nt_status nt_conv_weight_winograd(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), p->c);
-    struct tiling t = cut(&tile, p->images, p->out[1], p->out[2], p->c, p->k);
+    struct tiling t = cut(&tile, p->taps[1], p->images, p->out[1], p->out[2], p->c, p->k);
     struct picture x = {&p->x, p->c, p->in[1], p->in[2], p->pad[1], p->pad[2], p->x.stride[0],
         p->x.stride[3], p->x.stride[4]};
     struct picture dy = {
@@ -245,9 +255,9 @@ enum nt_status nt_conv_weight_winograd(
     enum nt_status status = NT_OK;
     for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
         int64_t count = nt_least(t.chunk, t.all - i);
-        status = take(tape, reason, 6, &x, &t, i, count, &in, tile.width);
+        status = take(tape, reason, SIDE, &x, &t, i, count, &in, tile.width);
         if (status == NT_OK)
-            status = take(tape, reason, 4, &dy, &t, i, count, &out, tile.width);
+            status = take(tape, reason, t.side, &dy, &t, i, count, &out, tile.width);
         if (status == NT_OK)
             status = multiply_weights(tape, p, &tile, &in, &out, &sums, count, i > 0,
                 flops * (double)count / (double)t.all, reason);
