@@ -53,15 +53,21 @@ static void path_of(char *path, size_t size, const char *name, const char *endin
     snprintf(path, size, "%s/%s%s", folder, name, ending);
 }
 
-static void open_model(struct opened *o, const char *path, const char *const *settings)
+static void open_batch(
+    struct opened *o, const char *path, const char *const *settings, int64_t batch)
 {
     int count = 0;
-    const struct nt_session_params params = {.batch = BATCH};
+    const struct nt_session_params params = {.batch = batch};
     while (settings && count < 4 && settings[count])
         count++;
     test_ok(nt_model_load(test_context(), path, count, settings, &o->model));
     test_ok(nt_weights_create(test_device(), o->model, 1, 0, &o->weights));
     test_ok(nt_session_create(test_device(), o->model, o->weights, &params, &o->session));
+}
+
+static void open_model(struct opened *o, const char *path, const char *const *settings)
+{
+    open_batch(o, path, settings, BATCH);
 }
 
 static void close_model(struct opened *o)
@@ -86,7 +92,8 @@ static void randomise_norms(struct nt_weights *weights)
         size_t count = (size_t)nt_shape_count(&info->shape);
         bool var = ends_in(info->name, ".running_var"), mean = ends_in(info->name, ".running_mean");
         bool scale = ends_in(info->name, ".weight") && info->shape.rank == 1;
-        if (!var && !mean && !scale && !ends_in(info->name, "bias"))
+        bool shift = ends_in(info->name, "bias") || ends_in(info->name, "prior");
+        if (!var && !mean && !scale && !shift)
             continue;
         float *data = malloc(count * sizeof *data);
         test_fill(data, count);
@@ -384,7 +391,27 @@ static const char *const definitions[] = {
     "local x = input('x', {5, 7})\n"
     "output('a', t:one_hot{num_classes = 20})\n"
     "output('b', x:hardmax{axis = 1})\n",
+    "local x = input('x', {2, 12, 16})\n"
+    "local b, s = input('b', {20, 4}), input('s', {20})\n"
+    "local t = input('t', {20, 1}, {dtype = 'int32'})\n"
+    "local low = b:slice{axis = 2, first = 0, count = 2}\n"
+    "local size = b:slice{axis = 2, first = 2, count = 2}:abs()\n"
+    "local boxes = op.concat(low, low + size, {axis = 2})\n"
+    "output('a', op.nms(boxes, s, {count = 9, iou = 0.2}))\n"
+    "output('c', op.nms(boxes, s, {count = 30, iou = 0.4, least_score = -0.2}))\n"
+    "output('d', op.nms(boxes, s, {count = 3, iou = 0.4, least_score = 2}))\n"
+    "local picture = op.mod(t, 6):cast{dtype = 'float32'} - 1\n" /* some outside the batch */
+    "local rois = op.concat(picture, boxes * 7, {axis = 2}):reshape{shape = {-1, 5}}\n"
+    "output('e', x:roi_align(rois, {output_size = {2, 3}}))\n"
+    "output('f', x:roi_align(rois, {output_size = 2, spatial_scale = 1.5, sampling_ratio = 2,\n"
+    "                               aligned = true}))\n",
 };
+/* Files for other engines alone: these choose boxes during the run. */
+static const struct network choosing[] = {
+    {"detector", "zoo/detector.lua", {"height=64", "width=96"}},
+    {"faster_rcnn", "zoo/faster_rcnn.lua", {"height=64", "width=96", "proposals=20"}},
+};
+enum { CHOOSING = sizeof choosing / sizeof *choosing };
 enum { DEFINITIONS = sizeof definitions / sizeof *definitions };
 
 START_TEST(other_operators)
@@ -513,6 +540,13 @@ START_TEST(as_onnxruntime)
             write_case(&o, name, true);
         close_model(&o);
     }
+    for (int i = 0; i < CHOOSING; i++) {
+        struct opened o = {0};
+        open_batch(&o, choosing[i].definition, choosing[i].settings, 1);
+        randomise_norms(o.weights);
+        write_case(&o, choosing[i].name, false);
+        close_model(&o);
+    }
     for (int i = 0; i < DEFINITIONS; i++) {
         struct opened o = {0};
         snprintf(name, sizeof name, "operators_%d", i);
@@ -539,7 +573,7 @@ int main(void)
     tcase_add_loop_test(tests, zoo_read_again, 0, NETWORKS);
     tcase_add_test(tests, a_file_written_again);
     tcase_add_test(tests, elementwise_operators);
-    tcase_add_loop_test(tests, other_operators, 0, DEFINITIONS - 1);
+    tcase_add_loop_test(tests, other_operators, 0, DEFINITIONS - 2);
     tcase_add_test(tests, all_missing_operators_at_once);
     tcase_add_test(tests, more_than_the_format_holds);
     tcase_add_test(tests, as_onnxruntime);

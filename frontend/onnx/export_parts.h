@@ -190,6 +190,10 @@ NT_EXPORT_FUNCTION(cumsum);
 NT_EXPORT_TEST(scatter);
 NT_EXPORT_FUNCTION(scatter);
 
+/* export_box.c */
+NT_EXPORT_FUNCTION(nms);
+NT_EXPORT_FUNCTION(roi_align);
+
 /* export_math.c */
 NT_EXPORT_FUNCTION(reduce);
 NT_EXPORT_FUNCTION(arg_extreme);

@@ -97,6 +97,10 @@ const struct nt_export_rule nt_export_rules[] = {
     {"transpose", "Transpose", FN(transpose)},
     {"unsqueeze", "Reshape", FN(reshape)},
 
+    /* boxes */
+    {"nms", "NonMaxSuppression", FN(nms)},
+    {"roi_align", "RoiAlign", FN(roi_align)},
+
     /* recurrent layers */
     {"recurrent_layer", "LSTM", FN(recurrent_layer), IF(recurrent_layer)},
     {"sequence_lengths", "ReduceSum", FN(sequence_lengths)},
