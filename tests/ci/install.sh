@@ -15,6 +15,8 @@ export PKG_CONFIG_PATH="$(dirname "$pc")"
 
 gcc -std=c11 -Wall -Werror examples/train.c -o "$root/shared" \
     $(pkg-config --cflags --libs neutra)
+gcc -std=c11 -Wall -Werror examples/faces.c -o "$root/faces" \
+    $(pkg-config --cflags --libs neutra) -lm
 gcc -std=c11 examples/train.c -o "$root/static" $(pkg-config --cflags neutra) \
     "$lib/libneutra.a" $(pkg-config --static --libs neutra | sed 's/-lneutra//')
 ! ldd "$root/static" | grep -q libneutra
@@ -23,5 +25,8 @@ zoo=$(pkg-config --variable=zoodir neutra)
 cp "$zoo/mlp.lua" "$root"
 cd "$root"
 LD_LIBRARY_PATH=$lib ./shared "$zoo/mlp.lua"
+if LD_LIBRARY_PATH=$lib ./faces "$zoo/lenet.lua" missing.jpg out.png; then
+    exit 1 # a picture that is not there
+fi
 ./static "$zoo/mlp.lua"
 LD_LIBRARY_PATH=$lib "$root$prefix/bin/neutra" show "$zoo/lenet.lua"
