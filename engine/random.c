@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/random.h"
 
-#include <math.h>
 #include <stdbool.h>
+
+#include "engine/random_normal.h"
 
 void nt_philox(uint64_t key, uint64_t lo, uint64_t hi, uint32_t out[4])
 {
@@ -40,15 +41,10 @@ uint32_t nt_random_u32(struct nt_random *random)
     return block[random->position++ % 4];
 }
 
-static double unit(uint32_t first, uint32_t second)
-{
-    return (double)((uint64_t)(first >> 5) << 26 | second >> 6) * 0x1p-53;
-}
-
 double nt_random_uniform(struct nt_random *random)
 {
     uint32_t first = nt_random_u32(random), second = nt_random_u32(random);
-    return unit(first, second);
+    return nt_unit_of(first, second);
 }
 
 double nt_random_normal(struct nt_random *random)
@@ -61,8 +57,7 @@ double nt_random_normal(struct nt_random *random)
         for (int i = 0; i < 4; i++)
             block[i] = nt_random_u32(random);
     }
-    double u = 1 - unit(block[0], block[1]), v = unit(block[2], block[3]);
-    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+    return nt_normal_of(block[0], block[1], block[2], block[3]);
 }
 
 uint64_t nt_random_below(struct nt_random *random, uint64_t bound)

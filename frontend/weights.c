@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/random.h"
 #include "frontend/graph.h"
+#include "frontend/init.h"
 #include "frontend/op.h"
 #include "frontend/safetensors.h"
 
@@ -57,22 +57,6 @@ static enum nt_status collect(struct nt_weights *weights, const struct nt_graph 
     return NT_OK;
 }
 
-/* Each tensor has a stream of its own, named by its place, so that it does not depend on the
- * others' sizes. */
-static void initialise(
-    float *data, size_t count, struct nt_init init, uint64_t seed, uint64_t stream)
-{
-    struct nt_random random = {.key = seed, .stream = stream};
-    for (size_t i = 0; i < count; i++) {
-        double value = init.a;
-        if (init.kind == NT_INIT_UNIFORM)
-            value = init.a * (2 * nt_random_uniform(&random) - 1);
-        else if (init.kind == NT_INIT_NORMAL)
-            value = init.a * nt_random_normal(&random);
-        data[i] = (float)value;
-    }
-}
-
 static enum nt_status allocate(struct nt_weights *weights, struct nt_device *dev)
 {
     enum nt_status status =
@@ -83,33 +67,37 @@ static enum nt_status allocate(struct nt_weights *weights, struct nt_device *dev
     return status;
 }
 
+static enum nt_status initialise(
+    struct nt_weights *weights, int index, const struct nt_value *value, uint64_t seed)
+{
+    const struct nt_weight_info *info = &weights->info[index];
+    size_t count = (size_t)nt_shape_count(&info->shape);
+    float *data = malloc((count + 1) * sizeof *data);
+    if (!data)
+        return nt_fail(weights->ctx, NT_ERR_MEMORY, "weights: host memory is exhausted");
+    enum nt_status status = NT_OK;
+    if (value->init.kind == NT_INIT_FILE)
+        status = value->init.read(weights->ctx, value->init.source, data);
+    else
+        nt_init_fill(&value->init, seed, (uint64_t)index, data, count);
+    if (value->init.zero_row > 0) {
+        size_t row = count / (size_t)info->shape.dim[0];
+        memset(data + row * (size_t)(value->init.zero_row - 1), 0, row * sizeof *data);
+    }
+    if (status == NT_OK && count)
+        status = nt_weights_write(weights, index, data);
+    free(data);
+    return status;
+}
+
 static enum nt_status initialise_all(
     struct nt_weights *weights, const struct nt_graph *graph, uint64_t seed)
 {
     enum nt_status status = NT_OK;
-    float *data = malloc((weights->elements + 1) * sizeof *data);
-    if (!data)
-        return nt_fail(weights->ctx, NT_ERR_MEMORY, "weights: host memory is exhausted");
-    for (int i = 0; i < weights->count; i++) {
-        const struct nt_weight_info *info = &weights->info[i];
-        const struct nt_value *value = &graph->value[nt_graph_find(graph, info->name)];
-        size_t count = (size_t)nt_shape_count(&info->shape);
-        float *first = data + info->offset;
-        if (value->init.kind == NT_INIT_FILE) {
-            status = value->init.read(weights->ctx, value->init.source, first);
-            if (status != NT_OK)
-                break;
-            continue;
-        }
-        initialise(first, count, value->init, seed, (uint64_t)i);
-        if (value->init.zero_row > 0) {
-            size_t row = count / (size_t)info->shape.dim[0];
-            memset(first + row * (size_t)(value->init.zero_row - 1), 0, row * sizeof *first);
-        }
+    for (int i = 0; status == NT_OK && i < weights->count; i++) {
+        int value = nt_graph_find(graph, weights->info[i].name);
+        status = initialise(weights, i, &graph->value[value], seed);
     }
-    if (status == NT_OK)
-        status = nt_memory_write(weights->memory, 0, data, weights->elements * sizeof *data);
-    free(data);
     return status;
 }
 
