@@ -72,9 +72,15 @@ static bool find_helper(char *path, size_t size)
 
 /* Dividing */
 
+/* As PoCL takes its time: the unrolled code of a register tile (cl/tile.clh) ten times as long as
+ * other text of that length, and any kernel as long as KERNEL_COST characters. */
+#define KERNEL_COST 1500
+#define PLAIN_COST 0.1
+
 static double unit_cost(const struct nt_unit *unit)
 {
-    return (double)(strlen(unit->source->body) + strlen(unit->defines));
+    double length = (double)(strlen(unit->source->body) + strlen(unit->defines));
+    return KERNEL_COST + length * (strstr(unit->defines, "NT_MR") ? 1 : PLAIN_COST);
 }
 
 static int find_missing(struct nt_tape *tape, struct nt_unit **units)

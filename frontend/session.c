@@ -319,19 +319,21 @@ static enum nt_status append_counts(
     struct nt_tensor view = nt_tensor_make(scores.buffer, NT_F32, &matrix, NT_ROW_MAJOR);
     int32_t index = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)rows * sizeof(int32_t), "predicted class");
-    struct nt_tensor pair[2] = {nt_tensor_make(index, NT_I32, &flat, NT_ROW_MAJOR),
-        nt_tensor_make(wanted.buffer, NT_I32, &flat, NT_ROW_MAJOR)};
+    struct nt_tensor in[3] = {nt_tensor_make(index, NT_I32, &flat, NT_ROW_MAJOR),
+        nt_tensor_make(wanted.buffer, NT_I32, &flat, NT_ROW_MAJOR), nt_tensor_number(0)};
     view.offset = scores.offset;
-    pair[1].offset = wanted.offset;
+    in[1].offset = wanted.offset;
     int a = nt_expr_input(expr, 0), b = nt_expr_input(expr, 1);
     int right = nt_expr_call(expr, NT_FN_eq, a, b, -1);
     int valid = nt_expr_call(expr, NT_FN_ne, b, nt_expr_constant(expr, IGNORED_TARGET), -1);
+    /* A number tells which of the two is summed, so that one kernel is compiled for both. */
+    int which = nt_expr_call(expr, NT_FN_select, nt_expr_input(expr, 2), valid, right);
     if (status == NT_OK)
-        status = nt_argmax(tape, &view, &pair[0]);
-    if (status == NT_OK)
-        status = nt_reduce(tape, NT_REDUCE_SUM, expr, right, 2, pair, 1, &counts[0]);
-    if (status == NT_OK)
-        status = nt_reduce(tape, NT_REDUCE_SUM, expr, valid, 2, pair, 1, &counts[1]);
+        status = nt_argmax(tape, &view, &in[0]);
+    for (int i = 0; status == NT_OK && i < 2; i++) {
+        in[2] = nt_tensor_number(i);
+        status = nt_reduce(tape, NT_REDUCE_SUM, expr, which, 3, in, 1, &counts[i]);
+    }
     return status;
 }
 

@@ -14,6 +14,8 @@
 #define GAP 16
 /* Fewer pixels than this in a split would cost more to add than to compute. */
 #define LEAST_PIXELS 64
+/* Operations that take a quarter of a millisecond. */
+#define SMALL 5e7
 /* Floats of all partial sums. */
 #define MOST_PARTIAL (16 << 20)
 
@@ -102,7 +104,7 @@ enum nt_status nt_conv_weight_tile(
 {
     const struct nt_device *dev = nt_tape_device(tape);
     const struct nt_tensor *x = &p->x, *dy = &p->y;
-    struct nt_tile tile = nt_tile_choose_for(dev, p->k, p->filter * p->c);
+    struct nt_tile tile = nt_tile_choose_for(dev, p->k, p->filter * p->c, flops < SMALL);
     struct blocking b = block(dev, &tile, p);
     int64_t count = nt_shape_count(&p->w.shape);
     bool summed = b.splits > 1 || (p->filter > 1 && p->c > 1);

@@ -22,6 +22,9 @@ const char *const nt_gemm_variants[] = {"tile", "group",
 /* Work from which on fewer pieces, which pack less, matter more than balance. */
 #define LARGE 2e8
 
+/* Operations that take a few microseconds. */
+#define SMALL 3e5
+
 static enum nt_status bad_shapes(struct nt_tape *tape, const struct nt_tensor *a,
     const struct nt_tensor *b, const struct nt_tensor *c, const char *rule)
 {
@@ -118,7 +121,7 @@ static enum nt_status launch_tile(
     struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason)
 {
     struct nt_device *dev = nt_tape_device(tape);
-    struct nt_tile tile = nt_tile_choose(dev, g->n);
+    struct nt_tile tile = nt_tile_choose_for(dev, 0, g->n, work(g) < SMALL);
     struct blocking p = block(dev, &tile, g);
     int64_t nr = nt_tile_columns(&tile);
     int64_t a_row = g->a_columns ? p.depth * ((tile.rows + 15) / 16 * 16)

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #define GROUP_SIZE 256
-#define GROUP_COLUMNS 32   /* neighbours that load side by side */
-#define COLUMN_VECTORS 16  /* of a chunk: its sums stay in the first-level cache */
-#define LANE_ELEMENTS 256  /* that one work-item adds up one after the other, at most */
-#define FOLD_ELEMENTS 8192 /* below this, short rows are not worth a second launch */
-#define FEW_ELEMENTS 32768 /* compiling another kernel takes longer than all these sums */
+#define GROUP_COLUMNS 32       /* neighbours that load side by side */
+#define COLUMN_VECTORS 16      /* of a chunk: its sums stay in the first-level cache */
+#define LANE_ELEMENTS 256      /* that one work-item adds up one after the other, at most */
+#define FOLD_ELEMENTS 8192     /* below this, short rows are not worth a second launch */
+#define FEW_ELEMENTS (1 << 20) /* compiling another kernel takes longer than all these sums */
 
 const char *const nt_reduce_variants[] = {"tile", "group", NULL};
 
@@ -37,6 +37,7 @@ struct reduction {
 /* How a pass is launched: n is the vector dimension, kept (columns) or reduced (rows). */
 struct pass {
     bool tile, columns;
+    bool shared; /* small sums, for which one kernel does */
     int64_t n, inner[NT_LOOP_OPERANDS];
     struct nt_loop kept, reduced; /* without it */
     int64_t results, rows;        /* their counts */
@@ -82,8 +83,8 @@ static void plan_tile(const struct reduction *r, struct pass *p)
 {
     int width = (int)nt_device_get_info(nt_tape_device(r->tape))->vector_width;
     int64_t groups = nt_loop_groups(r->tape, r->work);
-    /* In small sums of columns one vector length for all, so that their kernels are the same. */
-    p->vector = nt_loop_vector(width, p->columns && r->work <= FEW_ELEMENTS ? 16 : p->n);
+    p->shared = p->columns && r->work <= FEW_ELEMENTS;
+    p->vector = nt_loop_vector(width, p->shared ? 16 : p->n);
     p->chunk = p->n;
     p->block = p->rows;
     p->results_block = 1;
@@ -211,7 +212,7 @@ static enum nt_status launch(const struct reduction *r, const struct pass *p)
     nt_launch_define(&l, "NT_KEPT", "%d", p->kept.rank);
     nt_launch_define(&l, "NT_REDUCED", "%d", p->reduced.rank);
     nt_launch_define(&l, "NT_OPERATION", "%s", names[r->operation]);
-    if (p->n % p->vector)
+    if (p->n % p->vector || p->shared)
         nt_launch_define(&l, "NT_PARTS", "1");
     if (p->columns)
         nt_launch_define(&l, "NT_INTO", "%s", into);

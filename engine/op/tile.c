@@ -12,6 +12,8 @@ static const struct {
     {{4, 4, 2}, {4, 8, 1}},     /* 16 registers, separate multiply and add: SSE */
 };
 #define NARROW_COST 1.2
+/* Compiling a tile takes longer than a thousand runs of small work save by a better one. */
+#define SMALL_GAIN 2
 
 int64_t nt_divide_up(int64_t a, int64_t b)
 {
@@ -46,17 +48,19 @@ static double cost(const struct nt_tile *tile, int64_t rows, int64_t columns)
     return rows > 0 ? across * (double)(nt_divide_up(rows, tile->rows) * tile->rows) : across;
 }
 
-struct nt_tile nt_tile_choose_for(const struct nt_device *dev, int64_t rows, int64_t columns)
+struct nt_tile nt_tile_choose_for(
+    const struct nt_device *dev, int64_t rows, int64_t columns, bool small)
 {
     unsigned width = nt_device_get_info(dev)->vector_width;
     int i = width >= 16 ? 0 : width >= 8 ? 1 : 2;
     const struct nt_tile *wide = &tiles[i].wide, *narrow = &tiles[i].narrow;
-    return cost(narrow, rows, columns) < cost(wide, rows, columns) ? *narrow : *wide;
+    double gain = cost(wide, rows, columns) / cost(narrow, rows, columns);
+    return gain > (small ? SMALL_GAIN : 1) ? *narrow : *wide;
 }
 
 struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns)
 {
-    return nt_tile_choose_for(dev, 0, columns);
+    return nt_tile_choose_for(dev, 0, columns, false);
 }
 
 void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile)

@@ -15,8 +15,10 @@ struct nt_tile {
 
 /* The tile that wastes least on outputs of `columns` channels. */
 struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns);
-/* The same where the rows are few as well. */
-struct nt_tile nt_tile_choose_for(const struct nt_device *dev, int64_t rows, int64_t columns);
+/* The same where the rows are few as well (0: many). Work that is small takes the tile that large
+ * work takes too, unless another saves half. */
+struct nt_tile nt_tile_choose_for(
+    const struct nt_device *dev, int64_t rows, int64_t columns, bool small);
 
 /* Floats of a row. */
 int nt_tile_columns(const struct nt_tile *tile);

@@ -226,17 +226,19 @@ END_TEST
 /* Positive terms, so that the bound is relative to the sum itself. */
 START_TEST(large_sums_are_accurate)
 {
-    struct nt_shape shapes[] = {{1, {1000003}}, {2, {40001, 25}}, {2, {7, 150001}}};
+    struct nt_shape shapes[] = {
+        {1, {1000003}}, {2, {40001, 25}}, {2, {7, 150001}}, {2, {20000, 64}}};
     if (test_small())
-        shapes[0].dim[0] = 9001, shapes[1].dim[0] = 641, shapes[2].dim[1] = 1001;
-    struct nt_shape smalls[] = {{0, {0}}, {2, {1, 25}}, {2, {7, 1}}};
+        shapes[0].dim[0] = 9001, shapes[1].dim[0] = 641, shapes[2].dim[1] = 1001,
+        shapes[3].dim[0] = 100;
+    struct nt_shape smalls[] = {{0, {0}}, {2, {1, 25}}, {2, {7, 1}}, {2, {1, 64}}};
     for (int v = 0; v < variant_count; v++) {
         open_tape(variants[v]);
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             plain_case(NT_REDUCE_SUM, "abs(x0) + 0.1", &shapes[i], &smalls[i], TEST_DENSE_ROWS);
         test_ok(nt_tape_build(tape));
-        float first[32], again[32];
-        for (int i = 0; i < 3; i++) {
+        float first[64], again[64];
+        for (int i = 0; i < 4; i++) {
             struct reduce_case *c = &cases[i];
             size_t results = (size_t)nt_shape_count(&smalls[i]);
             double *want = calloc(results, sizeof *want);
@@ -244,8 +246,8 @@ START_TEST(large_sums_are_accurate)
             size_t elements = (size_t)nt_shape_count(&shapes[i]);
             for (size_t e = 0; e < elements; e++)
                 want[i == 0   ? 0
-                     : i == 1 ? e % 25
-                              : e / (size_t)shapes[2].dim[1]] += fabs(x[e]) + 0.1f;
+                     : i == 2 ? e / (size_t)shapes[2].dim[1]
+                              : e % (size_t)shapes[i].dim[1]] += fabs(x[e]) + 0.1f;
             test_ok(nt_tape_write(tape, c->in[0].tensor.buffer, 0, x, elements * sizeof *x));
             test_ok(nt_tape_run(tape));
             int32_t out = c->out.tensor.buffer;
