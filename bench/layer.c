@@ -216,7 +216,8 @@ static enum nt_status prepare(struct bench_layer *layer)
         status = nt_tape_plan(layer->tape, NULL);
     if (status == NT_OK)
         status = nt_tape_build(layer->tape);
-    for (int i = 0; layer->bytes == 0 && i < layer->operands; i++)
+    bool told = layer->bytes > 0;
+    for (int i = 0; !told && i < layer->operands; i++)
         layer->bytes += (double)layer->operand[i].count * sizeof(float);
     for (int i = 0; status == NT_OK && i < layer->operands; i++)
         status = fill_operand(layer, i);
