@@ -5,9 +5,10 @@
 
 #define GROUP_ITEMS 64 /* of a work-group: channels */
 #define GROUP_RUN 4    /* pixels of a work-item where there are many of them */
-#define TAPS 9         /* of a work-item of a weight gradient: NT_TAPS */
-/* Rows that are worth a partial sum, work-items per compute unit that hide latencies. */
+/* Rows that are worth a partial sum, work-items per compute unit: of a CPU, so that both cores
+ * end together, and of a GPU, where they hide latencies. */
 #define LEAST_ROWS 4
+#define ITEMS_PER_CORE 8
 #define ITEMS_PER_UNIT 1024
 
 static bool single(struct nt_tape *tape)
@@ -21,10 +22,12 @@ static int vector_width(struct nt_tape *tape)
     return single(tape) ? nt_tile_choose(nt_tape_device(tape), 1).width : 1;
 }
 
-static void grid(struct nt_launch *l, int64_t x, int64_t y, int64_t z)
+/* Vectors of a work-item, when there are `blocks` of the rest of the work. */
+static int64_t vectors_of(struct nt_tape *tape, int64_t vectors, int64_t blocks)
 {
-    size_t global[] = {(size_t)x, (size_t)y, (size_t)z};
-    nt_launch_grid(l, 3, global, single(l->tape) ? NULL : (size_t[]){GROUP_ITEMS, 1, 1});
+    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
+    int64_t parts = nt_divide_up(units * ITEMS_PER_CORE, blocks);
+    return single(tape) ? nt_divide_up(vectors, nt_least(parts, vectors)) : 1;
 }
 
 bool nt_conv_is_depthwise(const struct nt_conv_problem *p)
@@ -51,6 +54,12 @@ enum nt_status nt_conv_depthwise(
 {
     int width = vector_width(tape);
     int64_t run = single(tape) ? pass->out[2] : GROUP_RUN;
+    int64_t rows = pass->images * pass->out[0] * pass->out[1], lines = 1;
+    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
+    if (single(tape))
+        lines = nt_divide_up(rows, nt_least(rows, units * ITEMS_PER_CORE));
+    int64_t all = nt_divide_up(pass->groups, width), blocks = nt_divide_up(rows, lines);
+    int64_t vectors = vectors_of(tape, all, blocks);
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_depthwise", "conv_depthwise", "depthwise", pass->reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
@@ -60,33 +69,34 @@ enum nt_status nt_conv_depthwise(
     nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
     nt_conv_pass_args(&l, pass);
     nt_launch_int(&l, run);
+    nt_launch_int(&l, vectors);
+    nt_launch_int(&l, lines);
     nt_epilogue_args(&l, pass->epilogue);
-    grid(&l, nt_divide_up(pass->groups, width), nt_divide_up(pass->out[2], run),
-        pass->images * pass->out[0] * pass->out[1]);
+    nt_launch_grid(&l, 3,
+        (size_t[]){(size_t)nt_divide_up(all, vectors), (size_t)nt_divide_up(pass->out[2], run),
+            (size_t)blocks},
+        single(tape) ? NULL : (size_t[]){GROUP_ITEMS, 1, 1});
     l.flops = pass->flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->y->shape));
     return nt_launch_append(&l);
 }
 
 /* Splits of the rows, so that all compute units have work. */
-static int64_t choose_splits(
-    struct nt_tape *tape, const struct nt_conv_problem *p, int64_t vectors, int64_t blocks)
+static int64_t choose_splits(struct nt_tape *tape, const struct nt_conv_problem *p, int64_t vectors)
 {
-    const struct nt_device *dev = nt_tape_device(tape);
-    int64_t units = (int64_t)nt_device_get_info(dev)->compute_units;
-    int64_t wanted = single(tape) ? nt_tile_pieces(dev) : units * ITEMS_PER_UNIT;
-    int64_t splits = nt_divide_up(wanted, vectors * blocks);
+    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
+    int64_t splits =
+        single(tape) ? units * ITEMS_PER_CORE : nt_divide_up(units * ITEMS_PER_UNIT, vectors);
     int64_t most = nt_divide_up(p->images * p->out[0] * p->out[1], LEAST_ROWS);
-    splits = splits < most ? splits : most;
-    return splits < 1 ? 1 : splits;
+    return nt_most(1, nt_least(splits, most));
 }
 
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     int width = vector_width(tape);
-    int64_t vectors = nt_divide_up(p->groups, width), blocks = nt_divide_up(p->filter, TAPS);
-    int64_t splits = choose_splits(tape, p, vectors, blocks);
+    int64_t all = nt_divide_up(p->groups, width), splits = choose_splits(tape, p, all);
+    int64_t vectors = vectors_of(tape, all, splits);
     int32_t partial = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
         (size_t)(splits * p->groups * p->filter) * sizeof(float), "partial weights");
     struct nt_launch l;
@@ -97,10 +107,15 @@ enum nt_status nt_conv_weight_depthwise(
     nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
     nt_conv_problem_args(&l, p);
     nt_launch_int(&l, splits);
-    grid(&l, vectors, blocks, splits);
+    nt_launch_int(&l, vectors);
+    nt_launch_grid(&l, 2, (size_t[]){(size_t)nt_divide_up(all, vectors), (size_t)splits},
+        single(tape) ? NULL : (size_t[]){GROUP_ITEMS, 1});
     l.flops = flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
     enum nt_status status = nt_launch_append(&l);
-    return status == NT_OK ? nt_conv_weight_sum(tape, p, partial, splits, "depthwise", reason)
+    struct nt_conv_problem sum = *p; /* the partial sums of one group of many channels */
+    sum.c = p->groups;
+    sum.groups = 1;
+    return status == NT_OK ? nt_conv_weight_sum(tape, &sum, partial, splits, "depthwise", reason)
                            : status;
 }

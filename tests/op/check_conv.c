@@ -412,6 +412,21 @@ START_TEST(known_shapes)
 }
 END_TEST
 
+/* Rows of few pixels under three taps, which may lie beyond both ends of a row at once. */
+START_TEST(depthwise_edges)
+{
+    for (int width = 1; width <= (small() ? 5 : 10); width++)
+        for (int pad = -1; pad <= 2; pad++) {
+            struct problem p = {4, 2, 19, 19, {1, 4, width}, {1, 3, 3}, 19, {1, 1, 1}, {1, 1, 1},
+                {0, 1, pad}, {0, 1, pad}, 0, 0};
+            if (width % 3 == 0)
+                p.c = p.k = p.groups = 1;
+            if (extent(&p, 2) > 0)
+                run_problem(&p, "depthwise", (enum pass)_i);
+        }
+}
+END_TEST
+
 static double dot(const struct operand *o, const float *a, const float *b)
 {
     double sum = 0;
@@ -501,6 +516,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, random_shapes, 0, 3);
     tcase_add_loop_test(tcase, known_shapes, 0, 3);
+    tcase_add_loop_test(tcase, depthwise_edges, 0, 3);
     tcase_add_test(tcase, the_passes_are_adjoint);
     tcase_add_test(tcase, wrong_shapes_are_told);
     suite_add_tcase(suite, tcase);
