@@ -29,10 +29,10 @@ static inline int NT_NAME(beats)(float v, int i, float b, int j)
 NT_OUTLINE int NT_NAME(row)(__global const float *row, int step, int C)
 {
     const int16 lanes = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    float16 best = row_load(row, step, 0, C, -INFINITY);
+    float16 best = row_load(step == 1 && C >= 16, row, step, 0, C, -INFINITY);
     int16 at = lanes;
     for (int c = 16; c < C; c += 16) {
-        const float16 v = row_load(row, step, c, C, -INFINITY);
+        const float16 v = row_load(step == 1 && c + 16 <= C, row, step, c, C, -INFINITY);
         const int16 take = (v > best) | ((v != v) & (best == best));
         best = select(best, v, take);
         at = select(at, c + lanes, take);

@@ -37,7 +37,7 @@
 #define FROM_ROW_S FROM_ROW_D const E value = from[0];
 #define FROM_ROW_V const E value = (E)(low | (ulong)high << 32);
 #define FROM_LOAD KIND(FROM_LOAD_, NT_FROM)
-#define FROM_LOAD_D NT_VECTOR(vload, NT_VEC)(0, from + i)
+#define FROM_LOAD_D NT_GET(E, NT_VEC, from + i)
 #define FROM_LOAD_S (WIDE)(value)
 #define FROM_LOAD_V (WIDE)(value)
 #define FROM_ALIGNED_D *(__global const WIDE *)(from + i)
@@ -67,7 +67,7 @@ NT_KERNEL_SINGLE(copy_tile)(const int n, const int chunk, const int rows, const 
         int i = begin;
 #ifdef NT_VECTORS
         for (; i + NT_VEC <= end; i += NT_VEC)
-            NT_VECTOR(vstore, NT_VEC)(FROM_LOAD, 0, into + i);
+            NT_PUT(FROM_LOAD, E, NT_VEC, into + i);
 #endif
 #if !defined(NT_VECTORS) || defined(NT_PARTS)
         NT_SLOWLY for (; i < end; i++) INTO_AT(i) = FROM_AT(i);

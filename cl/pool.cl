@@ -43,13 +43,8 @@
 
 #define VF NT_VECTOR(float, NT_VEC)
 #define VI NT_VECTOR(int, NT_VEC)
-#if NT_VEC == 1
-#define LOAD(p) (*(p))
-#define STORE(v, p) (*(p) = (v))
-#else
-#define LOAD(p) NT_VECTOR(vload, NT_VEC)(0, p)
-#define STORE(v, p) NT_VECTOR(vstore, NT_VEC)(v, 0, p)
-#endif
+#define LOAD(p) NT_GET(float, NT_VEC, p)
+#define STORE(v, p) NT_PUT(v, float, NT_VEC, p)
 
 /* Along one dimension of extent `in` with `out` windows: where window o starts, its taps
  * [FIRST_TAP, END_TAP), the taps an average counts, and the windows that reach an element. */
@@ -170,7 +165,7 @@ static inline VF NT_NAME(gather)(__global const float *dy, __global const int *i
                 const VF g = LOAD(dy + t * y_d + i * y_h + j * y_w);
 #if NT_MAX
                 const VI here =
-                    LOAD(index + t * i_d + i * i_h + j * i_w) == (d * H + h) * W + w;
+                    NT_GET(int, NT_VEC, index + t * i_d + i * i_h + j * i_w) == (d * H + h) * W + w;
                 sum += select((VF)0, g, here);
 #else
                 const int d0 = START_D(t), h0 = START_H(i), w0 = START_W(j);
@@ -217,7 +212,7 @@ NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global fl
                     right, share, &where);
                 STORE(value, to + c);
                 if (has_index)
-                    STORE(where, to_index + c);
+                    NT_PUT(where, int, NT_VEC, to_index + c);
             }
         }
         pixel += last - first;
@@ -254,7 +249,7 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
                 if (inside) {
                     d = LOAD(dy + n * y_n + oh * y_h + ow * y_w + c);
 #if NT_MAX
-                    where = LOAD(index + n * i_n + oh * i_h + ow * i_w + c);
+                    where = NT_GET(int, NT_VEC, index + n * i_n + oh * i_h + ow * i_w + c);
 #else
                     d *= NT_NAME(share)(1, NT_KH, NT_KW, fixed);
 #endif

@@ -23,13 +23,8 @@
 #endif
 
 #define VF NT_VECTOR(float, NT_VEC)
-#if NT_VEC == 1
-#define LOAD(p) (*(p))
-#define STORE(v, p) (*(p) = (v))
-#else
-#define LOAD(p) NT_VECTOR(vload, NT_VEC)(0, p)
-#define STORE(v, p) NT_VECTOR(vstore, NT_VEC)(v, 0, p)
-#endif
+#define LOAD(p) NT_GET(float, NT_VEC, p)
+#define STORE(v, p) NT_PUT(v, float, NT_VEC, p)
 
 #define ARGUMENTS                                                                                  \
     __global const int *table, int x_n, int x_d, int x_h, int x_w, int y_n, int y_d, int y_h,      \

@@ -49,17 +49,17 @@ NT_OUTLINE float NT_NAME(row)(
     const float at = x[t * step];
     float16 sum = 0;
 #if NT_MARGIN
-    for (int c = 0; c < C; c += 16) {
-        const float16 z = row_load(x, step, c, C, -INFINITY) - at + margin;
+    ROW_EACH(row_whole(C, step), C, {
+        const float16 z = row_load(inside, x, step, c, C, -INFINITY) - at + margin;
         sum += select(z, (float16)0, (z <= 0) | (c + LANES == t) | (c + LANES >= C));
-    }
+    });
     return row_sum_lanes(sum) / C;
 #else
     const float top = row_max(x, step, C);
     float value = log(row_sum_exp(x, step, C, top)) + (1 - smoothing) * (top - at);
     if (smoothing > 0) {
-        for (int c = 0; c < C; c += 16)
-            sum += top - row_load(x, step, c, C, top);
+        ROW_EACH(
+            row_whole(C, step), C, sum += top - row_load(inside, x, step, c, C, top););
         value += smoothing * (row_sum_lanes(sum) / C);
     }
     return value;
@@ -84,25 +84,26 @@ NT_KERNEL_SINGLE(row_loss_tile)(FORWARD)
 NT_OUTLINE void NT_NAME(gradient)(__global const float *x, int step, __global float *dx,
     int dx_step, int C, int t, float scale, float smoothing, float margin)
 {
+    const int whole = min(row_whole(C, step), row_whole(C, dx_step));
 #if NT_MARGIN
     const float at = x[t * step];
     float16 count = 0;
-    for (int c = 0; c < C; c += 16) {
-        const float16 z = row_load(x, step, c, C, -INFINITY) - at + margin;
+    ROW_EACH(whole, C, {
+        const float16 z = row_load(inside, x, step, c, C, -INFINITY) - at + margin;
         const int16 none = (z <= 0) | (c + LANES == t) | (c + LANES >= C);
         const float16 slope = select(select(z, (float16)1, z > 0), (float16)0, none);
         count += slope;
-        row_store(slope * (scale / C), dx, dx_step, c, C);
-    }
+        row_store(inside, slope * (scale / C), dx, dx_step, c, C);
+    });
     dx[t * dx_step] = -row_sum_lanes(count) * (scale / C);
 #else
     const float top = row_max(x, step, C);
     const float factor = 1 / row_sum_exp(x, step, C, top);
-    for (int c = 0; c < C; c += 16) {
-        const float16 p = row_exp(row_load(x, step, c, C, -INFINITY) - top) * factor;
+    ROW_EACH(whole, C, {
+        const float16 p = exp(row_load(inside, x, step, c, C, -INFINITY) - top) * factor;
         const float16 wanted = select((float16)0, (float16)(1 - smoothing), c + LANES == t);
-        row_store((p - wanted - smoothing / C) * scale, dx, dx_step, c, C);
-    }
+        row_store(inside, (p - wanted - smoothing / C) * scale, dx, dx_step, c, C);
+    });
 #endif
 }
 
@@ -119,7 +120,7 @@ NT_KERNEL_SINGLE(row_loss_backward_tile)(BACKWARD)
             continue;
         }
         for (int c = 0; c < C; c += 16)
-            row_store((float16)(t == ignore ? 0.0f : NAN), to, dx_c, c, C);
+            row_scatter((float16)(t == ignore ? 0.0f : NAN), to, dx_c, c, C);
     }
 }
 

@@ -25,24 +25,29 @@ NT_KERNEL_SINGLE(softmax_tile)
     int y_c, int R, int C, int split)
 {
     const int first = (int)get_group_id(0) * split, stop = min(first + split, R);
+    const int whole = min(row_whole(C, x_c), row_whole(C, y_c));
     for (int r = first; r < stop; r++) {
         __global const float *from = x + x_offset + r * x_r;
         __global float *to = y + y_offset + r * y_r;
         const float top = row_max(from, x_c, C);
 #if NT_LOG
         const float log_sum = log(row_sum_exp(from, x_c, C, top));
-        for (int c = 0; c < C; c += 16)
-            row_store(row_load(from, x_c, c, C, 0) - top - log_sum, to, y_c, c, C);
+        ROW_EACH(whole, C, {
+            const float16 v = row_load(inside, from, x_c, c, C, 0);
+            row_store(inside, v - top - log_sum, to, y_c, c, C);
+        });
 #else
         float16 sum = 0;
-        for (int c = 0; c < C; c += 16) {
-            const float16 e = row_exp(row_load(from, x_c, c, C, -INFINITY) - top);
-            row_store(e, to, y_c, c, C);
+        ROW_EACH(whole, C, {
+            const float16 e = exp(row_load(inside, from, x_c, c, C, -INFINITY) - top);
+            row_store(inside, e, to, y_c, c, C);
             sum += e;
-        }
+        });
         const float factor = 1 / row_sum_lanes(sum);
-        for (int c = 0; c < C; c += 16)
-            row_store(row_load(to, y_c, c, C, 0) * factor, to, y_c, c, C);
+        ROW_EACH(whole, C, {
+            const float16 e = row_load(inside, to, y_c, c, C, 0);
+            row_store(inside, e * factor, to, y_c, c, C);
+        });
 #endif
     }
 }
@@ -53,19 +58,22 @@ NT_KERNEL_SINGLE(softmax_backward_tile)
     int split)
 {
     const int first = (int)get_group_id(0) * split, stop = min(first + split, R);
+    const int known = min(row_whole(C, y_c), row_whole(C, dy_c));
+    const int whole = min(known, row_whole(C, dx_c));
     for (int r = first; r < stop; r++) {
         __global const float *out = y + y_offset + r * y_r, *d = dy + dy_offset + r * dy_r;
         __global float *to = dx + dx_offset + r * dx_r;
         float16 lanes = 0;
-        for (int c = 0; c < C; c += 16) {
-            const float16 v = row_load(d, dy_c, c, C, 0);
-            lanes += NT_LOG ? v : v * row_load(out, y_c, c, C, 0);
-        }
+        ROW_EACH(known, C, {
+            const float16 v = row_load(inside, d, dy_c, c, C, 0);
+            lanes += NT_LOG ? v : v * row_load(inside, out, y_c, c, C, 0);
+        });
         const float sum = row_sum_lanes(lanes);
-        for (int c = 0; c < C; c += 16) {
-            const float16 p = row_load(out, y_c, c, C, 0), v = row_load(d, dy_c, c, C, 0);
-            row_store(NT_LOG ? v - row_exp(p) * sum : p * (v - sum), to, dx_c, c, C);
-        }
+        ROW_EACH(whole, C, {
+            const float16 p = row_load(inside, out, y_c, c, C, 0);
+            const float16 v = row_load(inside, d, dy_c, c, C, 0);
+            row_store(inside, NT_LOG ? v - exp(p) * sum : p * (v - sum), to, dx_c, c, C);
+        });
     }
 }
 
