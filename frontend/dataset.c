@@ -27,6 +27,7 @@ static const struct nt_dataset_kind *const kinds[] = {
     &nt_dataset_captions,
     &nt_dataset_segmentation,
     &nt_dataset_text,
+    &nt_dataset_csv,
     &nt_dataset_series,
     &nt_dataset_toy,
 };

@@ -28,6 +28,10 @@
  *                         each place of it) or floats (targets)
  *   text:FILE             UTF-8: items are consecutive windows of characters, as tokens, and the
  *                         target of each place is the character that follows. Held out is the end
+ *   csv:FILE              a table (fields parted by commas, semicolons or tabs; a header or none):
+ * a row is an item of the numbers in all columns but the last, or but that of csv:FILE,COLUMN,
+ * which is told: as a number where the model's target is one, {1}, else as a class, whose name is
+ * the text. With one column of numbers and a model whose target are numbers it is read as series:
  *   series:FILE.csv       a time series: the last numeric column, or series:FILE.csv,COLUMN. Items
  *                         are windows, one for each place, targets the values that follow; both
  *                         are normalised by mean and deviation of the training part. Held out is
@@ -98,7 +102,8 @@ struct nt_dataset_params {
      * and 1 to forecast). Rank 0: the default. */
     struct nt_shape item, target;
     enum nt_dtype item_dtype; /* npy: NT_I32 keeps whole numbers as tokens */
-    /* text, captions: the character or word of each token; NULL: those of the file in order. */
+    /* text, captions, csv: the character, word or class of each number; NULL: those of the file
+     * in order. */
     int class_count;
     const char *const *class_names;
 };
@@ -109,6 +114,7 @@ struct nt_dataset_info {
     enum nt_dtype item_dtype;       /* NT_F32; NT_I32 for tokens */
     int64_t count;                  /* items of this split */
     bool continues;                 /* an item goes on where the one before ended: text */
+    bool forecasts;                 /* items are windows of a series, targets what follows them */
     int classes;                    /* 0: targets are float arrays */
     int box_classes;                /* boxes: classes of the objects */
     const char *const *class_names; /* NULL: unknown */

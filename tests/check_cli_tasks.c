@@ -62,6 +62,47 @@ START_TEST(points_and_their_regions)
 }
 END_TEST
 
+/* Settings come from the table, its classes by their names from the weights: the second table has
+ * them in another order and lacks one. A number is told as well. */
+START_TEST(tables)
+{
+    if (absent())
+        return;
+    static const char *const names[] = {"low", "middle", "top"};
+    char rows[12000] = "a,b,c,kind\n", told[12000] = "a,b,c\n";
+    for (int i = 0; i < 240; i++) {
+        double a = 100 * test_float(), b = 1e-3 * test_float();
+        size_t n = strlen(rows), m = strlen(told);
+        int class = i % 3;
+        snprintf(rows + n, sizeof rows - n, "%g,%g,%g,%s\n", a, b, 500 + 9.0 * class + 0.01 * a,
+            names[class]);
+        snprintf(told + m, sizeof told - m, "%g,%g,%g\n", a, b, 0.03 * a - 1000 * b);
+    }
+    const char *table = write_file("table.csv", rows), *dir = fixture_path("table");
+    expect(0, "features=3, as the data have it",
+        "train zoo/table.lua --data csv:%s --batch 16 --epochs 20 --lr 0.05 --out %s", table, dir);
+    const char *others = write_file("others.csv", "a,b,kind,c\n1,0,top,518\n-3,0,low,500\n");
+    expect(0, "",
+        "eval zoo/table.lua --data csv:%s,kind --validation 0 --weights %s/last.safetensors --json",
+        others, dir);
+    json_t *json = document();
+    ck_assert(number(json, "accuracy") == 1);
+    ck_assert_int_eq(number(json, "items"), 2);
+    json_decref(json);
+    const char *numbers = write_file("told.csv", told);
+    expect(0, NULL,
+        "train zoo/table.lua --data csv:%s --set features=2 --set classes=0 --batch 16 --epochs 40 "
+        "--lr 0.02 --momentum 0.9 --out %s",
+        numbers, dir);
+    expect(0, "",
+        "eval zoo/table.lua --data csv:%s --validation 0 --weights %s/best.safetensors --json",
+        numbers, dir);
+    json = document();
+    ck_assert(number(json, "loss") < 0.2); /* the numbers' variance is above 3 */
+    json_decref(json);
+}
+END_TEST
+
 /* The sum of the sizes of a weight's elements after ten steps with the options. */
 static double trained(const char *model, const char *options, const char *weight)
 {
@@ -425,6 +466,7 @@ int main(void)
     Suite *suite = suite_create("cli_tasks");
     TCase *tests = tcase_create("cli_tasks");
     tcase_set_timeout(tests, 240);
+    tcase_add_test(tests, tables);
     tcase_add_test(tests, points_and_their_regions);
     tcase_add_test(tests, steps_are_limited);
     tcase_add_test(tests, forecasts_beside_naive_ones);

@@ -37,6 +37,7 @@ static const struct network networks[] = {
     {"resnet18", "zoo/resnet.lua", {"depth=18", "size=64", "classes=10"}, true},
     {"sentiment", "zoo/sentiment.lua", {0}},
     {"squeezenet", "zoo/squeezenet.lua", {"size=64"}},
+    {"table", "zoo/table.lua", {0}},
     {"unet", "zoo/unet.lua", {"levels=2", "width=8", "size=32"}, true},
 };
 enum { NETWORKS = sizeof networks / sizeof *networks };

@@ -45,6 +45,7 @@ static const struct size sizes[] = {
     {"resnet", {"depth=101"}, 44549160, 7.801, 3},
     {"resnet", {"depth=152"}, 60192808, 11.514, 3},
     {"convnet", {0}, 131178},
+    {"table", {0}, 1323},
     {"cifar_resnet", {"depth=20"}, 269722},
     {"cifar_resnet", {"depth=32"}, 464154},
     {"cifar_resnet", {"depth=44"}, 658586},

@@ -35,7 +35,7 @@ struct eval_series *eval_series_create(
         return NULL;
     size_t window = (size_t)nt_shape_count(&info->item);
     size_t horizon = (size_t)nt_shape_count(&info->target);
-    bool forecasts = !strcmp(info->kind, "series");
+    bool forecasts = info->forecasts;
     size_t kept = forecasts ? (size_t)info->count * horizon : 1;
     *s = (struct eval_series){.ctx = ctx,
         .dataset = dataset,

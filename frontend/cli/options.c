@@ -19,9 +19,8 @@ static const struct cli_option model_options[] = {
 static const struct cli_option data_options[] = {
     {"data", CLI_TEXT, offsetof(struct cli, data), "SPEC",
         "fashion-mnist, mnist, idx:DIR, cifar10:DIR, images:DIR, npy:X.npy,Y.npy, "
-        "boxes:DIR, captions:DIR, segmentation:DIR, text:FILE, series:FILE.csv, toy:xor, toy:ring, "
-        "toy:modes, "
-        "toy:spiral"},
+        "boxes:DIR, captions:DIR, segmentation:DIR, text:FILE, csv:FILE, series:FILE.csv, toy:xor, "
+        "toy:ring, toy:modes, toy:spiral"},
     {"data-dir", CLI_TEXT, offsetof(struct cli, data_dir), "DIR",
         "where the files of fashion-mnist and mnist lie"},
     {"workers", CLI_INT, offsetof(struct cli, workers), "N",

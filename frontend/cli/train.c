@@ -423,7 +423,7 @@ static enum nt_status fit_to_data(struct work *w)
     bool sized = !strcmp(info->kind, "images") || !strcmp(info->kind, "segmentation") ||
                  !strcmp(info->kind, "boxes") || !strcmp(info->kind, "text") ||
                  !strcmp(info->kind, "captions") ||
-                 !strcmp(info->kind, "series"); /* by the model */
+                 info->forecasts; /* by the model */
     bool pictures = info->item.rank == 3 && !sized;
     const struct fit fits[] = {
         {"classes", info->classes},

@@ -45,6 +45,7 @@ extern const struct nt_dataset_kind nt_dataset_idx;
 extern const struct nt_dataset_kind nt_dataset_boxes;
 extern const struct nt_dataset_kind nt_dataset_captions;
 extern const struct nt_dataset_kind nt_dataset_cifar10;
+extern const struct nt_dataset_kind nt_dataset_csv;
 extern const struct nt_dataset_kind nt_dataset_images;
 extern const struct nt_dataset_kind nt_dataset_npy;
 extern const struct nt_dataset_kind nt_dataset_segmentation;

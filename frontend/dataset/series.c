@@ -8,12 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend/dataset/kind.h"
+#include "frontend/dataset/table.h"
 #include "frontend/file.h"
 
 #define DEFAULT_WINDOW 24
 #define DEFAULT_HORIZON 1
-#define MAX_TABLE ((size_t)1 << 30)
 
 struct series {
     double *values; /* of the whole file */
@@ -29,47 +28,16 @@ struct table {
     int column; /* -1: not known yet */
 };
 
-/* Cuts the next field off a line: without its quotes and the blanks around it. NULL at the end. */
-static char *next_field(char **at, char separator)
-{
-    char *field = *at;
-    if (!field)
-        return NULL;
-    field += strspn(field, " ");
-    if (*field == '"') {
-        char *end = strchr(++field, '"');
-        char *behind = end ? strchr(end, separator) : NULL;
-        if (end)
-            *end = 0;
-        *at = behind ? behind + 1 : NULL;
-        return field;
-    }
-    char *end = strchr(field, separator);
-    *at = end ? end + 1 : NULL;
-    if (end)
-        *end = 0;
-    for (size_t n = strlen(field); n > 0 && (field[n - 1] == ' ' || field[n - 1] == '\r'); n--)
-        field[n - 1] = 0;
-    return field;
-}
-
-static bool is_number(const char *field, double *value)
-{
-    char *end;
-    *value = strtod(field, &end);
-    return end != field && !*end && isfinite(*value);
-}
-
 /* Looks for the column in a line: by name in the first, else the last that is a number. */
 static void find_column(struct table *table, const char *line)
 {
     char *copy = strdup(line), *at = copy;
     double value;
     for (int i = 0; copy; i++) {
-        const char *field = next_field(&at, table->separator);
+        const char *field = nt_table_field(&at, table->separator);
         if (!field)
             break;
-        if (table->wanted ? !strcmp(field, table->wanted) : is_number(field, &value))
+        if (table->wanted ? !strcmp(field, table->wanted) : nt_table_number(field, &value))
             table->column = i;
     }
     free(copy);
@@ -81,8 +49,8 @@ static enum nt_status add_line(
     char *at = line, *field = NULL;
     double value;
     for (int i = 0; i <= table->column; i++)
-        field = next_field(&at, table->separator);
-    if (!field || !is_number(field, &value))
+        field = nt_table_field(&at, table->separator);
+    if (!field || !nt_table_number(field, &value))
         return nt_fail(table->ctx, NT_ERR_FORMAT,
             "%s:%lld: column %d is '%.40s': must be a number: a series has no gaps", table->path,
             (long long)number, table->column + 1, field ? field : "");
@@ -109,10 +77,7 @@ static enum nt_status read_lines(struct table *table, struct series *series, cha
         if (next)
             *next++ = 0;
         if (number == 1)
-            table->separator = strchr(line, ',')    ? ','
-                               : strchr(line, ';')  ? ';'
-                               : strchr(line, '\t') ? '\t'
-                                                    : ',';
+            table->separator = nt_table_separator(line);
         if (line[strspn(line, " \r\t")]) {
             bool known = table->column >= 0;
             if (!known)
@@ -151,6 +116,7 @@ static enum nt_status set_info(struct nt_context *ctx, struct nt_dataset *datase
     for (int64_t i = 0; i < border; i++)
         squares += (series->values[i] - sum / border) * (series->values[i] - sum / border);
     float mean = (float)(sum / border), deviation = (float)sqrt(squares / border);
+    info->forecasts = true;
     info->item = (struct nt_shape){1, {window}};
     info->target = (struct nt_shape){1, {horizon}};
     info->target_dtype = NT_F32;
@@ -175,7 +141,7 @@ static enum nt_status open_series(
     }
     uint8_t *data;
     size_t size;
-    enum nt_status status = nt_file_read(ctx, path, MAX_TABLE, &data, &size);
+    enum nt_status status = nt_file_read(ctx, path, NT_TABLE_MOST_BYTES, &data, &size);
     if (status == NT_OK) {
         status = read_lines(&table, series, (char *)data);
         free(data);
