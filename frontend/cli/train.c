@@ -422,8 +422,7 @@ static enum nt_status fit_to_data(struct work *w)
     const struct nt_dataset_info *info = nt_dataset_get_info(w->train);
     bool sized = !strcmp(info->kind, "images") || !strcmp(info->kind, "segmentation") ||
                  !strcmp(info->kind, "boxes") || !strcmp(info->kind, "text") ||
-                 !strcmp(info->kind, "captions") ||
-                 info->forecasts; /* by the model */
+                 !strcmp(info->kind, "captions") || info->forecasts; /* by the model */
     bool pictures = info->item.rank == 3 && !sized;
     const struct fit fits[] = {
         {"classes", info->classes},
