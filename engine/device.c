@@ -136,6 +136,7 @@ static const char *describe(cl_device_id id, struct nt_device_info *info)
     info->base_alignment = align >= 8 ? align / 8 : 128;
     info->unified_memory = unified || info->type == NT_DEVICE_CPU;
     info->images = images;
+    info->short_loops = is_software(info->name);
     return NULL;
 }
 

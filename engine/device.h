@@ -37,6 +37,9 @@ struct nt_device_info {
     size_t base_alignment; /* bytes a sub-buffer's origin is aligned to */
     bool unified_memory;
     bool images; /* unused by Neutra, shown for orientation */
+    /* The driver ends every loop once a work-item has gone round loops 65535 times, without a word:
+     * Mesa's llvmpipe. Kernels of many short work-items are taken there. */
+    bool short_loops;
 };
 
 /* "discrete GPU", "integrated GPU", "accelerator", "CPU", "other". */

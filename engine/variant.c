@@ -66,11 +66,17 @@ enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive)
     return status;
 }
 
+bool nt_prefers_tiles(const struct nt_device *dev)
+{
+    const struct nt_device_info *info = nt_device_get_info(dev);
+    return info->type == NT_DEVICE_CPU && !info->short_loops;
+}
+
 enum nt_status nt_choose(struct nt_tape *tape, const char *primitive, const char *const *names,
     const char *preferred, const char **chosen, const char **reason)
 {
     struct nt_device *dev = nt_tape_device(tape);
-    bool cpu = nt_device_get_info(dev)->type == NT_DEVICE_CPU;
+    bool tiles = nt_prefers_tiles(dev);
     const char *forced = nt_tape_forced(tape, primitive);
     const char *name = find(names, forced);
     if (forced && !name)
@@ -79,8 +85,10 @@ enum nt_status nt_choose(struct nt_tape *tape, const char *primitive, const char
         *reason = "forced";
     else if ((name = find(names, preferred)))
         *reason = "preferred for these operands";
-    else if ((name = find(names, cpu ? "tile" : "group")))
-        *reason = cpu ? "CPU device" : "GPU device";
+    else if ((name = find(names, tiles ? "tile" : "group")))
+        *reason = tiles                                  ? "CPU device"
+                  : nt_device_get_info(dev)->short_loops ? "the driver ends long loops"
+                                                         : "GPU device";
     else {
         name = names[0];
         *reason = "the only variant";

@@ -17,10 +17,13 @@
 
 /* The name of the variant to use, one of names (ends with NULL), and why. A forced variant
  * comes first; then preferred when it is not NULL; then "tile" on CPU devices, "group" on
- * others; then the first name. A forced variant that is not in names is NT_ERR_ARGUMENT with
- * the list. Results are static strings. */
+ * others and on those whose loops end early; then the first name. A forced variant that is not in
+ * names is NT_ERR_ARGUMENT with the list. Results are static strings. */
 enum nt_status nt_choose(struct nt_tape *tape, const char *primitive, const char *const *names,
     const char *preferred, const char **chosen, const char **reason);
+
+/* Whether kernels of few work-items, each with long loops and vectors, suit the device. */
+bool nt_prefers_tiles(const struct nt_device *dev);
 
 /* Fails unless there is such a primitive; says what there is. */
 enum nt_status nt_variant_check(struct nt_context *ctx, const char *primitive);

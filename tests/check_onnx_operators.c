@@ -146,6 +146,28 @@ START_TEST(old_broadcasts_that_do_not_fit)
 }
 END_TEST
 
+/* ---- windows ---- */
+
+/* A work-item that takes many windows goes round its loops some hundred thousand times. */
+START_TEST(windows_of_thousands)
+{
+    enum { IN = 300, HIGH = 60, WIDE = 80, STEP = 10, ROWS = 25, COLUMNS = 23 };
+    static double want[ROWS * COLUMNS];
+    start(12);
+    const double *x = onnx_model_random(m, "x", SHAPE(1, 1, IN, IN));
+    onnx_model_node(m, "MaxPool", "x", "y");
+    onnx_model_ints(m, "kernel_shape", 2, (int64_t[]){HIGH, WIDE});
+    onnx_model_ints(m, "strides", 2, (int64_t[]){STEP, STEP});
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
+        want[i] = -1;
+        for (int r = 0; r < HIGH; r++)
+            for (int c = 0; c < WIDE; c++)
+                want[i] = fmax(want[i], x[(i / COLUMNS * STEP + r) * IN + i % COLUMNS * STEP + c]);
+    }
+    onnx_model_gives(m, 0, SHAPE(1, 1, ROWS, COLUMNS), want, 0);
+}
+END_TEST
+
 /* ---- chosen elements ---- */
 
 START_TEST(trilu_of_rectangles)
@@ -520,6 +542,7 @@ int main(void)
     tcase_add_test(tests, doubles_beyond_float32);
     tcase_add_test(tests, doubles_on_the_device);
     tcase_add_test(tests, old_broadcasts_that_do_not_fit);
+    tcase_add_test(tests, windows_of_thousands);
     tcase_add_test(tests, trilu_of_rectangles);
     tcase_add_test(tests, one_hot_along_any_axis);
     tcase_add_test(tests, results_as_long_as_the_numbers_say);

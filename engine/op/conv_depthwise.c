@@ -2,6 +2,7 @@
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
 #include "engine/op/tile.h"
+#include "engine/variant.h"
 
 #define GROUP_ITEMS 64 /* of a work-group: channels */
 #define GROUP_RUN 4    /* pixels of a work-item where there are many of them */
@@ -13,7 +14,7 @@
 
 static bool single(struct nt_tape *tape)
 {
-    return nt_device_get_info(nt_tape_device(tape))->type == NT_DEVICE_CPU;
+    return nt_prefers_tiles(nt_tape_device(tape));
 }
 
 /* Channels of a vector, which a work-item takes. */

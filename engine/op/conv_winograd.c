@@ -7,6 +7,7 @@
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
 #include "engine/op/tile.h"
+#include "engine/variant.h"
 
 #define SIDE 6 /* inputs of a tile along a dimension; its outputs are SIDE + 1 - taps */
 #define PRODUCTS (SIDE * SIDE)
@@ -165,7 +166,7 @@ const char *nt_conv_winograd_rule(const struct nt_conv_problem *p)
 
 bool nt_conv_winograd_pays(const struct nt_device *dev, const struct nt_conv_problem *p)
 {
-    if (nt_device_get_info(dev)->type != NT_DEVICE_CPU || nt_conv_winograd_rule(p))
+    if (!nt_prefers_tiles(dev) || nt_conv_winograd_rule(p))
         return false;
     int64_t side = SIDE + 1 - p->taps[1];
     int64_t tiles = p->images * nt_divide_up(p->out[1], side) * nt_divide_up(p->out[2], side);
