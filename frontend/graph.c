@@ -91,7 +91,7 @@ static bool grow(void **array, int count, size_t size)
     return true;
 }
 
-static int new_value(struct nt_graph *graph, struct nt_value value)
+int nt_graph_new_value(struct nt_graph *graph, struct nt_value value)
 {
     if (!grow((void **)&graph->value, graph->value_count, sizeof *graph->value)) {
         nt_graph_fail(graph, NT_ERR_MEMORY, "graph: host memory is exhausted");
@@ -153,12 +153,12 @@ enum nt_status nt_graph_input_shaped(struct nt_graph *graph, const char *name, e
     enum nt_status status = check_shape(graph, name, shape);
     if (status != NT_OK)
         return status;
-    int v = new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
-                                 .kind = NT_VALUE_INPUT,
-                                 .dtype = dtype,
-                                 .shape = *shape,
-                                 .node = -1,
-                                 .whole = !batched});
+    int v = nt_graph_new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
+                                          .kind = NT_VALUE_INPUT,
+                                          .dtype = dtype,
+                                          .shape = *shape,
+                                          .node = -1,
+                                          .whole = !batched});
     if (v < 0)
         return NT_ERR_MEMORY;
     *value = v;
@@ -182,11 +182,11 @@ enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum
     enum nt_status status = check_shape(graph, name, shape);
     if (status != NT_OK)
         return status;
-    v = new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
-                             .kind = kind,
-                             .shape = *shape,
-                             .node = -1,
-                             .init = init});
+    v = nt_graph_new_value(graph, (struct nt_value){.name = nt_graph_string(graph, "%s", name),
+                                      .kind = kind,
+                                      .shape = *shape,
+                                      .node = -1,
+                                      .init = init});
     if (v < 0)
         return NT_ERR_MEMORY;
     *value = v;
@@ -195,7 +195,7 @@ enum nt_status nt_graph_parameter(struct nt_graph *graph, const char *name, enum
 
 int nt_graph_number(struct nt_graph *graph, double number)
 {
-    return new_value(graph,
+    return nt_graph_new_value(graph,
         (struct nt_value){.name = "", .kind = NT_VALUE_NUMBER, .node = -1, .constant = number});
 }
 
@@ -232,18 +232,18 @@ enum nt_status nt_graph_update(struct nt_graph *graph, int state, int value)
 
 int nt_graph_index(struct nt_graph *graph, const struct nt_shape *shape, int64_t first)
 {
-    return new_value(graph, (struct nt_value){.name = "",
-                                .kind = NT_VALUE_INDEX,
-                                .dtype = NT_I32,
-                                .shape = *shape,
-                                .node = -1,
-                                .constant = (double)first});
+    return nt_graph_new_value(graph, (struct nt_value){.name = "",
+                                         .kind = NT_VALUE_INDEX,
+                                         .dtype = NT_I32,
+                                         .shape = *shape,
+                                         .node = -1,
+                                         .constant = (double)first});
 }
 
 int nt_graph_uniform(struct nt_graph *graph, const struct nt_shape *shape)
 {
     if (graph->key < 0)
-        graph->key = new_value(graph,
+        graph->key = nt_graph_new_value(graph,
             (struct nt_value){.name = "", .kind = NT_VALUE_KEY, .dtype = NT_I64, .node = -1});
     int index = nt_graph_index(graph, shape, graph->random_count);
     if (graph->key < 0 || index < 0)
@@ -254,11 +254,11 @@ int nt_graph_uniform(struct nt_graph *graph, const struct nt_shape *shape)
 
 int nt_graph_constant(struct nt_graph *graph, double constant, const struct nt_shape *shape)
 {
-    return new_value(graph, (struct nt_value){.name = "",
-                                .kind = NT_VALUE_CONSTANT,
-                                .shape = *shape,
-                                .node = -1,
-                                .constant = constant});
+    return nt_graph_new_value(graph, (struct nt_value){.name = "",
+                                         .kind = NT_VALUE_CONSTANT,
+                                         .shape = *shape,
+                                         .node = -1,
+                                         .constant = constant});
 }
 
 enum nt_status nt_graph_output(struct nt_graph *graph, const char *name, int value)
@@ -327,8 +327,8 @@ enum nt_status nt_graph_append(struct nt_graph *graph, struct nt_node *node)
 static enum nt_status append_node(struct nt_graph *graph, struct nt_node *node)
 {
     for (int i = 0; i < node->outputs; i++) {
-        node->output[i] =
-            new_value(graph, (struct nt_value){.name = node->name, .kind = NT_VALUE_RESULT});
+        node->output[i] = nt_graph_new_value(
+            graph, (struct nt_value){.name = node->name, .kind = NT_VALUE_RESULT});
         if (node->output[i] < 0)
             return NT_ERR_MEMORY;
     }

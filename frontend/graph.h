@@ -225,6 +225,9 @@ bool nt_graph_integers(struct nt_graph *graph, struct nt_node *node);
 /* Sum of a value down to a shape it was broadcast from; the value itself when equal. */
 int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *shape);
 
+/* A value like this one; its index, -1 after a failure. For passes that add nodes. */
+int nt_graph_new_value(struct nt_graph *graph, struct nt_value value);
+
 /* Puts a node at the end; passes that rebuild the list use it. */
 enum nt_status nt_graph_append(struct nt_graph *graph, struct nt_node *node);
 
@@ -239,6 +242,13 @@ double nt_node_macs(const struct nt_graph *graph, const struct nt_node *node);
  * count > 0). grads[p] for value p: the gradient's value or -1; an array of value_count at
  * the time of the call, the graph's memory. */
 enum nt_status nt_gradient(struct nt_graph *graph, int count, const int *inputs, const int **grads);
+
+/* Trades time for memory, between the gradient and fusion: cuts the first `forward` nodes, which
+ * are those of the forward run, into parts of about equally large activations. What crosses a cut
+ * is kept; what else the gradient's nodes read is computed a second time, just before, by the same
+ * nodes with the same inputs, so that its memory is free in between. Fewer than 2 parts: nothing.
+ */
+enum nt_status nt_recompute(struct nt_graph *graph, int forward, int parts);
 
 /* Removes nodes that lead to none of roots[], merges elementwise chains into one node and
  * elementwise nodes into the epilogue of their producer. */

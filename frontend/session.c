@@ -56,10 +56,11 @@ static enum nt_status find_inputs(struct nt_session *session)
     return NT_OK;
 }
 
-/* Differentiates, fuses and decides layouts. */
-static enum nt_status rewrite(struct nt_session *session)
+/* Differentiates, fuses and decides layouts; of `parts` parts all but one are computed again. */
+static enum nt_status rewrite(struct nt_session *session, int parts)
 {
     struct nt_graph *graph = session->graph;
+    int forward = graph->node_count;
     enum nt_status status = find_inputs(session);
     int wanted[MAX_INPUTS], count = 0;
     for (int i = 0; i < session->inputs; i++)
@@ -68,6 +69,8 @@ static enum nt_status rewrite(struct nt_session *session)
     int before = graph->value_count;
     if (status == NT_OK && (session->training || session->gradients))
         status = nt_gradient(graph, count, wanted, &session->grad);
+    if (status == NT_OK && session->grad)
+        status = nt_recompute(graph, forward, parts);
     int *roots = malloc(((size_t)before + MAX_INPUTS + 1) * sizeof *roots), roots_count = 0;
     if (!roots)
         return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
@@ -424,8 +427,8 @@ static enum nt_status lower_all(struct nt_session *session, const struct nt_sess
     return status;
 }
 
-static enum nt_status build_session(struct nt_session *session, struct nt_device *dev,
-    struct nt_model *model, const struct nt_session_params *params)
+static enum nt_status plan_session(struct nt_session *session, struct nt_device *dev,
+    struct nt_model *model, const struct nt_session_params *params, int parts)
 {
     enum nt_status status = nt_model_build(
         model, params->batch > 0 ? params->batch : 1, params->training, &session->graph);
@@ -442,30 +445,31 @@ static enum nt_status build_session(struct nt_session *session, struct nt_device
     if (status != NT_OK)
         return status;
     nt_descent_freeze(session->graph, params->freeze);
-    status = rewrite(session);
+    status = rewrite(session, parts);
     if (status == NT_OK)
         status = nt_tape_create(dev, &session->tape);
     if (status == NT_OK)
         status = lower_all(session, params);
     if (status == NT_OK)
         status = nt_tape_plan(session->tape, &session->plan);
-    if (status == NT_OK && !params->dry)
-        status = nt_tape_build(session->tape);
-    if (status == NT_OK && !params->dry)
+    return status;
+}
+
+static enum nt_status start_session(struct nt_session *session)
+{
+    enum nt_status status = nt_tape_build(session->tape);
+    if (status == NT_OK)
         status = nt_session_reset(session);
-    if (status == NT_OK && !params->dry)
+    if (status == NT_OK)
         status = nt_descent_start(&session->descent, session->tape);
     return status;
 }
 
-enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
-    struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out)
+static enum nt_status create_planned(struct nt_device *dev, struct nt_model *model,
+    struct nt_weights *weights, const struct nt_session_params *params, int parts,
+    struct nt_session **out)
 {
-    static const struct nt_session_params defaults;
     struct nt_context *ctx = nt_device_context(dev);
-    params = params ? params : &defaults;
-    if (!weights && !params->dry)
-        return nt_fail(ctx, NT_ERR_ARGUMENT, "session: weights must be given");
     struct nt_session *session = calloc(1, sizeof *session);
     if (!session)
         return nt_fail(ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
@@ -480,13 +484,75 @@ enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
         .key = -1};
     for (int i = 0; i < MAX_INPUTS; i++)
         session->input_gradient[i] = -1;
-    enum nt_status status = build_session(session, dev, model, params);
+    enum nt_status status = plan_session(session, dev, model, params, parts);
     if (status != NT_OK) {
         nt_session_destroy(session);
         return status;
     }
     *out = session;
     return NT_OK;
+}
+
+size_t nt_session_bytes(const struct nt_session *session)
+{
+    size_t bytes = session->plan.arena_bytes + session->plan.kept_bytes;
+    int slots = session->weights ? nt_weights_state_slots(session->weights) : -1;
+    for (int i = -1; i < slots; i++)
+        bytes += nt_memory_size(nt_weights_memory(session->weights, i));
+    return bytes;
+}
+
+/* The session that computes least again of those that keep to the limit. */
+static enum nt_status create_within(struct nt_device *dev, struct nt_model *model,
+    struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out)
+{
+    static const int parts[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48};
+    struct nt_context *ctx = nt_device_context(dev);
+    size_t least = SIZE_MAX;
+    bool again = params->training || params->gradients;
+    for (size_t i = 0; i < (again ? sizeof parts / sizeof *parts : 1); i++) {
+        struct nt_session *session;
+        enum nt_status status = create_planned(dev, model, weights, params, parts[i], &session);
+        if (status != NT_OK)
+            return status;
+        size_t bytes = nt_session_bytes(session);
+        if (bytes <= params->memory_limit) {
+            nt_log(ctx, NT_LOG_INFO,
+                parts[i] > 1 ? "memory: %zu of %zu bytes: activations are computed again in the "
+                               "backward pass, in %d parts"
+                             : "memory: %zu of %zu bytes",
+                bytes, params->memory_limit, parts[i]);
+            *out = session;
+            return NT_OK;
+        }
+        least = bytes < least ? bytes : least;
+        nt_session_destroy(session);
+    }
+    return nt_fail(ctx, NT_ERR_MEMORY,
+        "memory limit %zu bytes: with batch %lld %s needs at least %zu", params->memory_limit,
+        (long long)(params->batch > 0 ? params->batch : 1), again ? "a training step" : "a run",
+        least);
+}
+
+enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
+    struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out)
+{
+    static const struct nt_session_params defaults;
+    struct nt_session *session;
+    params = params ? params : &defaults;
+    if (!weights && !params->dry)
+        return nt_fail(nt_device_context(dev), NT_ERR_ARGUMENT, "session: weights must be given");
+    enum nt_status status = params->memory_limit
+                                ? create_within(dev, model, weights, params, &session)
+                                : create_planned(dev, model, weights, params, 1, &session);
+    if (status == NT_OK && !params->dry) {
+        status = start_session(session);
+        if (status != NT_OK)
+            nt_session_destroy(session);
+    }
+    if (status == NT_OK)
+        *out = session;
+    return status;
 }
 
 void nt_session_destroy(struct nt_session *session)

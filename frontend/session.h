@@ -55,6 +55,10 @@ struct nt_session_params {
      * nt_session_gradient. */
     bool gradients;
     bool dry; /* plan only: no kernel is compiled and nothing allocated */
+    /* Bytes of nt_session_bytes that must not be passed; 0: any. Activations are computed again in
+     * the backward pass, as few as must be, with the same results; NT_ERR_MEMORY names the least
+     * that is possible. */
+    size_t memory_limit;
 };
 
 /* Thread-safety: one thread at a time, the same as the device's. */
@@ -68,6 +72,9 @@ NT_API void nt_session_destroy(struct nt_session *session);
 NT_API struct nt_tape *nt_session_tape(struct nt_session *session);
 NT_API const struct nt_plan_info *nt_session_plan(const struct nt_session *session);
 NT_API struct nt_graph *nt_session_graph(struct nt_session *session);
+
+/* Device memory of the session and of its weights with the optimizer's state. */
+NT_API size_t nt_session_bytes(const struct nt_session *session);
 
 /* Inputs in the model's order, outputs by name; shapes with the batch. layout is how the
  * host must lay the data out (inputs) or finds it (outputs are always row-major). */

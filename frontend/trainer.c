@@ -180,7 +180,8 @@ static enum nt_status prepare(struct nt_trainer *t)
         .optimizer = p->optimizer,
         .clip_norm = p->clip_norm > 0,
         .no_decay = p->no_decay,
-        .freeze = p->freeze};
+        .freeze = p->freeze,
+        .memory_limit = p->memory_limit};
     enum nt_status status = open_folder(t);
     if (status == NT_OK)
         status = nt_weights_create(

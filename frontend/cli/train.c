@@ -17,7 +17,7 @@ struct options {
     double lr, momentum, weight_decay, l1, beta1, beta2, alpha, epsilon, clip_norm, clip_value;
     double gamma, power, validation;
     bool nesterov, centered, no_shuffle, fold;
-    const char *weights, *out, *resume, *loss, *head, *onnx;
+    const char *weights, *out, *resume, *loss, *head, *onnx, *memory_limit;
     struct cli_list no_decay, freeze;
 };
 
@@ -68,6 +68,9 @@ static const struct cli_option options[] = {
     {"augment", CLI_CHOICE, AT(augment), "auto|none|flip|crop|both",
         "random changes to training pictures (default auto: both for images:)"},
     {"weights", CLI_TEXT, AT(weights), "FILE", "start from these weights"},
+    {"memory-limit", CLI_TEXT, AT(memory_limit), "SIZE",
+        "device memory of a step, as 800M or 1.5G (K, M, G: 1024 bytes, ...): activations are "
+        "computed again where they do not fit, with the same results (default: any)"},
     {"seed", CLI_INT, AT(seed), "N",
         "of weights and order: the same seed, the same result "
         "(default 1)",
@@ -326,6 +329,26 @@ static enum nt_status take_patterns(struct work *w)
     return status;
 }
 
+/* "1.5G" in bytes. */
+static enum nt_status take_memory_limit(struct work *w)
+{
+    static const char units[] = "KMG";
+    const char *text = w->options->memory_limit;
+    char *end;
+    if (!text)
+        return NT_OK;
+    double bytes = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (unit)
+        for (end++; unit >= units; unit--)
+            bytes *= 1024;
+    if (end == text || *end || !(bytes >= 1 && bytes <= 0x1p53))
+        return nt_fail(w->cli->ctx, NT_ERR_ARGUMENT,
+            "--memory-limit: %s: must be a number of bytes, or one with K, M or G behind it", text);
+    w->params.memory_limit = (size_t)bytes;
+    return NT_OK;
+}
+
 static enum nt_status read_resumed(struct work *w)
 {
     const char *dir = w->options->resume;
@@ -458,6 +481,8 @@ static enum nt_status set_up(struct work *w)
         return status;
     take_options(&w->params, o);
     status = take_patterns(w);
+    if (status == NT_OK)
+        status = take_memory_limit(w);
     if (status != NT_OK)
         return status;
     status = cli_load_model(cli, o->resume ? w->checkpoint : NULL, &w->model);
