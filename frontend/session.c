@@ -529,7 +529,7 @@ static enum nt_status create_within(struct nt_device *dev, struct nt_model *mode
         nt_session_destroy(session);
     }
     return nt_fail(ctx, NT_ERR_MEMORY,
-        "memory limit %zu bytes: with batch %lld %s needs at least %zu", params->memory_limit,
+        "memory limit %zu bytes: with batch %lld %s needs at least %zu bytes", params->memory_limit,
         (long long)(params->batch > 0 ? params->batch : 1), again ? "a training step" : "a run",
         least);
 }

@@ -57,11 +57,10 @@ struct nt_trainer_params {
     double gamma;      /* NT_SCHEDULE_STEP; 0 means 0.1 */
     double power;      /* NT_SCHEDULE_POLY; 0 means 1 */
 
-    size_t
-        memory_limit; /* bytes of device memory for training steps; 0: any. See nt_session_params */
-    uint64_t seed;    /* of the initial weights and the order of the data */
-    bool no_shuffle;  /* the data in their own order in every epoch */
-    int workers;      /* threads that prepare data; 0: by the number of cores */
+    size_t memory_limit;   /* of steps, as in struct nt_session_params; 0: none */
+    uint64_t seed;         /* of the initial weights and the order of the data */
+    bool no_shuffle;       /* the data in their own order in every epoch */
+    int workers;           /* threads that prepare data; 0: by the number of cores */
     double max_unreadable; /* share of unreadable pictures that is passed over; 0 means 0.05 */
     int64_t log_every;     /* steps between lines of metrics.jsonl; 0: about 200 lines in all */
     int64_t save_every; /* steps between checkpoints besides those of each epoch's end; 0: none */

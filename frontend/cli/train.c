@@ -339,9 +339,11 @@ static enum nt_status take_memory_limit(struct work *w)
         return NT_OK;
     double bytes = strtod(text, &end);
     const char *unit = *end ? strchr(units, *end) : NULL;
-    if (unit)
-        for (end++; unit >= units; unit--)
+    if (unit) {
+        end++;
+        for (ptrdiff_t i = unit - units; i >= 0; i--)
             bytes *= 1024;
+    }
     if (end == text || *end || !(bytes >= 1 && bytes <= 0x1p53))
         return nt_fail(w->cli->ctx, NT_ERR_ARGUMENT,
             "--memory-limit: %s: must be a number of bytes, or one with K, M or G behind it", text);
