@@ -451,6 +451,69 @@ START_TEST(broken_graphs)
 }
 END_TEST
 
+START_TEST(broken_inputs)
+{
+    add_input("x", 1, 1, (int[]){4});
+    add_node("Relu", "x", "y");
+    add_output("y");
+    tensor_types[0].elem_type = 8;
+    refused(NT_ERR_UNSUPPORTED, ": input 'x': is of string: is not offered");
+    tensor_types[0].elem_type = 1;
+    tensor_types[0].shape = NULL;
+    refused(NT_ERR_UNSUPPORTED, ": input 'x': the file does not tell its rank");
+    tensor_types[0].shape = &shapes[0];
+    types[0].value_case = NT_ONNX__TYPE_PROTO__VALUE__NOT_SET;
+    refused(NT_ERR_UNSUPPORTED,
+        ": input 'x': is no tensor: sequences, maps and optional values are not offered");
+    types[0].value_case = NT_ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    shapes[0].n_dim = 9;
+    static NtOnnx__TensorShapeProto__Dimension *nine[9];
+    for (int i = 0; i < 9; i++)
+        nine[i] = &dims[0][0];
+    shapes[0].dim = nine;
+    refused(NT_ERR_UNSUPPORTED, ": input 'x': rank 9: must be at most 8");
+    shapes[0].n_dim = 1;
+    add_input("x", 1, 1, (int[]){4});
+    refused(NT_ERR_FORMAT, ": input 'x': the name is taken");
+}
+END_TEST
+
+START_TEST(broken_tensors)
+{
+    static int64_t extents[9] = {65536, 65536, 1, 1, 1, 1, 1, 1, 1};
+    static NtOnnx__SparseTensorProto sparse, *sparse_list[1] = {&sparse};
+    static char *many[65];
+    add_input("x", 1, 1, (int[]){4});
+    add_node("Relu", "x", "y");
+    add_output("y");
+    add_tensor("w", 1, 9, extents, NULL, 0);
+    refused(NT_ERR_UNSUPPORTED, ": tensor 'w': rank 9: must be at most 8");
+    tensors[0].n_dims = 2;
+    refused(NT_ERR_UNSUPPORTED, ": tensor 'w': has more than 2147483647 elements");
+    tensors[0].data_location = NT_ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    tensors[0].has_data_location = true;
+    tensors[0].n_dims = 1;
+    refused(NT_ERR_FORMAT, ": tensor 'w': external data without location");
+    tensors[0].has_data_location = false;
+    tensors[0].data_location = NT_ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
+    extents[0] = 0;
+    add_tensor("w", 1, 1, extents, NULL, 0);
+    refused(NT_ERR_FORMAT, ": initializer 'w': the name is taken");
+    graph.n_initializer = 0;
+    nt_onnx__sparse_tensor_proto__init(&sparse);
+    graph.sparse_initializer = sparse_list;
+    graph.n_sparse_initializer = 1;
+    refused(NT_ERR_UNSUPPORTED, ": sparse initializers are not offered");
+    graph.n_sparse_initializer = 0;
+    for (int i = 0; i < 65; i++)
+        many[i] = (char *)"x";
+    nodes[0].op_type = (char *)"Sum";
+    nodes[0].input = many;
+    nodes[0].n_input = 65;
+    refused(NT_ERR_UNSUPPORTED, ": node 'y': Sum: 65 inputs, 1 outputs: must be at most 64");
+}
+END_TEST
+
 START_TEST(large_integers)
 {
     static int64_t extents[] = {2};
@@ -514,6 +577,29 @@ START_TEST(damaged_files)
         bytes[at] = was;
     }
     free(bytes);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_messages)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *rule;
+    } files[] = {
+        {"\x80", 1, "byte 0: ModelProto: a field is cut off"},
+        {"\x00\x01", 2, "byte 0: ModelProto: is no ONNX file: a field without number"},
+        {"\x0b", 1, "byte 1: ModelProto: is no ONNX file: a field of unknown kind"},
+        {"\x08\x80", 2, "byte 1: ModelProto: a number is cut off"},
+        {"\x3a\x80", 2, "byte 1: ModelProto: a length is cut off"},
+        {"\x3a\x05\x0a", 3, "byte 1: ModelProto: the file is cut off, or is no ONNX file"},
+        {"\x38\x01", 2, "is no valid ModelProto of the ONNX format"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_bytes(path, files[i].bytes, files[i].size);
+        test_fails(
+            nt_model_load(test_context(), path, 0, NULL, &model), NT_ERR_FORMAT, files[i].rule);
+    }
 }
 END_TEST
 
@@ -614,9 +700,12 @@ int main(void)
     tcase_add_test(tests, external_data_stays_in_the_folder);
     tcase_add_test(tests, operators_not_offered);
     tcase_add_test(tests, broken_graphs);
+    tcase_add_test(tests, broken_inputs);
+    tcase_add_test(tests, broken_tensors);
     tcase_add_test(tests, large_integers);
     tcase_add_test(tests, open_extents_are_settings);
     tcase_add_test(tests, damaged_files);
+    tcase_add_test(tests, bytes_that_are_no_messages);
     tcase_add_test(tests, no_onnx_at_all);
     tcase_add_test(tests, output_beside_the_file);
     tcase_add_test(tests, conformance);
