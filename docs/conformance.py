@@ -19,9 +19,10 @@ MODELS = "models"
 # double precision and beside onnxruntime 1.31's float32 (CPU). S: the magnitudes of the terms that the last
 # layer adds up for such an element; its error in units of S / 2^24, half a step of a float32 near S.
 NEAR_ZERO = """
-A few outputs of four networks are nearly zero, so that 1e-7 beside 1e-3 of them is less than float32 can tell:
-they are sums of terms whose magnitudes add up to S, from 0.6 to 3.9, and a single rounding of such a sum is
-S / 2^24, 4e-8 to 2.3e-7. Beside the same networks evaluated in double precision:
+A few outputs of four trained networks are nearly zero, and there 1e-7 beside 1e-3 of the number is little more,
+or less, than float32's rounding leaves: such an element is a sum of terms whose magnitudes add up to S, 0.6 to 3.9
+in the first three, of which one rounding is up to S / 2^24, 4e-8 to 2.3e-7, and the layers before round too. They
+count as failed below. Beside the same networks evaluated in double precision:
 
 | network, output | differ here | differ in onnxruntime's float32 | error here, in S / 2^24 | root mean square error of all, here and onnxruntime |
 | --- | ---: | ---: | ---: | ---: |
