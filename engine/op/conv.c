@@ -229,7 +229,8 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     const char **reason)
 {
     bool depthwise = nt_conv_is_depthwise(p);
-    bool winograd = nt_conv_winograd_pays(nt_tape_device(tape), p);
+    bool winograd = nt_conv_winograd_pays(
+        nt_tape_device(tape), p, variants == nt_conv_backward_weight_variants);
     const char *preferred = depthwise ? "depthwise" : winograd ? "winograd" : NULL, *rule = NULL;
     enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
     if (status != NT_OK)

@@ -61,7 +61,9 @@ enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pa
 
 /* By Winograd's minimal filtering. rule: what the operands break, or NULL. */
 const char *nt_conv_winograd_rule(const struct nt_conv_problem *problem);
-bool nt_conv_winograd_pays(const struct nt_device *dev, const struct nt_conv_problem *problem);
+/* weights: the pass by the weights. */
+bool nt_conv_winograd_pays(
+    const struct nt_device *dev, const struct nt_conv_problem *problem, bool weights);
 enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass *pass);
 enum nt_status nt_conv_weight_winograd(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);

@@ -14,11 +14,16 @@
 /* Floats of a chunk's transforms in and out, unless the weights, which each chunk reads, are more
  * than twice as many. */
 #define CHUNK (1 << 18)
-#define WEIGHT_BLOCK 16 /* NT_BLOCK: input channels that are transformed together */
+#define WEIGHT_BLOCK 16 /* NT_WINOGRAD_BLOCK: input channels that are transformed together */
+/* More transformed weights than these, for a single chunk of tiles, are not kept but made in parts
+ * of so many input channels, which stay in the second-level cache. */
+#define MANY_WEIGHTS (1 << 18)
+#define FEW_DEPTH 64
 /* With fewer channels the pictures' transforms, with fewer tiles the weights', cost more than the
  * products that they save. */
 #define LEAST_CHANNELS 32
 #define LEAST_TILES 64
+#define LEAST_FEW 32 /* tiles, where they are `few` */
 
 /* A transform: PRODUCTS planes of rows. The odd line at the end of each keeps them from falling on
  * the same cache sets. */
@@ -41,6 +46,7 @@ static struct planes make_planes(
  * at a time. */
 struct tiling {
     int64_t side, down, across, all, chunk, rows;
+    bool few; /* one chunk of tiles and many weights */
 };
 
 static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t images, int64_t high,
@@ -54,7 +60,8 @@ static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t image
     int64_t chunks = nt_divide_up(t.all * (c + k) * PRODUCTS, floats);
     t.chunk = nt_divide_up(nt_divide_up(t.all, chunks), tile->rows) * tile->rows;
     t.chunk = nt_least(t.chunk, t.all);
-    t.rows = nt_most(t.chunk, tile->rows);
+    t.few = t.chunk == t.all && PRODUCTS * c * k > MANY_WEIGHTS;
+    t.rows = nt_divide_up(t.chunk, tile->rows) * tile->rows;
     return t;
 }
 
@@ -133,6 +140,35 @@ static enum nt_status multiply(struct nt_tape *tape, const struct nt_conv_pass *
     return nt_launch_append(&l);
 }
 
+/* The products of all tiles with weights that are transformed on the way. */
+static enum nt_status multiply_few(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct nt_tile *tile, const struct planes *x, const struct planes *out, int64_t count)
+{
+    int64_t panels = nt_divide_up(pass->k, nt_tile_columns(tile));
+    int64_t items = nt_least(panels, nt_tile_pieces(nt_tape_device(tape)));
+    int64_t depth = nt_least(FEW_DEPTH, nt_divide_up(pass->c, WEIGHT_BLOCK) * WEIGHT_BLOCK);
+    int64_t slot = PRODUCTS * (depth * nt_tile_columns(tile) + 16);
+    int32_t scratch = nt_tape_buffer(
+        tape, NT_BUFFER_TRANSIENT, (size_t)(items * slot) * sizeof(float), "transformed weights");
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_few", "winograd_few", "winograd", pass->reason);
+    nt_tile_define(&l, tile);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
+    nt_launch_buffer(&l, x->buffer, NT_ACCESS_READ);
+    nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
+    nt_launch_buffer(&l, out->buffer, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
+    nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
+    const int64_t args[] = {count, pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c,
+        pass->w_step[1], pass->w_step[2], x->row, x->plane, out->row, out->plane, depth, slot};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
+    l.flops = pass->flops;
+    l.bytes = 4.0 * (PRODUCTS * (double)(count * (pass->c + pass->k)) +
+                        (double)nt_shape_count(&pass->w->shape));
+    return nt_launch_append(&l);
+}
+
 static enum nt_status give(struct nt_tape *tape, const struct nt_conv_pass *pass,
     const struct tiling *t, int64_t tile0, int64_t count, const struct planes *from, int width)
 {
@@ -164,13 +200,16 @@ const char *nt_conv_winograd_rule(const struct nt_conv_problem *p)
     return NULL;
 }
 
-bool nt_conv_winograd_pays(const struct nt_device *dev, const struct nt_conv_problem *p)
+bool nt_conv_winograd_pays(
+    const struct nt_device *dev, const struct nt_conv_problem *p, bool weights)
 {
     if (!nt_prefers_tiles(dev) || nt_conv_winograd_rule(p))
         return false;
-    int64_t side = SIDE + 1 - p->taps[1];
+    int64_t side = SIDE + 1 - p->taps[1], least = LEAST_TILES;
     int64_t tiles = p->images * nt_divide_up(p->out[1], side) * nt_divide_up(p->out[2], side);
-    return p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= LEAST_TILES;
+    if (!weights && PRODUCTS * p->c * p->k > MANY_WEIGHTS)
+        least = LEAST_FEW;
+    return p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= least;
 }
 
 enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass *pass)
@@ -184,6 +223,12 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
     struct planes in = make_planes(tape, t.rows, pass->c, "transformed inputs");
     struct planes out =
         make_planes(tape, t.rows, nt_divide_up(pass->k, nr) * nr, "transformed outputs");
+    if (t.few) {
+        enum nt_status status = take(tape, pass->reason, SIDE, &x, &t, 0, t.all, &in, tile.width);
+        if (status == NT_OK)
+            status = multiply_few(tape, pass, &tile, &in, &out, t.all);
+        return status == NT_OK ? give(tape, pass, &t, 0, t.all, &out, tile.width) : status;
+    }
     struct planes weights;
     enum nt_status status = transform_weights(tape, pass, &tile, &weights);
     for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
