@@ -1,54 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
  * C = A B for CPU devices, any transposes and batches. A work-item takes a range of blocks of
- * rows x panels of NT_NR columns; for every depth steps of k it packs its panels of B one after
- * the other into its scratch slot, where they stay in the cache while the rows go by. A is read
- * where it lies, or packed too (pack_a: its row stride would use few cache sets; and when there
- * are fewer rows than the tile has).
+ * rows x panels of NT_NR columns. For every depth steps of k the block's panels of B stay in the
+ * cache while the rows go by; gemm_pack has packed them all (shared 1 or 2), or the work-item
+ * packs them into its scratch slot. A is read where it lies, or packed too: by gemm_pack when it is
+ * transposed (shared 2), by the work-item where pack_a says so (its row stride would use few cache
+ * sets) and when there are fewer rows than the tile has.
  *
  * NT_MR, NT_NV, NT_VW: the register tile. NT_COLUMNS: 1 when A's rows are consecutive in memory
  * (a transposed matrix), 0 when its k are; a_step is the other stride.
  */
 #include "prelude.clh"
 #include "tile.clh"
+#include "panels.clh"
 
-/* Transposes 4 x 4 floats: to[k * NT_NR + j] = from[j * step + k]. */
-static inline void NT_NAME(turn)(__global const float *from, int step, __global float *to)
-{
-    float4 r0 = vload4(0, from), r1 = vload4(0, from + step);
-    float4 r2 = vload4(0, from + 2 * step), r3 = vload4(0, from + 3 * step);
-    float4 a = (float4)(r0.lo, r1.lo), b = (float4)(r2.lo, r3.lo);
-    float4 c = (float4)(r0.hi, r1.hi), d = (float4)(r2.hi, r3.hi);
-    vstore4((float4)(a.even, b.even), 0, to);
-    vstore4((float4)(a.odd, b.odd), 0, to + NT_NR);
-    vstore4((float4)(c.even, d.even), 0, to + 2 * NT_NR);
-    vstore4((float4)(c.odd, d.odd), 0, to + 3 * NT_NR);
-}
-
-/* Columns and depth rows of B as panels of NT_NR columns, panel_step apart; zeros fill the last. */
-static void NT_NAME(pack_panels)(__global const float *b, int k_stride, int n_stride, int columns,
-    int depth, __global float *to, int panel_step)
-{
-    if (n_stride == 1) {
-        for (int k = 0; k < depth; k++)
-            for (int p = 0; p < columns; p += NT_NR)
-                for (int j = 0; j < NT_NV; j++)
-                    NT_VSTORE(
-                        NT_READ_PART(b + k * k_stride + p + j * NT_VW, columns - p - j * NT_VW),
-                        to + p / NT_NR * panel_step + k * NT_NR + j * NT_VW);
-        return;
-    }
-    int whole = columns / 4 * 4, deep = depth / 4 * 4;
-    for (int j = 0; j < whole; j += 4) {
-        __global float *panel = to + j / NT_NR * panel_step + j % NT_NR;
-        NT_SLOWLY for (int k = 0; k < deep; k += 4) NT_NAME(turn)(b + j * n_stride + k, n_stride, panel + k * NT_NR);
-        NT_SLOWLY for (int k = deep * 4; k < depth * 4; k++) panel[k / 4 * NT_NR + k % 4] =
-            b[(j + k % 4) * n_stride + k / 4];
-    }
-    for (int j = whole; j < columns || j % NT_NR; j++)
-        NT_SLOWLY for (int k = 0; k < depth; k++) to[j / NT_NR * panel_step + k * NT_NR + j % NT_NR] =
-                j < columns ? b[j * n_stride + k] : 0.0f;
-}
+NT_DEFINE_PANELS
 
 /* A tile of A, rows beyond `rows` zero; to[] is laid out as A is, `step` apart. */
 static void NT_NAME(pack_rows)(
@@ -66,8 +32,43 @@ static void NT_NAME(pack_rows)(
 #endif
 }
 
-/* The registers' way to memory: rows first .. rows-1 of a tile. */
+/* A whole tile without an epilogue. */
+#define ADD_AND_STORE(acc, c, c_step, add)                                                         \
+    do {                                                                                           \
+        if (add)                                                                                   \
+            NT_UNROLL for (int i_ = 0; i_ < NT_MR; i_++)                                           \
+            {                                                                                      \
+                NT_UNROLL for (int j_ = 0; j_ < NT_NV; j_++)                                       \
+                    acc[i_][j_] += NT_VLOAD(c + i_ * c_step + j_ * NT_VW);                         \
+            }                                                                                      \
+        NT_UNROLL for (int i_ = 0; i_ < NT_MR; i_++)                                               \
+        {                                                                                          \
+            NT_UNROLL for (int j_ = 0; j_ < NT_NV; j_++)                                           \
+                NT_VSTORE(acc[i_][j_], c + i_ * c_step + j_ * NT_VW);                              \
+        }                                                                                          \
+    } while (0)
+
 #define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
+
+/* A whole tile's way from the registers to memory: no masks. */
+static void NT_NAME(write_whole)(const NT_V *tile, __global float *c, int c_offset, int at,
+    int c_step, int column, int add, int last NT_EPILOGUE_PARAMS)
+{
+    const int left = NT_VW;
+    for (int i = 0; i < NT_MR; i++, at += c_step, tile += NT_NV)
+        NT_UNROLL for (int j = 0; j < NT_NV; j++)
+        {
+            int to = at + column + j * NT_VW;
+            NT_V value = tile[j];
+            if (add)
+                value += NT_VLOAD(c + c_offset + to);
+            if (last)
+                NT_EPILOGUE_APPLY(value, to, column + j * NT_VW);
+            NT_VSTORE(value, c + c_offset + to);
+        }
+}
+
+/* The same for rows first .. rows-1 of a tile. */
 static void NT_NAME(write_tile)(const NT_V *tile, __global float *c, int c_offset, int row,
     int c_step, int first, int rows, int column, int n, int add, int last NT_EPILOGUE_PARAMS)
 {
@@ -87,54 +88,76 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *c, int c_offse
     }
 }
 
-NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items,
-    __global const float *a, int a_offset, __global const float *b, int b_offset, __global float *c,
-    int c_offset, __global float *scratch, int m, int n, int k, int a_step, int b_k, int b_n,
-    int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a,
+NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *a, int a_offset,
+    __global const float *b, int b_offset, __global float *c, int c_offset, __global float *scratch,
+    __global const float *packed, __global const float *strips, int m, int n, int k, int a_step,
+    int b_k, int b_n, int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a, int shared,
     int blocks, int slot NT_EPILOGUE_PARAMS)
 {
-    int across = (n + panels * NT_NR - 1) / (panels * NT_NR), down = (m + rows - 1) / rows;
+    int all = (n + NT_NR - 1) / NT_NR, across = (all + panels - 1) / panels;
+    int down = (m + rows - 1) / rows, deep = (k + depth - 1) / depth;
+    int all_strips = (m + NT_MR - 1) / NT_MR;
     int packed_step = NT_COLUMNS ? (NT_MR + 15) / 16 * 16 : depth + 16;
     __global float *b_packed = scratch + (size_t)item * slot;
-    __global float *a_packed = b_packed + (size_t)panels * depth * NT_NR;
+    __global float *a_packed = b_packed + (shared ? 0 : (size_t)panels * depth * NT_NR);
     NT_V tile[NT_MR * NT_NV];
     int end = (int)((long)blocks * (item + 1) / items);
     for (int block = (int)((long)blocks * item / items); block < end; block++) {
-        int n0 = block % across * (panels * NT_NR), m0 = block / across % down * rows;
-        int batch = block / across / down;
+        int m0 = block % down * rows, n0 = block / down % across * (panels * NT_NR);
+        int batch = block / down / across;
         int n1 = min(n, n0 + panels * NT_NR), m1 = min(m, m0 + rows);
         __global const float *a_start = a + a_offset + (size_t)batch * a_batch;
         __global const float *b_start = b + b_offset + (size_t)batch * b_batch;
         for (int k0 = 0; k0 == 0 || k0 < k; k0 += depth) {
             int steps = min(depth, k - k0), last = k0 + depth >= k;
-            NT_NAME(pack_panels)(b_start + (size_t)k0 * b_k + (size_t)n0 * b_n, b_k, b_n, n1 - n0,
-                steps, b_packed, depth * NT_NR);
+            __global const float *b_panels = b_packed;
+            if (shared)
+                b_panels = packed + ((size_t)(batch * deep + k0 / depth) * all + n0 / NT_NR) *
+                                        (depth * NT_NR);
+            else
+                NT_NAME(pack_panels)(b_start + (size_t)k0 * b_k + (size_t)n0 * b_n, b_k, b_n,
+                    n1 - n0, steps, b_packed, depth * NT_NR);
             for (int row = m0; row < m1; row += NT_MR) {
-                int start = min(row, max(m - NT_MR, 0)), first = row - start;
+                bool packed_a = NT_COLUMNS && shared > 1;
+                int start = packed_a ? row : min(row, max(m - NT_MR, 0)), first = row - start;
                 int count = min(NT_MR, m1 - start), step = a_step;
                 __global const float *from = a_start + (NT_COLUMNS ? start + (size_t)k0 * a_step
                                                                    : (size_t)start * a_step + k0);
-                if (pack_a || m < NT_MR) {
+                if (packed_a) {
+                    from = strips + ((size_t)(batch * deep + k0 / depth) * all_strips + row / NT_MR) *
+                                        (depth * packed_step);
+                    step = packed_step;
+                } else if (pack_a || m < NT_MR) {
                     NT_NAME(pack_rows)(from, a_step, min(NT_MR, m), steps, a_packed, packed_step);
                     from = a_packed;
                     step = packed_step;
                 }
                 for (int p = n0; p < n1; p += NT_NR) {
                     int at = batch * c_batch + start * c_step;
+                    bool whole = first == 0 && count == NT_MR && p + NT_NR <= n;
                     NT_V acc[NT_MR][NT_NV];
                     NT_TILE_ZERO(acc);
                     for (int i = first; i < count; i++)
                         for (int j = 0; j < NT_NR; j += 16)
                             NT_PREFETCH(c + c_offset + at + i * c_step + p + j);
-                    __global const float *panel = b_packed + (size_t)(p - n0) * depth;
+                    __global const float *panel = b_panels + (size_t)(p - n0) * depth;
 #if NT_COLUMNS
                     NT_TILE_COLUMNS(acc, from, step, panel, NT_NR, steps);
 #else
                     NT_TILE_ROWS(acc, from, step, panel, NT_NR, steps);
 #endif
+                    if (whole && (!last || NT_EPILOGUE_NONE)) {
+                        __global float *to = c + c_offset + at + p;
+                        ADD_AND_STORE(acc, to, c_step, k0 > 0);
+                        continue;
+                    }
                     NT_TILE_STORE(acc, tile);
-                    NT_NAME(write_tile)(tile, c, c_offset, at, c_step, first, count, p, n,
-                        k0 > 0, last NT_EPILOGUE_PASS);
+                    if (whole)
+                        NT_NAME(write_whole)(
+                            tile, c, c_offset, at, c_step, p, k0 > 0, last NT_EPILOGUE_PASS);
+                    else
+                        NT_NAME(write_tile)(tile, c, c_offset, at, c_step, first, count, p, n,
+                            k0 > 0, last NT_EPILOGUE_PASS);
                 }
             }
         }
@@ -143,11 +166,13 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items,
 
 NT_KERNEL_SINGLE(gemm_tile)
 (__global const float *a, int a_offset, __global const float *b, int b_offset, __global float *c,
-    int c_offset, __global float *scratch, int m, int n, int k, int a_step, int b_k, int b_n,
-    int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a,
+    int c_offset, __global float *scratch, __global const float *packed,
+    __global const float *strips, int m, int n, int k, int a_step, int b_k, int b_n, int c_step,
+    int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a, int shared,
     int blocks, int slot NT_EPILOGUE_PARAMS)
 {
     NT_NAME(gemm_blocks)(get_global_id(0), get_global_size(0), a, a_offset, b, b_offset, c,
-        c_offset, scratch, m, n, k, a_step, b_k, b_n, c_step, a_batch, b_batch, c_batch, depth,
-        panels, rows, pack_a, blocks, slot NT_EPILOGUE_PASS);
+        c_offset, scratch, packed, strips, m, n, k, a_step, b_k, b_n, c_step, a_batch, b_batch,
+        c_batch, depth, panels, rows, pack_a, shared, blocks, slot NT_EPILOGUE_PASS);
 }
+#undef ADD_AND_STORE

@@ -5,11 +5,12 @@
 
 #include <string.h>
 
-const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", "winograd", NULL};
+const char *const nt_conv_forward_variants[] = {
+    "tile", "group", "depthwise", "winograd", "gemm", NULL};
 const char *const nt_conv_backward_data_variants[] = {
-    "tile", "group", "depthwise", "winograd", NULL};
+    "tile", "group", "depthwise", "winograd", "gemm", NULL};
 const char *const nt_conv_backward_weight_variants[] = {
-    "tile", "group", "depthwise", "winograd", NULL};
+    "tile", "group", "depthwise", "winograd", "gemm", NULL};
 
 static const char *const axis[3] = {"depth", "height", "width"};
 
@@ -224,14 +225,20 @@ static double work(const struct nt_conv_problem *p)
     return 2.0 * (double)(p->images * p->groups * p->k * p->c) * (double)(p->pixels * p->filter);
 }
 
+/* product: whether a matrix product is the faster way on CPU devices. */
 static enum nt_status choose(struct nt_tape *tape, const char *primitive,
-    const char *const *variants, const struct nt_conv_problem *p, const char **variant,
-    const char **reason)
+    const char *const *variants, const struct nt_conv_problem *p, bool product,
+    const char **variant, const char **reason)
 {
     bool depthwise = nt_conv_is_depthwise(p);
     bool winograd = nt_conv_winograd_pays(
         nt_tape_device(tape), p, variants == nt_conv_backward_weight_variants);
-    const char *preferred = depthwise ? "depthwise" : winograd ? "winograd" : NULL, *rule = NULL;
+    bool tiles = nt_prefers_tiles(nt_tape_device(tape));
+    const char *preferred = depthwise          ? "depthwise"
+                            : winograd         ? "winograd"
+                            : tiles && product ? "gemm"
+                                               : NULL;
+    const char *rule = NULL;
     enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
     if (status != NT_OK)
         return status;
@@ -239,6 +246,8 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
         rule = "must have one channel in and out of each group";
     if (strcmp(*variant, "winograd") == 0)
         rule = nt_conv_winograd_rule(p);
+    if (strcmp(*variant, "gemm") == 0)
+        rule = nt_conv_gemm_rule(p);
     return rule ? nt_choose_instead(tape, primitive, "group", rule, variant, reason) : NT_OK;
 }
 
@@ -255,6 +264,8 @@ static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pa
         return nt_conv_depthwise(tape, pass, packed);
     if (strcmp(pass->variant, "winograd") == 0)
         return nt_conv_winograd(tape, pass);
+    if (strcmp(pass->variant, "gemm") == 0)
+        return nt_conv_gemm(tape, pass);
     return strcmp(pass->variant, "tile") == 0 ? nt_conv_tile(tape, pass)
                                               : nt_conv_group(tape, pass);
 }
@@ -272,8 +283,8 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     if (status == NT_OK)
         status = widen_epilogue(tape, "conv_forward", epilogue, x->shape.rank, &p.y, in, &wide);
     if (status == NT_OK)
-        status =
-            choose(tape, "conv_forward", nt_conv_forward_variants, &p, &pass.variant, &pass.reason);
+        status = choose(tape, "conv_forward", nt_conv_forward_variants, &p, !nt_conv_gemm_rule(&p),
+            &pass.variant, &pass.reason);
     if (status != NT_OK || nt_shape_count(&y->shape) == 0)
         return status;
     pass.images = p.images;
@@ -353,7 +364,8 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
     if (status == NT_OK)
         status = widen_epilogue(tape, name, epilogue, dx->shape.rank, &p.x, in, &wide);
     if (status == NT_OK)
-        status = choose(tape, name, nt_conv_backward_data_variants, &p, &variant, &reason);
+        status = choose(tape, name, nt_conv_backward_data_variants, &p, !nt_conv_gemm_rule(&p),
+            &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
         return status;
     int32_t packed = -1;
@@ -392,14 +404,16 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
     const char *variant, *reason;
     enum nt_status status = nt_conv_check(tape, "conv_backward_weight", conv, x, dw, dy, &p);
     if (status == NT_OK)
-        status = choose(
-            tape, "conv_backward_weight", nt_conv_backward_weight_variants, &p, &variant, &reason);
+        status = choose(tape, "conv_backward_weight", nt_conv_backward_weight_variants, &p,
+            nt_conv_weight_gemm_pays(&p), &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dw->shape) == 0)
         return status;
     if (strcmp(variant, "depthwise") == 0)
         return nt_conv_weight_depthwise(tape, &p, work(&p), reason);
     if (strcmp(variant, "winograd") == 0)
         return nt_conv_weight_winograd(tape, &p, work(&p), reason);
+    if (strcmp(variant, "gemm") == 0)
+        return nt_conv_weight_gemm(tape, &p);
     return strcmp(variant, "tile") == 0 ? nt_conv_weight_tile(tape, &p, work(&p), reason)
                                         : nt_conv_weight_group(tape, &p, work(&p), reason);
 }

@@ -68,6 +68,12 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
 enum nt_status nt_conv_weight_winograd(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 
+/* As a matrix product. rule: what the operands break, or NULL. */
+const char *nt_conv_gemm_rule(const struct nt_conv_problem *problem);
+enum nt_status nt_conv_gemm(struct nt_tape *tape, const struct nt_conv_pass *pass);
+bool nt_conv_weight_gemm_pays(const struct nt_conv_problem *problem);
+enum nt_status nt_conv_weight_gemm(struct nt_tape *tape, const struct nt_conv_problem *problem);
+
 /* One channel in and out of each group. `packed`: the weights as [tap][channel], whose places
  * w_start and w_step count; one copy serves all phases. */
 bool nt_conv_is_depthwise(const struct nt_conv_problem *problem);

@@ -168,6 +168,7 @@ static void define_shared(struct nt_launch *launch)
         launch, "NT_EPILOGUE_PARAMS", ", __global const float *e0, int e0_offset, int e_kind");
     nt_launch_define(launch, "NT_EPILOGUE_PASS", ", e0, e0_offset, e_kind");
     nt_launch_define(launch, "NT_EPILOGUE_APPLY(value, at, channel)", SHARED_TEXT);
+    nt_launch_define(launch, "NT_EPILOGUE_NONE", "(e_kind == 0)");
 }
 
 void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
@@ -195,6 +196,7 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     }
     nt_launch_define(launch, "NT_EPILOGUE_PARAMS", "%s", params.data ? params.data : "");
     nt_launch_define(launch, "NT_EPILOGUE_PASS", "%s", pass.data ? pass.data : "");
+    nt_launch_define(launch, "NT_EPILOGUE_NONE", "%d", !source);
     nt_launch_define(
         launch, "NT_EPILOGUE_APPLY(value, at, channel)", "%s", apply.data ? apply.data : "");
     free(params.data);

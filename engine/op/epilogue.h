@@ -10,6 +10,7 @@
  *       replaces the T in the variable `value`; `at` is the first lane's element index from the
  *       output's start, `channel` its index along the fastest dimension. Reads operands with
  *       NT_EPILOGUE_READ(pointer), which the kernel defines.
+ *   NT_EPILOGUE_NONE          whether it leaves values as they are
  * and nt_epilogue_args appends the arguments that NT_EPILOGUE_PARAMS declares.
  *
  * "tile" variants are long to compile, and their epilogue runs once per vector of results: there

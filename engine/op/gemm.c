@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-const char *const nt_gemm_variants[] = {"tile", "group",
+const char *const nt_gemm_variants[] = {"tile", "packed", "group",
 #ifdef NT_HAVE_CLBLAST
     "clblast",
 #endif
@@ -21,6 +21,8 @@ const char *const nt_gemm_variants[] = {"tile", "group",
 
 /* Work from which on fewer pieces, which pack less, matter more than balance. */
 #define LARGE 2e8
+/* Work from which on a launch that packs B for all work-items costs less than it saves. */
+#define SHARED 5e7
 
 /* Operations that take a few microseconds. */
 #define SMALL 3e5
@@ -84,27 +86,60 @@ static double traffic(const struct nt_gemm_problem *g)
     return 4.0 * (double)g->batch * (double)(g->m * g->k + g->k * g->n + g->m * g->n);
 }
 
+/* Floats from one k of a packed strip of a transposed A to the next. */
+static int64_t strip_step(const struct nt_tile *tile)
+{
+    return nt_divide_up(tile->rows, 16) * 16;
+}
+
 struct blocking {
     int64_t depth, panels, rows, blocks, items;
 };
 
-/* Blocks of rows x panels, many enough for all compute units; few rows per block cost packing
- * B again, few panels cost packing A again. */
-static struct blocking block(
-    const struct nt_device *dev, const struct nt_tile *tile, const struct nt_gemm_problem *g)
+/* As many steps of k and panels of B as the second-level cache holds. */
+static struct blocking fill_cache(const struct nt_tile *tile, const struct nt_gemm_problem *g)
 {
     int64_t nr = nt_tile_columns(tile), all = nt_divide_up(g->n, nr);
-    int64_t pieces = nt_tile_pieces(dev) / (work(g) > LARGE ? 2 : 1), least = 8 * tile->rows;
-    struct blocking p = {.depth = g->k > 0 ? g->k : 1};
+    struct blocking p = {.depth = nt_most(g->k, 1)};
     if (p.depth > DEPTH && !nt_epilogue_reads(g->epilogue, g->c))
         p.depth = nt_divide_up(g->k, nt_divide_up(g->k, DEPTH));
-    p.panels = PACKED / (p.depth * nr);
-    p.panels = p.panels < 1 ? 1 : p.panels > all ? all : p.panels;
+    p.panels = nt_most(nt_least(PACKED / (p.depth * nr), all), 1);
+    return p;
+}
+
+static int64_t blocks_across(
+    const struct nt_tile *tile, const struct nt_gemm_problem *g, const struct blocking *p)
+{
+    return g->batch * nt_divide_up(nt_divide_up(g->n, nt_tile_columns(tile)), p->panels);
+}
+
+/* Whether several work-items would pack the same panels of B, in a product that takes long enough
+ * for a launch of its own that packs them once. */
+static bool packs_once(const struct nt_device *dev, const struct nt_gemm_problem *g)
+{
+    struct nt_tile tile = nt_tile_choose(dev, g->n);
+    struct blocking p = fill_cache(&tile, g);
+    return g->k > 0 && g->m >= 8 * tile.rows && work(g) > SHARED &&
+           blocks_across(&tile, g, &p) < nt_tile_pieces(dev);
+}
+
+/* Blocks of rows x panels, many enough for all compute units. Where each packs its own panels,
+ * few rows per block cost packing B again, few panels cost packing A again. */
+static struct blocking block(const struct nt_device *dev, const struct nt_tile *tile,
+    const struct nt_gemm_problem *g, bool shared)
+{
+    int64_t least = 8 * tile->rows;
+    int64_t pieces = nt_tile_pieces(dev);
+    pieces = shared ? 2 * pieces : work(g) > LARGE ? pieces / 2 : pieces;
+    struct blocking p = fill_cache(tile, g);
     p.rows = nt_divide_up(g->m, tile->rows) * tile->rows;
+    if (shared) {
+        int64_t down = nt_divide_up(pieces, blocks_across(tile, g, &p));
+        p.rows = nt_divide_up(nt_divide_up(g->m, down), tile->rows) * tile->rows;
+    }
     for (;;) {
-        int64_t across = nt_divide_up(all, p.panels), down = nt_divide_up(g->m, p.rows);
-        p.blocks = across * down * g->batch;
-        if (p.blocks >= pieces)
+        p.blocks = blocks_across(tile, g, &p) * nt_divide_up(g->m, p.rows);
+        if (p.blocks >= pieces || shared)
             break;
         if (p.rows >= 2 * least || (p.panels == 1 && p.rows >= 2 * tile->rows))
             p.rows = nt_divide_up(p.rows, 2 * tile->rows) * tile->rows;
@@ -113,23 +148,92 @@ static struct blocking block(
         else
             break;
     }
-    p.items = p.blocks < pieces ? p.blocks : pieces;
+    p.items = nt_least(p.blocks, pieces);
     return p;
 }
 
+/* What gemm_pack packs: k x columns floats in panels of `take` columns, padded to the columns of
+ * the tile. */
+struct packing {
+    const char *name;
+    const struct nt_tensor *from;
+    struct nt_tile tile;
+    int64_t columns, take, k_stride, column_stride, batch_stride;
+};
+
+static enum nt_status launch_pack(struct nt_tape *tape, const struct nt_gemm_problem *g,
+    const struct packing *what, int64_t depth, const char *reason, int32_t *packed)
+{
+    int64_t nr = nt_tile_columns(&what->tile), all = nt_divide_up(what->columns, what->take);
+    int64_t deep = g->batch * nt_divide_up(g->k, depth);
+    int64_t items = nt_tile_pieces(nt_tape_device(tape));
+    int64_t group = nt_most(nt_least(all * deep / (2 * items), all), 1);
+    int64_t pieces = nt_divide_up(all, group) * deep;
+    *packed = nt_tape_buffer(
+        tape, NT_BUFFER_TRANSIENT, (size_t)(deep * all * nr * depth) * sizeof(float), what->name);
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "gemm_pack", "gemm_pack", "tile", reason);
+    nt_tile_define(&l, &what->tile);
+    nt_launch_tensor(&l, what->from, NT_ACCESS_READ);
+    nt_launch_buffer(&l, *packed, NT_ACCESS_WRITE);
+    const int64_t args[] = {what->columns, g->k, what->k_stride, what->column_stride,
+        what->batch_stride, depth, what->take, group, pieces};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)nt_least(items, pieces)}, NULL);
+    l.bytes = 8.0 * (double)(g->batch * g->k * what->columns);
+    return nt_launch_append(&l);
+}
+
+/* Packs B, and a transposed A where several blocks would pack it, for launch_tile. */
+static enum nt_status launch_packs(struct nt_tape *tape, const struct nt_gemm_problem *g,
+    const struct nt_tile *tile, int64_t depth, bool both, const char *reason, int32_t *b,
+    int32_t *a)
+{
+    struct packing what = {.name = "gemm B",
+        .from = g->b,
+        .tile = *tile,
+        .columns = g->n,
+        .take = nt_tile_columns(tile),
+        .k_stride = g->b_columns ? 1 : g->b_step,
+        .column_stride = g->b_columns ? g->b_step : 1,
+        .batch_stride = g->b_batch};
+    enum nt_status status = launch_pack(tape, g, &what, depth, reason, b);
+    if (status != NT_OK || !both)
+        return status;
+    what = (struct packing){.name = "gemm A",
+        .from = g->a,
+        .tile = *tile,
+        .columns = g->m,
+        .take = tile->rows,
+        .k_stride = g->a_step,
+        .column_stride = 1,
+        .batch_stride = g->a_batch};
+    what.tile.vectors = (int)(strip_step(tile) / tile->width);
+    return launch_pack(tape, g, &what, depth, reason, a);
+}
+
 static enum nt_status launch_tile(
-    struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason)
+    struct nt_tape *tape, const struct nt_gemm_problem *g, bool shared, const char *reason)
 {
     struct nt_device *dev = nt_tape_device(tape);
     struct nt_tile tile = nt_tile_choose_for(dev, 0, g->n, work(g) < SMALL);
-    struct blocking p = block(dev, &tile, g);
+    struct blocking p = block(dev, &tile, g, shared);
     int64_t nr = nt_tile_columns(&tile);
-    int64_t a_row = g->a_columns ? p.depth * ((tile.rows + 15) / 16 * 16)
-                                 : (p.depth + 16) * tile.rows + tile.width;
-    int64_t slot = nt_divide_up(p.panels * p.depth * nr + a_row, 16) * 16;
+    int64_t a_row =
+        g->a_columns ? p.depth * strip_step(&tile) : (p.depth + 16) * tile.rows + tile.width;
+    int64_t slot = nt_divide_up((shared ? 0 : p.panels * p.depth * nr) + a_row, 16) * 16;
     bool pack_a = g->a_columns ? p.panels > 2 : p.panels > 1 && nt_tile_conflicts(g->a_step);
     int32_t scratch = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)(slot * p.items) * sizeof(float), "gemm panels");
+    bool both = shared && g->a_columns && blocks_across(&tile, g, &p) > g->batch;
+    int32_t packed = g->b->buffer, strips = packed; /* not read unless shared */
+    if (shared) {
+        enum nt_status status =
+            launch_packs(tape, g, &tile, p.depth, both, reason, &packed, &strips);
+        if (status != NT_OK)
+            return status;
+    }
     struct nt_launch l;
     nt_launch_init(&l, tape, "gemm_tile", "gemm_tile", "tile", reason);
     nt_tile_define(&l, &tile);
@@ -139,9 +243,11 @@ static enum nt_status launch_tile(
     nt_launch_tensor(&l, g->b, NT_ACCESS_READ);
     nt_launch_tensor(&l, g->c, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
+    nt_launch_buffer(&l, packed, NT_ACCESS_READ);
+    nt_launch_buffer(&l, strips, NT_ACCESS_READ);
     const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->b_columns ? 1 : g->b_step,
         g->b_columns ? g->b_step : 1, g->c_step, g->a_batch, g->b_batch, g->c_batch, p.depth,
-        p.panels, p.rows, pack_a, p.blocks, slot};
+        p.panels, p.rows, pack_a, shared + both, p.blocks, slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     nt_epilogue_args(&l, g->epilogue);
@@ -174,7 +280,10 @@ static enum nt_status launch_group(
 /* CLBlast's tuned kernels for large products on GPUs; small ones are faster in one launch. */
 static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem *g)
 {
-    enum nt_device_type type = nt_device_get_info(nt_tape_device(tape))->type;
+    const struct nt_device *dev = nt_tape_device(tape);
+    enum nt_device_type type = nt_device_get_info(dev)->type;
+    if (nt_prefers_tiles(dev))
+        return packs_once(dev, g) ? "packed" : NULL;
     bool gpu = type == NT_DEVICE_GPU_DISCRETE || type == NT_DEVICE_GPU_INTEGRATED;
     return gpu && g->c->shape.rank == 2 && work(g) > LARGE ? "clblast" : NULL;
 }
@@ -199,6 +308,7 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
             return status;
     }
 #endif
-    return strcmp(variant, "tile") == 0 ? launch_tile(tape, &g, reason)
-                                        : launch_group(tape, &g, reason);
+    if (strcmp(variant, "group") == 0)
+        return launch_group(tape, &g, reason);
+    return launch_tile(tape, &g, strcmp(variant, "packed") == 0 && g.k > 0, reason);
 }

@@ -344,11 +344,18 @@ static void adapt(struct problem *p, const char *variant)
 {
     if (strcmp(variant, "depthwise") == 0)
         p->groups = p->k = p->c;
-    if (strcmp(variant, "winograd") != 0)
+    bool gemm = strcmp(variant, "gemm") == 0;
+    if (!gemm && strcmp(variant, "winograd") != 0)
         return;
     p->c /= p->groups;
     p->k /= p->groups;
     p->groups = 1;
+    for (int i = 0; gemm && i < 3; i++) {
+        p->taps[i] = p->stride[i] = p->dilation[i] = 1;
+        p->before[i] = p->after[i] = 0;
+    }
+    if (gemm)
+        return;
     p->rank = 4;
     int taps = p->taps[2] > 3 ? 5 : 3;
     for (int i = 0; i < 3; i++) {
@@ -501,6 +508,18 @@ START_TEST(wrong_shapes_are_told)
     bad.stride[1] = -1;
     test_fails(nt_conv_forward(tape, &bad, &x, &w, &y, NULL), NT_ERR_ARGUMENT,
         "stride -1 along the width: must be at least 1");
+    test_ok(nt_tape_force(tape, "conv_forward=gemm"));
+    test_fails(nt_conv_forward(tape, &conv, &x, &w, &y, NULL), NT_ERR_UNSUPPORTED,
+        "forced variant \"gemm\": must have one tap");
+    struct nt_conv plain = {.groups = 1};
+    struct nt_tensor cut = x, one = w;
+    one.shape = (struct nt_shape){4, {6, 4, 1, 1}};
+    one.stride[0] = 4;
+    one.stride[1] = one.stride[2] = one.stride[3] = 1;
+    odd = picture(tape, 4, 1, 6, (int[]){1, 8, 7}, 0).t;
+    cut.shape.dim[3] = 7;
+    test_fails(nt_conv_forward(tape, &plain, &cut, &one, &odd, NULL), NT_ERR_UNSUPPORTED,
+        "forced variant \"gemm\": pixels must be evenly spaced");
     odd = y;
     odd.shape.rank = 3;
     test_fails(nt_conv_forward(tape, &conv, &x, &w, &odd, NULL), NT_ERR_SHAPE,

@@ -204,6 +204,9 @@ static void long_products(const char *variant)
         {200, 130, 70, 1, true, true, 0, 0}, {1, 1, 2000, 1, false, true, 0, 4},
         {64, 10, 0, 1, false, false, 0, 1},
         {70, 70, 400, 1, false, false, 112, 2}, /* rows of 512 floats */
+        {41, 70, 800, 2, true, true, 1, 3}, {131, 170, 700, 1, false, true, 0, 2},
+        {120, 333, 500, 1, true, false, 3, 5}, {15, 520, 384, 1, true, false, 0, 2},
+        {15, 530, 370, 1, false, true, 1, 0}, /* much of B */
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         if (!small() || list[i].m * list[i].n <= 640)
