@@ -13,7 +13,8 @@
 #include "tile.clh"
 #include "taps.clh"
 
-#define NT_MANY 8 /* pixels that share the loads of sums */
+/* Pixels that share the loads of sums; few, so that memory is read nearly in its order. */
+#define NT_MANY 2
 
 /* sum[j] += sum over pixels i of g[i] times its neighbour j of three; each neighbour is loaded
  * once. Column j is zero where inside[j] is. */
