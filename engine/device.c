@@ -6,6 +6,7 @@
 #include "engine/profile_state.h"
 #include "engine/program.h"
 #include "engine/text.h"
+#include "engine/tuning_state.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -323,6 +324,8 @@ static enum nt_status start(struct nt_device *dev)
         return status;
     if ((status = nt_cache_create(dev, &dev->cache)))
         return status;
+    if ((status = nt_tuning_create(dev, &dev->tuning)))
+        return status;
     return profile && *profile && strcmp(profile, "0") != 0 ? nt_profile_enable(dev) : NT_OK;
 }
 
@@ -381,6 +384,7 @@ void nt_device_close(struct nt_device *dev)
     if (dev->queue)
         nt_device_wait(dev->queue);
     nt_cache_destroy(dev->cache);
+    nt_tuning_destroy(dev->tuning);
     nt_profile_destroy(dev->profile);
     nt_programs_destroy(dev->programs);
     if (dev->nothing)

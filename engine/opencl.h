@@ -12,6 +12,7 @@
 struct nt_cache;
 struct nt_profile;
 struct nt_programs;
+struct nt_tuning;
 
 struct nt_device {
     struct nt_context *ctx;
@@ -24,6 +25,7 @@ struct nt_device {
     cl_mem nothing;          /* stands for buffers of 0 bytes */
     struct nt_programs *programs;
     struct nt_cache *cache;
+    struct nt_tuning *tuning;
     bool compiled;              /* programs were compiled in this process */
     struct nt_profile *profile; /* NULL: not profiling, the queues give no times */
 };

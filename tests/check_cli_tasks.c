@@ -62,6 +62,35 @@ START_TEST(points_and_their_regions)
 }
 END_TEST
 
+/* Each product of a step is measured, kept, and taken up from a file. */
+START_TEST(tuning)
+{
+    if (absent())
+        return;
+    const char *model = write_file("tuned.lua",
+        "local x, y = input('input', {40}), target('target')\n"
+        "x = x:linear{name = 'a', features = 48}:relu():linear{name = 'b', features = 5}\n"
+        "output('logits', x)\nloss(x:cross_entropy(y))\n");
+    const char *file = fixture_path("tuned.txt"), *bad = write_file("bad.txt", "neutra\n");
+    expect(0, "kept in ", "tune %s --seconds 60 --batch 16 --json --export %s", model, file);
+    json_t *json = document();
+    ck_assert_int_eq(number(json, "problems"), 5); /* two forward, two by weights, one by data */
+    ck_assert_int_eq(number(json, "measured"), 5);
+    const json_t *rows = json_object_get(json, "rows");
+    ck_assert_int_eq(json_array_size(rows), 5);
+    for (size_t i = 0; i < 5; i++) {
+        const json_t *row = json_array_get(rows, i);
+        ck_assert(number(row, "fastest_ms") <= number(row, "usual_ms"));
+        ck_assert_int_eq(number(row, "wrong"), 0);
+    }
+    json_decref(json);
+    expect(0, NULL, "tune %s --seconds 0 --batch 16 --inference --import %s", model, file);
+    ck_assert(strstr(out, "0 of 2 products and convolutions measured") != NULL);
+    expect(1, "not a tuning file", "tune %s --seconds 0 --import %s", model, bad);
+    expect(2, "--seconds", "tune %s --seconds -1", model);
+}
+END_TEST
+
 /* Settings come from the table, its classes by their names from the weights: the second table has
  * them in another order and lacks one. A number is told as well. */
 START_TEST(tables)
@@ -467,6 +496,7 @@ int main(void)
     TCase *tests = tcase_create("cli_tasks");
     tcase_set_timeout(tests, 240);
     tcase_add_test(tests, tables);
+    tcase_add_test(tests, tuning);
     tcase_add_test(tests, points_and_their_regions);
     tcase_add_test(tests, steps_are_limited);
     tcase_add_test(tests, forecasts_beside_naive_ones);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
+#include "engine/tuning_state.h"
 #include "engine/variant.h"
 
 #include <string.h>
@@ -225,30 +226,43 @@ static double work(const struct nt_conv_problem *p)
     return 2.0 * (double)(p->images * p->groups * p->k * p->c) * (double)(p->pixels * p->filter);
 }
 
-/* product: whether a matrix product is the faster way on CPU devices. */
+/* What the problem breaks of a variant's rules, NULL: nothing. */
+static const char *broken_rule(const struct nt_conv_problem *p, const char *variant)
+{
+    if (strcmp(variant, "depthwise") == 0 && !nt_conv_is_depthwise(p))
+        return "must have one channel in and out of each group";
+    if (strcmp(variant, "winograd") == 0)
+        return nt_conv_winograd_rule(p);
+    return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;
+}
+
+/* product: whether a matrix product is the faster way on CPU devices. tuned: the variant measured
+ * to be the fastest, or NULL. */
 static enum nt_status choose(struct nt_tape *tape, const char *primitive,
-    const char *const *variants, const struct nt_conv_problem *p, bool product,
+    const char *const *variants, const struct nt_conv_problem *p, bool product, const char *tuned,
     const char **variant, const char **reason)
 {
     bool depthwise = nt_conv_is_depthwise(p);
+    bool known = tuned && !broken_rule(p, tuned);
     bool winograd = nt_conv_winograd_pays(
         nt_tape_device(tape), p, variants == nt_conv_backward_weight_variants);
     bool tiles = nt_prefers_tiles(nt_tape_device(tape));
-    const char *preferred = depthwise          ? "depthwise"
+    const char *preferred = known              ? tuned
+                            : depthwise        ? "depthwise"
                             : winograd         ? "winograd"
                             : tiles && product ? "gemm"
                                                : NULL;
-    const char *rule = NULL;
     enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
     if (status != NT_OK)
         return status;
-    if (strcmp(*variant, "depthwise") == 0 && !depthwise)
-        rule = "must have one channel in and out of each group";
-    if (strcmp(*variant, "winograd") == 0)
-        rule = nt_conv_winograd_rule(p);
-    if (strcmp(*variant, "gemm") == 0)
-        rule = nt_conv_gemm_rule(p);
-    return rule ? nt_choose_instead(tape, primitive, "group", rule, variant, reason) : NT_OK;
+    if (known && !nt_tape_forced(tape, primitive))
+        *reason = "measured";
+    const char *rule = broken_rule(p, *variant);
+    if (rule)
+        status = nt_choose_instead(tape, primitive, "group", rule, variant, reason);
+    if (status == NT_OK)
+        nt_tuning_tell(tape, primitive, *variant);
+    return status;
 }
 
 /* What a depthwise variant wants before its passes. */
@@ -284,7 +298,7 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
         status = widen_epilogue(tape, "conv_forward", epilogue, x->shape.rank, &p.y, in, &wide);
     if (status == NT_OK)
         status = choose(tape, "conv_forward", nt_conv_forward_variants, &p, !nt_conv_gemm_rule(&p),
-            &pass.variant, &pass.reason);
+            nt_tuning_find(tape, "conv_forward", conv, x, w, y), &pass.variant, &pass.reason);
     if (status != NT_OK || nt_shape_count(&y->shape) == 0)
         return status;
     pass.images = p.images;
@@ -365,7 +379,7 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
         status = widen_epilogue(tape, name, epilogue, dx->shape.rank, &p.x, in, &wide);
     if (status == NT_OK)
         status = choose(tape, name, nt_conv_backward_data_variants, &p, !nt_conv_gemm_rule(&p),
-            &variant, &reason);
+            nt_tuning_find(tape, name, conv, dy, w, dx), &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
         return status;
     int32_t packed = -1;
@@ -405,7 +419,8 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
     enum nt_status status = nt_conv_check(tape, "conv_backward_weight", conv, x, dw, dy, &p);
     if (status == NT_OK)
         status = choose(tape, "conv_backward_weight", nt_conv_backward_weight_variants, &p,
-            nt_conv_weight_gemm_pays(&p), &variant, &reason);
+            nt_conv_weight_gemm_pays(&p),
+            nt_tuning_find(tape, "conv_backward_weight", conv, x, dy, dw), &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dw->shape) == 0)
         return status;
     if (strcmp(variant, "depthwise") == 0)

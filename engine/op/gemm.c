@@ -3,6 +3,7 @@
 #include "engine/op/gemm.h"
 #include "engine/op/group.h"
 #include "engine/op/tile.h"
+#include "engine/tuning_state.h"
 #include "engine/variant.h"
 
 #include <string.h>
@@ -288,6 +289,19 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
     return gpu && g->c->shape.rank == 2 && work(g) > LARGE ? "clblast" : NULL;
 }
 
+static enum nt_status choose(struct nt_tape *tape, const struct nt_gemm_problem *g,
+    const char **variant, const char **reason)
+{
+    const char *tuned = nt_tuning_find(tape, "gemm", NULL, g->a, g->b, g->c);
+    enum nt_status status = nt_choose(
+        tape, "gemm", nt_gemm_variants, tuned ? tuned : preferred(tape, g), variant, reason);
+    if (status == NT_OK && tuned && !nt_tape_forced(tape, "gemm"))
+        *reason = "measured";
+    if (status == NT_OK)
+        nt_tuning_tell(tape, "gemm", *variant);
+    return status;
+}
+
 enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const struct nt_tensor *b,
     const struct nt_tensor *c, const struct nt_epilogue *epilogue)
 {
@@ -295,7 +309,7 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
     const char *variant, *reason;
     enum nt_status status = check(tape, &g);
     if (status == NT_OK)
-        status = nt_choose(tape, "gemm", nt_gemm_variants, preferred(tape, &g), &variant, &reason);
+        status = choose(tape, &g, &variant, &reason);
     if (status != NT_OK || g.m == 0 || g.n == 0 || g.batch == 0)
         return status;
 #ifdef NT_HAVE_CLBLAST
@@ -306,6 +320,7 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
         status = nt_choose_instead(tape, "gemm", "group", rule, &variant, &reason);
         if (status != NT_OK)
             return status;
+        nt_tuning_tell(tape, "gemm", variant);
     }
 #endif
     if (strcmp(variant, "group") == 0)

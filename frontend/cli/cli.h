@@ -93,7 +93,7 @@ struct cli {
 };
 
 extern const struct cli_command cli_devices, cli_show, cli_train, cli_eval, cli_run, cli_sample,
-    cli_gradcheck, cli_convert, cli_onnx_test;
+    cli_gradcheck, cli_convert, cli_onnx_test, cli_tune;
 
 /* Parses the arguments behind the command's name and runs it. */
 int cli_main(const struct cli_command *command, int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct cli_command *const commands[] = {
     &cli_gradcheck,
     &cli_convert,
     &cli_onnx_test,
+    &cli_tune,
     &cli_bench,
 };
 #define COMMAND_COUNT (int)(sizeof commands / sizeof *commands)
