@@ -13,6 +13,7 @@
 #include "engine/random.h"
 #include "engine/tape.h"
 #include "engine/tensor.h"
+#include "engine/tuning.h"
 #include "frontend/average_precision.h"
 #include "frontend/data_info.h"
 #include "frontend/dataset.h"
