@@ -26,7 +26,7 @@ EXTENTS = {"alexnet": 224, "inception_v3": 80}  # of pictures, 64 without
 FIXED = ("vit_", "maxvit", "vgg")  # made for one size of pictures, or exported for it alone
 # With statistics that are not those of the data rounding grows until PyTorch's own float32 and float64
 # have nothing in common: these keep means of 0 and variances of 1.
-DEEP = ("efficientnet_v2",)
+DEEP = ("efficientnet",)
 SEGMENTATION = ("fcn_resnet50", "deeplabv3_resnet50")
 
 
