@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "frontend/dataset/table.h"
 #include "frontend/file.h"
@@ -24,6 +23,8 @@ struct csv {
     float *x;           /* [row][feature] */
     void *y;            /* [row]: int32 classes, or floats */
     const char **names; /* of the classes */
+    /* What the names are sorted by; NULL: they are in the order of a training. */
+    int (*order)(const void *a, const void *b);
 };
 
 /* ---- reading ---- */
@@ -179,25 +180,36 @@ static enum nt_status take_features(struct csv *csv, const struct nt_dataset_inf
 
 /* ---- what is to be told ---- */
 
-/* By value where both are numbers, else by their letters. */
-static int by_name(const void *a, const void *b)
+static int by_letters(const void *a, const void *b)
 {
-    const char *x = *(char *const *)a, *y = *(char *const *)b;
-    double v, w;
-    if (nt_table_number(x, &v) && nt_table_number(y, &w) && v != w)
-        return v < w ? -1 : 1;
-    return strcmp(x, y);
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Every text of the target column, each once, in order. */
+/* Of numbers; those that are equal but written in several ways by their letters. */
+static int by_value(const void *a, const void *b)
+{
+    double v = 0, w = 0;
+    nt_table_number(*(char *const *)a, &v);
+    nt_table_number(*(char *const *)b, &w);
+    if (v != w)
+        return v < w ? -1 : 1;
+    return by_letters(a, b);
+}
+
+/* Every text of the target column, each once: by value when all are numbers, else by letters. */
 static enum nt_status name_classes(struct csv *csv, struct nt_dataset_info *info)
 {
     csv->names = malloc((size_t)csv->rows * sizeof *csv->names);
     if (!csv->names)
         return nt_fail(csv->ctx, NT_ERR_MEMORY, "%s: no memory for it", csv->path);
-    for (int64_t row = 0; row < csv->rows; row++)
+    bool numbers = true;
+    for (int64_t row = 0; row < csv->rows; row++) {
+        double value;
         csv->names[row] = field(csv, row, csv->target);
-    qsort(csv->names, (size_t)csv->rows, sizeof *csv->names, by_name);
+        numbers = numbers && nt_table_number(csv->names[row], &value);
+    }
+    csv->order = numbers ? by_value : by_letters;
+    qsort(csv->names, (size_t)csv->rows, sizeof *csv->names, csv->order);
     int count = 0;
     for (int64_t row = 0; row < csv->rows; row++)
         if (row == 0 || strcmp(csv->names[row], csv->names[count - 1]))
@@ -227,6 +239,20 @@ static enum nt_status take_names(
     return NT_OK;
 }
 
+/* -1: none. */
+static int find_class(const struct csv *csv, int classes, const char *name)
+{
+    if (csv->order) {
+        const char **found =
+            bsearch(&name, csv->names, (size_t)classes, sizeof *csv->names, csv->order);
+        return found ? (int)(found - csv->names) : -1;
+    }
+    for (int i = 0; i < classes; i++)
+        if (!strcmp(csv->names[i], name))
+            return i;
+    return -1;
+}
+
 static enum nt_status take_classes(
     struct csv *csv, const struct nt_dataset_params *params, struct nt_dataset_info *info)
 {
@@ -235,15 +261,12 @@ static enum nt_status take_classes(
     int32_t *y = csv->y;
     for (int64_t row = 0; status == NT_OK && row < csv->rows; row++) {
         const char *name = field(csv, row, csv->target);
-        int class = 0;
-        while (class < info->classes && strcmp(csv->names[class], name))
-            class ++;
-        if (class == info->classes)
+        y[row] = find_class(csv, info->classes, name);
+        if (y[row] < 0)
             return nt_fail(csv->ctx, NT_ERR_FORMAT,
                 "%s: row %lld: '%.40s' is none of the %d classes that the weights were trained "
                 "with",
                 csv->path, (long long)row + 1, name, info->classes);
-        y[row] = class;
     }
     return status;
 }
@@ -332,11 +355,7 @@ static enum nt_status open_csv(
         free(path);
         return nt_fail(ctx, NT_ERR_MEMORY, "csv: no memory");
     }
-    char *comma = strrchr(path, ','), *wanted = NULL;
-    if (comma && access(argument, F_OK) != 0) {
-        *comma = 0;
-        wanted = comma + 1;
-    }
+    const char *wanted = nt_table_column(path);
     csv->ctx = ctx;
     csv->path = path;
     enum nt_status status = read_text(csv);

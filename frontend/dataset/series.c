@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "frontend/dataset/table.h"
 #include "frontend/file.h"
@@ -134,11 +133,7 @@ static enum nt_status open_series(
         return nt_fail(ctx, NT_ERR_MEMORY, "series: no memory");
     }
     struct table table = {.ctx = ctx, .path = path, .column = -1};
-    char *comma = strrchr(path, ',');
-    if (comma && access(argument, F_OK) != 0) {
-        *comma = 0;
-        table.wanted = comma + 1;
-    }
+    table.wanted = nt_table_column(path);
     uint8_t *data;
     size_t size;
     enum nt_status status = nt_file_read(ctx, path, NT_TABLE_MOST_BYTES, &data, &size);

@@ -4,6 +4,16 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+char *nt_table_column(char *argument)
+{
+    char *comma = strrchr(argument, ',');
+    if (!comma || access(argument, F_OK) == 0)
+        return NULL;
+    *comma = 0;
+    return comma + 1;
+}
 
 char nt_table_separator(const char *line)
 {

@@ -9,6 +9,10 @@
 
 #define NT_TABLE_MOST_BYTES ((size_t)1 << 30)
 
+/* Cuts ",COLUMN" off an argument that is no file as it stands: "FILE,COLUMN". The column, NULL:
+ * none is named. */
+char *nt_table_column(char *argument);
+
 /* What parts the fields of a table with this first line: ',' ';' or a tab, the first of them that
  * is in it. */
 char nt_table_separator(const char *line);

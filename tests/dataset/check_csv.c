@@ -110,6 +110,22 @@ START_TEST(classes_keep_their_numbers)
 }
 END_TEST
 
+/* Not all of them numbers: by letters, 10, 1a, 9. */
+START_TEST(numbers_and_texts_are_classes)
+{
+    struct nt_dataset *d = open_table(write_table("m.csv", "1,9\n2,10\n3,1a\n4,9\n5,10\n"), NULL);
+    const int32_t want[] = {2, 0, 1, 2, 0};
+    ck_assert_int_eq(nt_dataset_get_info(d)->classes, 3);
+    for (int i = 0; i < 5; i++) {
+        float x;
+        int32_t y = -7;
+        test_ok(nt_dataset_item(test_context(), d, i, NULL, NT_ROW_MAJOR, &x, &y));
+        ck_assert_int_eq(y, want[i]);
+    }
+    nt_dataset_close(d);
+}
+END_TEST
+
 START_TEST(one_column_of_numbers_is_a_series)
 {
     struct nt_dataset_params params = {
@@ -259,6 +275,7 @@ int main(void)
     tcase_add_test(tests, rows_are_items);
     tcase_add_test(tests, numbers_are_told);
     tcase_add_test(tests, classes_keep_their_numbers);
+    tcase_add_test(tests, numbers_and_texts_are_classes);
     tcase_add_test(tests, one_column_of_numbers_is_a_series);
     tcase_add_test(tests, shares_are_set_aside);
     tcase_add_test(tests, faults_are_named);
