@@ -134,12 +134,11 @@ void nt_tuning_tell(struct nt_tape *tape, const char *primitive, const char *var
         tuning->taken = variant;
 }
 
-enum nt_status nt_tuning_record(struct nt_device *dev, bool on)
+void nt_tuning_record(struct nt_device *dev, bool on)
 {
     if (on)
         dev->tuning->problems = 0;
     dev->tuning->recording = on;
-    return NT_OK;
 }
 
 int nt_tuning_count(const struct nt_device *dev)

@@ -35,7 +35,7 @@ struct nt_tuned {
 
 /* Begins or ends noting the products and convolutions that tapes get, each kind once. Beginning
  * forgets what was noted. */
-NT_API enum nt_status nt_tuning_record(struct nt_device *dev, bool on);
+NT_API void nt_tuning_record(struct nt_device *dev, bool on);
 
 /* How many were noted. */
 NT_API int nt_tuning_count(const struct nt_device *dev);

@@ -65,14 +65,13 @@ static enum nt_status note(struct work *w, bool training, bool *has_loss)
 static enum nt_status note_all(struct work *w)
 {
     bool trains = false;
-    enum nt_status status = nt_tuning_record(w->dev, true);
-    if (status == NT_OK)
-        status = note(w, false, &trains);
+    nt_tuning_record(w->dev, true);
+    enum nt_status status = note(w, false, &trains);
     if (status == NT_OK && trains && !w->options->inference)
         status = note(w, true, &trains);
-    enum nt_status ended = nt_tuning_record(w->dev, false);
+    nt_tuning_record(w->dev, false);
     w->count = nt_tuning_count(w->dev);
-    return status == NT_OK ? ended : status;
+    return status;
 }
 
 static void keep(struct work *w, const struct nt_tuned *t)
