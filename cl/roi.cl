@@ -4,9 +4,11 @@
  * divided into PH x PW bins. Channels-last tensors: x is N,C,H,W, y is K,C,PH,PW; stride 1 from
  * channel to channel, any other strides. A row whose image is none of the N gives zeros.
  *
- * NT_MAX 0, as He et al., Mask R-CNN, 2017: the mean of samples_h x samples_w points of each bin,
- * taken bilinearly. NT_MAX 1, as Girshick, Fast R-CNN, 2015: the maximum of each bin, rounded
- * outwards to elements; index holds h*W+w of each maximum, -1 for an empty bin, whose value is 0.
+ * NT_KIND 0, as He et al., Mask R-CNN, 2017: the mean of samples_h x samples_w points of each bin,
+ * taken bilinearly. NT_KIND 1, as Girshick, Fast R-CNN, 2015: the maximum of each bin, rounded
+ * outwards to elements; index holds h*W+w of each maximum. NT_KIND 2, as ONNX's RoiAlign: the
+ * maximum of the elements beside the points, each multiplied by its bilinear weight; index holds
+ * 4 * point + corner. An empty bin has the value 0, the index -1.
  *
  * Work-items of forward: _tile: one per work-group, takes `chunk` bins, all channels; _group: one
  * per element of y; grid C*PW, PH, K. Of backward, which gathers: _tile: `chunk` pixels of x, all
@@ -15,8 +17,8 @@
 #include "prelude.clh"
 #include "roi.clh"
 
-#ifndef NT_MAX
-#define NT_MAX 0
+#ifndef NT_KIND
+#define NT_KIND 0
 #endif
 #ifndef NT_TILE
 #define NT_TILE 0
@@ -39,7 +41,7 @@ static inline void NT_NAME(bin)(
     const int n = roi_image(region, N);
     __global const float *from = x + n * x_n;
     __global float *to = y + k * y_k + ph * y_h + pw * y_w;
-#if NT_MAX
+#if NT_KIND == 1
     const struct roi_span h = roi_span(region[2], region[4], scale, ph, PH, n < 0 ? 0 : H);
     const struct roi_span w = roi_span(region[1], region[3], scale, pw, PW, W);
     for (; c < end; c++) {
@@ -60,6 +62,29 @@ static inline void NT_NAME(bin)(
 #else
     const struct roi_axis h = roi_axis(region[2], region[4], scale, PH, sampling, aligned);
     const struct roi_axis w = roi_axis(region[1], region[3], scale, PW, sampling, aligned);
+#if NT_KIND == 2
+    for (; c < end; c++) {
+        float best = -INFINITY;
+        int where = -1;
+        for (int i = 0; n >= 0 && i < h.samples; i++) {
+            const struct roi_point p = roi_point(roi_sample(h, ph, i), H);
+            for (int j = 0; j < w.samples; j++) {
+                const struct roi_point q = roi_point(roi_sample(w, pw, j), W);
+                for (int corner = 0; corner < 4; corner++) {
+                    const int row = corner & 2 ? p.high : p.low;
+                    const int column = corner & 1 ? q.high : q.low;
+                    const float v = roi_share(p, q, corner) * from[row * x_h + column * x_w + c];
+                    if (where < 0 || v > best || (v != v && best == best)) {
+                        best = v;
+                        where = (i * w.samples + j) * 4 + corner;
+                    }
+                }
+            }
+        }
+        to[c] = where < 0 ? 0.0f : best;
+        index[index_offset + k * i_k + ph * i_h + pw * i_w + c] = where;
+    }
+#else
     const float share = 1.0f / (float)max(1, h.samples * w.samples);
     for (; c < end; c++) {
         float sum = 0;
@@ -68,14 +93,15 @@ static inline void NT_NAME(bin)(
             for (int j = 0; j < w.samples; j++) {
                 const struct roi_point q = roi_point(roi_sample(w, pw, j), W);
                 __global const float *low = from + p.low * x_h + c, *high = from + p.high * x_h + c;
-                sum += p.low_weight * (q.low_weight * low[q.low * x_w] +
-                                          q.high_weight * low[q.high * x_w]) +
-                       p.high_weight * (q.low_weight * high[q.low * x_w] +
-                                           q.high_weight * high[q.high * x_w]);
+                sum += p.low_weight *
+                           (q.low_weight * low[q.low * x_w] + q.high_weight * low[q.high * x_w]) +
+                       p.high_weight *
+                           (q.low_weight * high[q.low * x_w] + q.high_weight * high[q.high * x_w]);
             }
         }
         to[c] = sum * share;
     }
+#endif
 #endif
 }
 
@@ -87,7 +113,7 @@ static inline void NT_NAME(gather)(int k, int n, int h, int w, int first, int en
     if (roi_image(region, N) != n)
         return;
     __global float *to = x + n * x_n + h * x_h + w * x_w;
-#if NT_MAX
+#if NT_KIND == 1
     for (int ph = 0; ph < PH; ph++) {
         const struct roi_span rows = roi_span(region[2], region[4], scale, ph, PH, H);
         for (int pw = 0; h >= rows.first && h < rows.end && pw < PW; pw++) {
@@ -103,9 +129,21 @@ static inline void NT_NAME(gather)(int k, int n, int h, int w, int first, int en
 #else
     const struct roi_axis rows = roi_axis(region[2], region[4], scale, PH, sampling, aligned);
     const struct roi_axis columns = roi_axis(region[1], region[3], scale, PW, sampling, aligned);
-    const float share = 1.0f / (float)max(1, rows.samples * columns.samples);
     if (!roi_reaches(rows, 0, PH, h, H) || !roi_reaches(columns, 0, PW, w, W))
         return;
+#if NT_KIND == 2
+    for (int ph = 0; ph < PH; ph++) {
+        for (int pw = 0; roi_reaches(rows, ph, ph + 1, h, H) && pw < PW; pw++) {
+            if (!roi_reaches(columns, pw, pw + 1, w, W))
+                continue;
+            __global const float *from = y + k * y_k + ph * y_h + pw * y_w;
+            __global const int *where = index + index_offset + k * i_k + ph * i_h + pw * i_w;
+            for (int c = first; c < end; c++)
+                to[c] += roi_chosen(where[c], rows, columns, ph, pw, h, w, H, W) * from[c];
+        }
+    }
+#else
+    const float share = 1.0f / (float)max(1, rows.samples * columns.samples);
     for (int ph = 0; ph < PH; ph++) {
         const float a = roi_weight(rows, ph, h, H) * share;
         for (int pw = 0; a != 0 && pw < PW; pw++) {
@@ -115,6 +153,7 @@ static inline void NT_NAME(gather)(int k, int n, int h, int w, int first, int en
                 to[c] += b * from[c];
         }
     }
+#endif
 #endif
 }
 

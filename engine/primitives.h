@@ -190,11 +190,16 @@ NT_API enum nt_status nt_resample_backward(struct nt_tape *tape, const struct nt
 
 /* Regions of pictures as PH x PW bins, by torchvision's rules. x: N,C,H,W and y: K,C,PH,PW,
  * channels-last; regions: K rows of image, x1, y1, x2, y2 in units of 1/scale elements, row-major.
- * Averages are roi_align: of sampling_ratio points along each side of a bin (0 and below: as many
- * as it has elements, rounded up), aligned or not; maxima are roi_pool and need index, int32,
- * shaped as y. A row whose image is none of the N gives zeros. */
+ * ALIGN takes sampling_ratio points along each side of a bin (0 and below: as many as it has
+ * elements, rounded up), aligned or not. Maxima need index, int32, shaped as y. A row whose image
+ * is none of the N gives zeros. */
+enum nt_roi_kind {
+    NT_ROI_ALIGN,         /* the mean of points taken bilinearly */
+    NT_ROI_POOL,          /* the largest element of each bin */
+    NT_ROI_ALIGN_MAXIMUM, /* the largest weighted element beside the points: ONNX's RoiAlign */
+};
 struct nt_roi {
-    enum nt_pooling pooling;
+    enum nt_roi_kind kind;
     float scale;
     int sampling_ratio;
     bool aligned;

@@ -405,7 +405,9 @@ static const char *const definitions[] = {
     "local rois = op.concat(picture, boxes * 7, {axis = 2}):reshape{shape = {-1, 5}}\n"
     "output('e', x:roi_align(rois, {output_size = {2, 3}}))\n"
     "output('f', x:roi_align(rois, {output_size = 2, spatial_scale = 1.5, sampling_ratio = 2,\n"
-    "                               aligned = true}))\n",
+    "                               aligned = true}))\n"
+    "output('g', (x:roi_align_max(rois, {output_size = 2, sampling_ratio = 2})))\n"
+    "output('h', (x:roi_align_max(rois, {output_size = {3, 1}, aligned = true})))\n",
 };
 /* Files for other engines alone: these choose boxes during the run. */
 static const struct network choosing[] = {

@@ -6,28 +6,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "tests/naive/roi.h"
 #include "tests/onnx_model.h"
 
 static struct onnx_model *m;
-
-static void begin(void)
-{
-    m = NULL;
-}
-
-static void finish(void)
-{
-    if (m)
-        onnx_model_end(m);
-    m = NULL;
-}
-
-/* The same test goes on with another model. */
-static void start(int opset)
-{
-    finish();
-    m = onnx_model_begin(opset);
-}
 
 static void integers(const char *name, int count, const int64_t *list)
 {
@@ -49,7 +31,7 @@ START_TEST(grid_of_places)
     enum { N = 2, C = 3, H = 4, W = 5, P = 7 };
     for (int corners = 0; corners < 2; corners++) {
         double grid[N * P * 2], want[N * C * P];
-        start(16);
+        m = onnx_model_start(16);
         const double *x = onnx_model_random(m, "x", SHAPE(N, C, H, W));
         for (int i = 0; i < N * P * 2; i++)
             grid[i] = (double)(1.3f * test_float());
@@ -79,7 +61,7 @@ START_TEST(blocks_back_to_a_picture)
 {
     enum { N = 2, C = 2, H = 5, W = 6, BH = 2, BW = 3, OH = 3, OW = 6 };
     double want[N * C * H * W] = {0}; /* strides 2 1, dilations 1 1, pads 0 1 1 1 */
-    start(18);
+    m = onnx_model_start(18);
     const double *x = onnx_model_random(m, "x", SHAPE(N, C * BH * BW, OH * OW));
     for (int nc = 0; nc < N * C; nc++)
         for (int tap = 0; tap < BH * BW; tap++)
@@ -102,7 +84,7 @@ START_TEST(centre_of_a_picture)
     for (int round = 0; round < 6; round++) {
         int rows = test_int(1, 6), columns = test_int(1, 6), h = test_int(1, 7), w = test_int(1, 7);
         double want[49];
-        start(18);
+        m = onnx_model_start(18);
         const double *x = onnx_model_random(m, "x", SHAPE(rows, columns));
         for (int i = 0; i < h; i++)
             for (int j = 0; j < w; j++) {
@@ -122,7 +104,7 @@ START_TEST(smaller_without_aliases)
 {
     enum { FROM = 11, TO = 4 };
     double want[TO], scale = (double)TO / FROM;
-    start(18);
+    m = onnx_model_start(18);
     const double *x = onnx_model_random(m, "x", SHAPE(1, 1, FROM));
     for (int o = 0; o < TO; o++) {
         double at = (o + 0.5) / scale - 0.5, sum = 0, total = 0;
@@ -138,6 +120,42 @@ START_TEST(smaller_without_aliases)
     onnx_model_word(m, "mode", "linear");
     onnx_model_int(m, "antialias", 1);
     onnx_model_gives(m, 0, SHAPE(1, 1, TO), want, 1e-5);
+}
+END_TEST
+
+/* Largest weighted elements and means of points beside them; the regions reach out. */
+START_TEST(aligned_regions)
+{
+    enum { N = 2, C = 3, H = 7, W = 9, K = 5, PH = 3, PW = 2, ITEM = C * PH * PW };
+    for (int form = 0; form < 16; form++) {
+        double rois[K * 4], pictures[K], want[K * ITEM], index[ITEM];
+        int opset = (const int[]){10, 16, 22, 16}[form / 2 % 4];
+        struct nt_roi roi = {.kind = form % 2 ? NT_ROI_ALIGN_MAXIMUM : NT_ROI_ALIGN,
+            .scale = 0.5f,
+            .sampling_ratio = form / 8 ? 2 : 0,
+            .aligned = opset > 10 && form / 2 % 4 < 3};
+        m = onnx_model_start(opset);
+        const double *x = onnx_model_random(m, "x", SHAPE(N, C, H, W));
+        for (int k = 0; k < K; k++) {
+            double region[5] = {pictures[k] = test_int(0, N - 1)};
+            for (int i = 0; i < 4; i++)
+                region[1 + i] = rois[k * 4 + i] = (double)(8 + 9 * test_float() + (i > 1 ? 4 : 0));
+            naive_roi(&roi, x + (int)pictures[k] * C * H * W, C, H, W, region, PH, PW,
+                want + k * ITEM, index);
+        }
+        onnx_model_array(m, false, "rois", NT_ONNX_FLOAT, SHAPE(K, 4), rois);
+        onnx_model_array(m, false, "pictures", NT_ONNX_INT64, SHAPE(K), pictures);
+        onnx_model_node(m, "RoiAlign", "x rois pictures", "y");
+        onnx_model_int(m, "output_height", PH);
+        onnx_model_int(m, "output_width", PW);
+        onnx_model_int(m, "sampling_ratio", roi.sampling_ratio);
+        onnx_model_float(m, "spatial_scale", (double)roi.scale);
+        if (form % 2)
+            onnx_model_word(m, "mode", "max");
+        if (opset > 10 && !roi.aligned)
+            onnx_model_word(m, "coordinate_transformation_mode", "output_half_pixel");
+        onnx_model_gives(m, 0, SHAPE(K, C, PH, PW), want, 1e-5);
+    }
 }
 END_TEST
 
@@ -171,7 +189,7 @@ START_TEST(attention_of_groups)
 {
     for (int form = 0; form < 3; form++) {
         double want[B * HEADS * S * V];
-        start(23);
+        m = onnx_model_start(23);
         const double *q = onnx_model_random(m, "q", SHAPE(B, HEADS, S, D));
         const double *k = onnx_model_random(m, "k", SHAPE(B, OWN, KEYS, D));
         const double *v = onnx_model_random(m, "v", SHAPE(B, OWN, KEYS, V));
@@ -195,7 +213,7 @@ START_TEST(rotated_positions)
     enum { N = 2, T = 3, H = 2, SIZE = 6, HALF = 2 };
     for (int pairs = 0; pairs < 2; pairs++) {
         double want[N * T * H * SIZE];
-        start(23);
+        m = onnx_model_start(23);
         const double *x = onnx_model_random(m, "x", SHAPE(N, T, H * SIZE));
         const double *c = onnx_model_random(m, "cos", SHAPE(N, T, HALF));
         const double *s = onnx_model_random(m, "sin", SHAPE(N, T, HALF));
@@ -222,7 +240,7 @@ START_TEST(convolution_with_a_past)
 {
     enum { N = 2, C = 3, L = 4, K = 3 };
     double want[N * C * L], last[N * C * (K - 1)];
-    start(27);
+    m = onnx_model_start(27);
     const double *x = onnx_model_random(m, "x", SHAPE(N, C, L));
     const double *w = onnx_model_random(m, "w", SHAPE(C, 1, K));
     const double *bias = onnx_model_random(m, "bias", SHAPE(C));
@@ -251,7 +269,7 @@ START_TEST(attention_as_a_recurrence)
 {
     enum { N = 2, T = 3, G = 4, H = 2, DK = 3, DV = 2 };
     double want[N * T * G * DV], state[N * H * DK * DV] = {0};
-    start(27);
+    m = onnx_model_start(27);
     const double *q = onnx_model_random(m, "q", SHAPE(N, T, G * DK));
     const double *k = onnx_model_random(m, "k", SHAPE(N, T, H * DK));
     const double *v = onnx_model_random(m, "v", SHAPE(N, T, H * DV));
@@ -294,7 +312,7 @@ START_TEST(steps_of_recurrent_layers)
     for (int kind = 0; kind < 3; kind++) {
         int gates = kind == 0 ? 1 : kind == 1 ? 3 : 4;
         double want[T * BOTH * N * H], last[BOTH * N * H];
-        start(14);
+        m = onnx_model_start(14);
         onnx_model_random(m, "x", SHAPE(T, N, C));
         onnx_model_random(m, "w", SHAPE(BOTH, gates * H, C));
         onnx_model_random(m, "r", SHAPE(BOTH, gates * H, H));
@@ -325,7 +343,7 @@ START_TEST(cells_with_peepholes)
     enum { T = 3, N = 2, C = 2, H = 3 };
     const double limit = 0.5;
     double want[T * N * H], h[N * H] = {0}, c[N * H] = {0};
-    start(14);
+    m = onnx_model_start(14);
     const double *x = onnx_model_random(m, "x", SHAPE(T, N, C));
     const double *w = onnx_model_random(m, "w", SHAPE(1, 4 * H, C));
     const double *r = onnx_model_random(m, "r", SHAPE(1, 4 * H, H));
@@ -368,7 +386,7 @@ START_TEST(gradients_as_an_operator)
 {
     enum { N = 3, C = 4 };
     double by_a[N * C], by_b[C] = {0};
-    start(12);
+    m = onnx_model_start(12);
     onnx_model_random(m, "a", SHAPE(N, C));
     onnx_model_random(m, "b", SHAPE(C));
     onnx_model_node(m, "Gradient", "a b", "da db");
@@ -376,7 +394,7 @@ START_TEST(gradients_as_an_operator)
     onnx_model_words(m, "xs", 2, (const char *const[]){"a", "b"});
     onnx_model_word(m, "y", "c");
     test_fails(onnx_model_run(m), NT_ERR_FORMAT, "Gradient: y 'c': must be an output");
-    start(12);
+    m = onnx_model_start(12);
     const double *a = onnx_model_random(m, "a", SHAPE(N, C));
     const double *b = onnx_model_random(m, "b", SHAPE(C));
     for (int i = 0; i < N * C; i++) {
@@ -400,7 +418,7 @@ START_TEST(products_so_far)
         enum { ROWS = 3, COUNT = 7 };
         bool exclusive = form & 1, reverse = form & 2;
         double want[ROWS * COUNT];
-        start(26);
+        m = onnx_model_start(26);
         const double *x = onnx_model_random(m, "x", SHAPE(ROWS, COUNT));
         for (int r = 0; r < ROWS; r++)
             for (int i = 0; i < COUNT; i++) {
@@ -425,7 +443,7 @@ START_TEST(transforms_of_signals)
     for (int form = 0; form < 3; form++) { /* forward, one side of it, inverse */
         int count = form == 1 ? N / 2 + 1 : N, parts = form == 1 ? 1 : 2;
         double want[ROWS * N * 2], sign = form == 2 ? 1 : -1;
-        start(20);
+        m = onnx_model_start(20);
         const double *x = onnx_model_random(m, "x", SHAPE(ROWS, N, parts));
         for (int r = 0; r < ROWS; r++)
             for (int k = 0; k < count; k++) {
@@ -452,7 +470,7 @@ START_TEST(cache_with_new_steps)
     enum { N = 2, L = 5, STEPS = 3, C = 2 };
     for (int circular = 0; circular < 2; circular++) {
         double first[N], want[N * L * C];
-        start(24);
+        m = onnx_model_start(24);
         const double *cache = onnx_model_random(m, "cache", SHAPE(N, L, C));
         const double *update = onnx_model_random(m, "update", SHAPE(N, STEPS, C));
         memcpy(want, cache, sizeof want);
@@ -476,7 +494,7 @@ START_TEST(convolution_of_moved_places)
 {
     enum { C = 2, H = 4, W = 5, K = 2, OH = 3, OW = 5, OUT = 3 }; /* kernel 2 by 1 */
     double want[OUT * OH * OW], offset[K * 2 * OH * OW];
-    start(19);
+    m = onnx_model_start(19);
     const double *x = onnx_model_random(m, "x", SHAPE(1, C, H, W));
     const double *w = onnx_model_random(m, "w", SHAPE(OUT, C, K, 1));
     for (int i = 0; i < K * 2 * OH * OW; i++)
@@ -511,11 +529,12 @@ int main(void)
     Suite *suite = suite_create("onnx_layers");
     TCase *tests = tcase_create("onnx_layers");
     tcase_set_timeout(tests, 240);
-    tcase_add_checked_fixture(tests, begin, finish);
+    tcase_add_checked_fixture(tests, NULL, onnx_model_finish);
     tcase_add_test(tests, grid_of_places);
     tcase_add_test(tests, blocks_back_to_a_picture);
     tcase_add_test(tests, centre_of_a_picture);
     tcase_add_test(tests, smaller_without_aliases);
+    tcase_add_test(tests, aligned_regions);
     tcase_add_test(tests, attention_of_groups);
     tcase_add_test(tests, rotated_positions);
     tcase_add_test(tests, convolution_with_a_past);

@@ -11,32 +11,13 @@
 
 static struct onnx_model *m;
 
-static void begin(void)
-{
-    m = NULL;
-}
-
-static void finish(void)
-{
-    if (m)
-        onnx_model_end(m);
-    m = NULL;
-}
-
-/* The same test goes on with another model. */
-static void start(int opset)
-{
-    finish();
-    m = onnx_model_begin(opset);
-}
-
 /* ---- shape arithmetic ---- */
 
 /* Extents by Split, Mod, Where and Range, with a number that an input is fed. */
 START_TEST(shapes_from_many_operators)
 {
     double want[2 * 3 * 4];
-    start(17);
+    m = onnx_model_start(17);
     const double *x = onnx_model_random(m, "x", SHAPE(2, 12));
     onnx_model_array(m, false, "rows", NT_ONNX_INT64, SHAPE(1), (double[]){3});
     onnx_model_array(m, true, "one", NT_ONNX_INT64, SHAPE(1), (double[]){1});
@@ -65,23 +46,23 @@ END_TEST
 START_TEST(tensors_without_elements)
 {
     const double none = 0, zeros[12] = {0}, ones[] = {1, 1};
-    start(18);
+    m = onnx_model_start(18);
     onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(2, 0, 4), &none);
     onnx_model_array(m, true, "axes", NT_ONNX_INT64, SHAPE(1), (double[]){1});
     onnx_model_node(m, "ReduceSum", "x axes", "y");
     onnx_model_gives(m, 0, SHAPE(2, 1, 4), zeros, 0);
-    start(18);
+    m = onnx_model_start(18);
     onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(2, 0), &none);
     onnx_model_array(m, true, "axes", NT_ONNX_INT64, SHAPE(1), (double[]){1});
     onnx_model_node(m, "ReduceProd", "x axes", "y");
     onnx_model_int(m, "keepdims", 0);
     onnx_model_gives(m, 0, SHAPE(2), ones, 0);
-    start(18);
+    m = onnx_model_start(18);
     onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(0, 3), &none);
     onnx_model_random(m, "b", SHAPE(3));
     onnx_model_node(m, "Add", "x b", "y");
     onnx_model_gives(m, 0, SHAPE(0, 3), &none, 0);
-    start(18);
+    m = onnx_model_start(18);
     const double *x = onnx_model_random(m, "x", SHAPE(5));
     onnx_model_array(m, true, "sizes", NT_ONNX_INT64, SHAPE(3), (double[]){2, 0, 3});
     onnx_model_node(m, "Split", "x sizes", "a b c");
@@ -103,7 +84,7 @@ START_TEST(doubles_beyond_float32)
         b[i] = ldexp((double)test_float(), 500);
     for (int i = 0; i < 6; i++)
         want[i] = sqrt(fabs(a[i] + b[i / 3]) * 2);
-    start(6);
+    m = onnx_model_start(6);
     onnx_model_array(m, false, "a", NT_ONNX_DOUBLE, SHAPE(2, 3), a);
     onnx_model_array(m, false, "b", NT_ONNX_DOUBLE, SHAPE(2), b);
     onnx_model_array(m, true, "two", NT_ONNX_DOUBLE, SCALAR, (double[]){2});
@@ -126,7 +107,7 @@ START_TEST(doubles_on_the_device)
         sum += want[i] = exp(x[i] = (double)test_float());
     for (int i = 0; i < 4; i++)
         want[i] /= sum;
-    start(13);
+    m = onnx_model_start(13);
     onnx_model_array(m, false, "x", NT_ONNX_DOUBLE, SHAPE(1, 4), x);
     onnx_model_node(m, "Softmax", "x", "y");
     onnx_model_gives(m, 0, SHAPE(1, 4), want, 1e-6);
@@ -135,7 +116,7 @@ END_TEST
 
 START_TEST(old_broadcasts_that_do_not_fit)
 {
-    start(6);
+    m = onnx_model_start(6);
     onnx_model_random(m, "b", SHAPE(3, 1));
     onnx_model_random(m, "c", SHAPE(2, 3, 1));
     onnx_model_node(m, "Add", "c b", "y");
@@ -153,7 +134,7 @@ START_TEST(windows_of_thousands)
 {
     enum { IN = 300, HIGH = 60, WIDE = 80, STEP = 10, ROWS = 25, COLUMNS = 23 };
     static double want[ROWS * COLUMNS];
-    start(12);
+    m = onnx_model_start(12);
     const double *x = onnx_model_random(m, "x", SHAPE(1, 1, IN, IN));
     onnx_model_node(m, "MaxPool", "x", "y");
     onnx_model_ints(m, "kernel_shape", 2, (int64_t[]){HIGH, WIDE});
@@ -176,7 +157,7 @@ START_TEST(trilu_of_rectangles)
         int rows = test_int(1, 6), columns = test_int(1, 6), k = test_int(-4, 4), upper = round % 2;
         bool whole = round % 3 == 0;
         double data[72], want[72];
-        start(14);
+        m = onnx_model_start(14);
         for (int i = 0; i < 2 * rows * columns; i++) {
             data[i] = test_int(-(1 << 30), 1 << 30);
             int row = i / columns % rows, column = i % columns;
@@ -202,7 +183,7 @@ START_TEST(one_hot_along_any_axis)
     enum { N = 3, C = 4, DEPTH = 5 };
     for (int axis = -3; axis < 3; axis++) {
         double index[N * C], want[N * C * DEPTH];
-        start(11);
+        m = onnx_model_start(11);
         for (int i = 0; i < N * C; i++)
             index[i] = test_int(-DEPTH - 1, DEPTH);
         int at = axis < 0 ? axis + 3 : axis;
@@ -232,7 +213,7 @@ START_TEST(results_as_long_as_the_numbers_say)
 {
     double condition[6], x[12], where[24], chosen[12];
     int count = 0, columns = 0;
-    start(13);
+    m = onnx_model_start(13);
     for (int i = 0; i < 12; i++)
         x[i] = test_int(-1, 1);
     x[5] = 1;
@@ -246,7 +227,7 @@ START_TEST(results_as_long_as_the_numbers_say)
     onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(3, 4), x);
     onnx_model_node(m, "NonZero", "x", "y");
     onnx_model_gives(m, 0, SHAPE(2, count), where, 0);
-    start(13);
+    m = onnx_model_start(13);
     const double *data = onnx_model_random(m, "x", SHAPE(3, 4));
     for (int i = 0; i < 4; i++)
         columns += (int)(condition[i] = i == 2 || test_int(0, 1));
@@ -291,7 +272,7 @@ START_TEST(unique_numbers)
                     inverse[i] = g;
                     counts[g]++;
                 }
-        start(11);
+        m = onnx_model_start(11);
         onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(4, 5), x);
         onnx_model_node(m, "Unique", "x", "y first inverse counts");
         onnx_model_int(m, "sorted", sorted);
@@ -339,7 +320,7 @@ START_TEST(boxes_that_do_not_overlap)
             want[3 * chosen++ + 2] = best;
         }
     }
-    start(11);
+    m = onnx_model_start(11);
     onnx_model_array(m, false, "boxes", NT_ONNX_FLOAT, SHAPE(1, BOXES, 4), boxes);
     onnx_model_array(m, false, "scores", NT_ONNX_FLOAT, SHAPE(1, CLASSES, BOXES), scores);
     onnx_model_array(m, true, "most", NT_ONNX_INT64, SHAPE(1), (double[]){MOST});
@@ -354,7 +335,7 @@ START_TEST(sequences_turned_around)
 {
     enum { T = 5, N = 3, C = 2 };
     double lengths[N], want[T * N * C];
-    start(10);
+    m = onnx_model_start(10);
     const double *x = onnx_model_random(m, "x", SHAPE(T, N, C));
     for (int n = 0; n < N; n++)
         lengths[n] = test_int(1, T);
@@ -392,7 +373,7 @@ START_TEST(determinants)
 {
     for (int n = 1; n <= 5; n++) {
         double want[3];
-        start(11);
+        m = onnx_model_start(11);
         const double *x = onnx_model_random(m, "x", SHAPE(3, n, n));
         for (int i = 0; i < 3; i++)
             want[i] = determinant(n, x + i * n * n);
@@ -400,7 +381,7 @@ START_TEST(determinants)
         onnx_model_gives(m, 0, SHAPE(3), want, 1e-5);
     }
     double zeros[9] = {0, 2, 1, 0, 0, 3, 4, 1, 1}, want = determinant(3, zeros);
-    start(11);
+    m = onnx_model_start(11);
     onnx_model_array(m, false, "x", NT_ONNX_FLOAT, SHAPE(3, 3), zeros);
     onnx_model_node(m, "Det", "x", "y");
     onnx_model_gives(m, 0, SCALAR, &want, 1e-6);
@@ -443,7 +424,7 @@ START_TEST(sums_of_products)
         double want[120] = {0};
         char inputs[16] = "";
         int count = 0;
-        start(12);
+        m = onnx_model_start(12);
         for (const char *at = equations[e]; at <= arrow; at++)
             if (*at == ',' || at == arrow) {
                 char name[2] = {(char)('a' + count)};
@@ -489,7 +470,7 @@ START_TEST(bits_of_integers)
             int32_t x = (int32_t)a[i], y = (int32_t)b[i];
             want[i] = op == 0 ? x & y : op == 1 ? x | y : x ^ y;
         }
-        start(18);
+        m = onnx_model_start(18);
         onnx_model_array(m, false, "a", NT_ONNX_INT32, SHAPE(COUNT), a);
         onnx_model_array(m, false, "b", NT_ONNX_INT32, SHAPE(COUNT), b);
         onnx_model_node(m, names[op], "a b", "y");
@@ -499,7 +480,7 @@ START_TEST(bits_of_integers)
         b[i] = i % 32;
         want[i] = (int32_t)((uint32_t)(int32_t)a[i] << (i % 32));
     }
-    start(11);
+    m = onnx_model_start(11);
     onnx_model_array(m, false, "a", NT_ONNX_INT32, SHAPE(COUNT), a);
     onnx_model_array(m, false, "b", NT_ONNX_INT32, SHAPE(COUNT), b);
     onnx_model_node(m, "BitShift", "a b", "y");
@@ -510,19 +491,19 @@ END_TEST
 
 START_TEST(what_is_not_known_is_refused)
 {
-    start(13);
+    m = onnx_model_start(13);
     const double *x = onnx_model_random(m, "x", SHAPE(3, 4));
     (void)x;
     onnx_model_node(m, "Conv", "x x", "a");
     onnx_model_node(m, "NonZero", "a", "y");
     ck_assert(onnx_model_run(m) != NT_OK);
-    start(12);
+    m = onnx_model_start(12);
     onnx_model_random(m, "x", SHAPE(2, 2));
     onnx_model_node(m, "Einsum", "x", "y");
     onnx_model_word(m, "equation", "ij,jk->ik");
     test_fails(
         onnx_model_run(m), NT_ERR_FORMAT, "Einsum: equation: has more operands than the node");
-    start(13);
+    m = onnx_model_start(13);
     onnx_model_random(m, "x", SHAPE(3));
     onnx_model_node(m, "Softmax", "x", "a");
     onnx_model_node(m, "NonZero", "a", "y");
@@ -536,7 +517,7 @@ int main(void)
     Suite *suite = suite_create("onnx_operators");
     TCase *tests = tcase_create("onnx_operators");
     tcase_set_timeout(tests, 240);
-    tcase_add_checked_fixture(tests, begin, finish);
+    tcase_add_checked_fixture(tests, NULL, onnx_model_finish);
     tcase_add_test(tests, shapes_from_many_operators);
     tcase_add_test(tests, tensors_without_elements);
     tcase_add_test(tests, doubles_beyond_float32);

@@ -73,6 +73,21 @@ void onnx_model_end(struct onnx_model *m)
     free(m);
 }
 
+static struct onnx_model *started;
+
+void onnx_model_finish(void)
+{
+    if (started)
+        onnx_model_end(started);
+    started = NULL;
+}
+
+struct onnx_model *onnx_model_start(int opset)
+{
+    onnx_model_finish();
+    return started = onnx_model_begin(opset);
+}
+
 static size_t count_of(struct nt_shape shape)
 {
     size_t count = 1;

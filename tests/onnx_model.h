@@ -15,6 +15,10 @@ struct onnx_model;
 struct onnx_model *onnx_model_begin(int opset);
 /* Frees it and removes its file. */
 void onnx_model_end(struct onnx_model *m);
+/* The same for the one model of a test, which may go on with another; finish, a fixture, ends it.
+ */
+struct onnx_model *onnx_model_start(int opset);
+void onnx_model_finish(void);
 
 /* The numbers of an input or of an initializer (constant), as many as the shape has; type is one of
  * NT_ONNX_FLOAT, _DOUBLE, _INT32, _INT64, _BOOL. They are copied. */

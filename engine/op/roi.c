@@ -71,7 +71,7 @@ static enum nt_status append(struct nt_tape *tape, const struct nt_roi *roi, boo
         {"roi_forward_group", "roi_forward_tile"}, {"roi_backward_group", "roi_backward_tile"}};
     struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
     const char *variant, *reason, *name = backward ? "roi_backward" : "roi";
-    bool maximum = roi->pooling == NT_POOL_MAX;
+    bool maximum = roi->kind != NT_ROI_ALIGN;
     enum nt_status status = check(ctx, name, x, regions, y, maximum ? index : NULL);
     if (status == NT_OK && maximum && !index)
         status = nt_fail(ctx, NT_ERR_ARGUMENT, "%s: no index: a maximum needs it", name);
@@ -99,7 +99,7 @@ static enum nt_status append(struct nt_tape *tape, const struct nt_roi *roi, boo
     nt_launch_float(&l, roi->scale);
     nt_launch_int(&l, roi->sampling_ratio);
     nt_launch_int(&l, roi->aligned);
-    nt_launch_define(&l, "NT_MAX", "%d", maximum);
+    nt_launch_define(&l, "NT_KIND", "%d", (int)roi->kind);
     nt_launch_define(&l, "NT_TILE", "%d", tile);
     set_grid(&l, tile, backward ? &x->shape : &y->shape, in[1] * 16 + (backward ? out[0] * 4 : 0));
     l.bytes = 4.0 * ((double)nt_shape_count(&x->shape) + (double)nt_shape_count(&y->shape));

@@ -81,6 +81,7 @@ NT_EXPORT_FUNCTION(roi_align)
     const char *in[3] = {
         nt_export_value(e, node->input[0]), corners, nt_export_simple(e, "Clip", NULL, 3, limits)};
     NtOnnx__NodeProto *to = nt_export_begin(e, "RoiAlign", 3, in);
+    nt_export_word(e, to, "mode", node->op == &nt_op_roi_align ? "avg" : "max");
     nt_export_word(e, to, "coordinate_transformation_mode",
         nt_attr_bool(node, "aligned") ? "half_pixel" : "output_half_pixel");
     nt_export_int(e, to, "output_height", size[0]);

@@ -201,7 +201,7 @@ static void put_window(struct nt_export *e, NtOnnx__NodeProto *to, const struct 
     put_pads(e, to, w->dims, w->before, w->after);
 }
 
-NT_EXPORT_TEST(max_pool)
+NT_EXPORT_TEST(no_index)
 {
     return e->uses[node->output[1]] == 0;
 }

@@ -161,7 +161,7 @@ NT_EXPORT_TEST(conv_transpose);
 NT_EXPORT_FUNCTION(linear);
 NT_EXPORT_FUNCTION(matmul);
 NT_EXPORT_FUNCTION(max_pool);
-NT_EXPORT_TEST(max_pool);
+NT_EXPORT_TEST(no_index);
 NT_EXPORT_FUNCTION(avg_pool);
 NT_EXPORT_TEST(avg_pool);
 NT_EXPORT_FUNCTION(adaptive_pool);

@@ -44,9 +44,9 @@ const struct nt_export_rule nt_export_rules[] = {
     {"interpolate", "Resize", FN(interpolate), IF(interpolate), .note = "no area, no antialias"},
     {"linear", "Gemm", FN(linear)},
     {"matmul", "MatMul", FN(matmul)},
-    {"max_pool1d", "MaxPool", FN(max_pool), IF(max_pool), .note = "no indices"},
-    {"max_pool2d", "MaxPool", FN(max_pool), IF(max_pool), .note = "no indices"},
-    {"max_pool3d", "MaxPool", FN(max_pool), IF(max_pool), .note = "no indices"},
+    {"max_pool1d", "MaxPool", FN(max_pool), IF(no_index), .note = "no indices"},
+    {"max_pool2d", "MaxPool", FN(max_pool), IF(no_index), .note = "no indices"},
+    {"max_pool3d", "MaxPool", FN(max_pool), IF(no_index), .note = "no indices"},
     {"upsample", "Resize", FN(interpolate), IF(interpolate), .note = "no area, no antialias"},
 
     /* normalisation */
@@ -100,6 +100,7 @@ const struct nt_export_rule nt_export_rules[] = {
     /* boxes */
     {"nms", "NonMaxSuppression", FN(nms)},
     {"roi_align", "RoiAlign", FN(roi_align)},
+    {"roi_align_max", "RoiAlign", FN(roi_align), IF(no_index), .note = "no index"},
 
     /* recurrent layers */
     {"recurrent_layer", "LSTM", FN(recurrent_layer), IF(recurrent_layer)},

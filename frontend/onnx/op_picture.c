@@ -77,11 +77,11 @@ enum nt_status nt_onnx_max_unpool(struct nt_onnx_node *node)
 
 enum nt_status nt_onnx_roi_align(struct nt_onnx_node *node)
 {
-    int mode, place = 1, in[3];
+    int maximum, place = 1, in[3], out[NT_MAX_OUTPUTS];
     for (int i = 0; i < 3; i++)
         if ((in[i] = nt_onnx_in(node, i)) < 0)
             return node->graph->failure;
-    enum nt_status status = nt_onnx_choice(node, "mode", "avg", "avg", &mode);
+    enum nt_status status = nt_onnx_choice(node, "mode", "avg", "avg|max", &maximum);
     if (status == NT_OK && node->opset >= 16)
         status = nt_onnx_choice(node, "coordinate_transformation_mode", "half_pixel",
             "half_pixel|output_half_pixel", &place);
@@ -93,7 +93,7 @@ enum nt_status nt_onnx_roi_align(struct nt_onnx_node *node)
     struct nt_shape column = {2, {regions.dim[0], 1}};
     int picture = nt_onnx_reshape(node, nt_onnx_as(node, in[2], NT_F32), &column);
     int boxes = nt_compose_concat(node->graph, 2, (int[]){picture, in[1]}, 1);
-    struct nt_onnx_call call = nt_onnx_begin("roi_align");
+    struct nt_onnx_call call = nt_onnx_begin(maximum ? "roi_align_max" : "roi_align");
     const int64_t size[] = {
         nt_onnx_int(node, "output_height", 1), nt_onnx_int(node, "output_width", 1)};
     int64_t samples = nt_onnx_int(node, "sampling_ratio", 0);
@@ -101,7 +101,8 @@ enum nt_status nt_onnx_roi_align(struct nt_onnx_node *node)
     nt_onnx_number(&call, "spatial_scale", nt_onnx_float(node, "spatial_scale", 1));
     nt_onnx_number(&call, "sampling_ratio", samples > 0 ? (double)samples : -1);
     nt_onnx_number(&call, "aligned", place == 0);
-    return nt_onnx_out(node, 0, nt_onnx_add(node, &call, 2, (int[]){in[0], boxes}));
+    status = nt_onnx_add_many(node, &call, 2, (int[]){in[0], boxes}, out);
+    return status == NT_OK ? nt_onnx_out(node, 0, out[0]) : status;
 }
 
 /* Rounded outwards, as Fast R-CNN: rois are K by 5, the picture first. */

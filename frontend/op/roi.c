@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Parts of pictures of one size: roi_align and roi_pool, by torchvision's rules. The regions get no
- * gradient, as there.
+ * Parts of pictures of one size: roi_align and roi_pool, by torchvision's rules, roi_align_max by
+ * ONNX's. The regions get no gradient, as there.
  */
 #include "frontend/op/layer.h"
 
@@ -24,7 +24,8 @@ static const struct nt_attr_spec pool_attrs[] = {SIZE_AND_SCALE};
 
 static struct nt_roi align_roi(const struct nt_node *node)
 {
-    return (struct nt_roi){.pooling = NT_POOL_AVERAGE,
+    bool mean = node->op == &nt_op_roi_align || node->op == &nt_op_roi_align_backward;
+    return (struct nt_roi){.kind = mean ? NT_ROI_ALIGN : NT_ROI_ALIGN_MAXIMUM,
         .scale = (float)nt_attr_float(node, "spatial_scale"),
         .sampling_ratio = (int)nt_attr_int(node, "sampling_ratio"),
         .aligned = nt_attr_bool(node, "aligned")};
@@ -33,7 +34,7 @@ static struct nt_roi align_roi(const struct nt_node *node)
 static struct nt_roi pool_roi(const struct nt_node *node)
 {
     return (struct nt_roi){
-        .pooling = NT_POOL_MAX, .scale = (float)nt_attr_float(node, "spatial_scale")};
+        .kind = NT_ROI_POOL, .scale = (float)nt_attr_float(node, "spatial_scale")};
 }
 
 static enum nt_status infer(struct nt_graph *graph, struct nt_node *node)
@@ -68,14 +69,27 @@ static enum nt_status align_gradient(
         (int[]){dy[0], node->input[1]}, &graph->value[node->input[0]].shape, &dx[0]);
 }
 
-static enum nt_status pool_gradient(
-    struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
+/* Of a maximum, whose index is the second output. */
+static enum nt_status indexed_gradient(struct nt_graph *graph, const struct nt_node *node,
+    const struct nt_op *backward, const int *dy, const bool *want, int *dx)
 {
     if (!want[0] || dy[0] < 0)
         return NT_OK;
-    return nt_layer_add_like(graph, &nt_op_roi_pool_backward, node, 3,
+    return nt_layer_add_like(graph, backward, node, 3,
         (int[]){dy[0], node->input[1], node->output[1]}, &graph->value[node->input[0]].shape,
         &dx[0]);
+}
+
+static enum nt_status pool_gradient(
+    struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
+{
+    return indexed_gradient(graph, node, &nt_op_roi_pool_backward, dy, want, dx);
+}
+
+static enum nt_status align_max_gradient(
+    struct nt_graph *graph, const struct nt_node *node, const int *dy, const bool *want, int *dx)
+{
+    return indexed_gradient(graph, node, &nt_op_roi_align_max_backward, dy, want, dx);
 }
 
 static enum nt_status forward(
@@ -151,6 +165,36 @@ const struct nt_op nt_op_roi_align_backward = {
     .attr_count = sizeof align_attrs / sizeof *align_attrs,
     .internal = true,
     .layouts = "lr>l",
+    .infer = nt_layer_infer_later,
+    .lower = align_lower_backward,
+};
+
+const struct nt_op nt_op_roi_align_max = {
+    .name = "roi_align_max",
+    .summary = "each box (index in the batch, x1, y1, x2, y2) of x as output_size bins, each the "
+               "largest of the elements beside roi_align's points, every one multiplied by its "
+               "bilinear weight; zeros where the index is outside the batch",
+    .shapes = "x N,C,H,W, boxes K,5; both results K,C,output_size",
+    .source = "ONNX, RoiAlign, mode max",
+    .inputs = "x boxes",
+    .outputs = 2, /* the second tells which element each maximum is, for the gradient */
+    .attrs = align_attrs,
+    .attr_count = sizeof align_attrs / sizeof *align_attrs,
+    .layouts = "lr>l",
+    .infer = infer,
+    .gradient = align_max_gradient,
+    .lower = align_lower,
+};
+
+const struct nt_op nt_op_roi_align_max_backward = {
+    .name = "roi_align_max_backward",
+    .summary = "gradient of roi_align_max by x",
+    .inputs = "dy boxes index",
+    .outputs = 1,
+    .attrs = align_attrs,
+    .attr_count = sizeof align_attrs / sizeof *align_attrs,
+    .internal = true,
+    .layouts = "lrl>l",
     .infer = nt_layer_infer_later,
     .lower = align_lower_backward,
 };

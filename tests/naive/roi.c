@@ -19,10 +19,30 @@ static double bilinear(const double *plane, int h, int w, double y, double x)
            ly * ((1 - lx) * plane[y1 * w + x0] + lx * plane[y1 * w + x1]);
 }
 
-static double aligned_bin(const struct nt_roi *roi, const double *plane, int h, int w,
-    const double *region, const int bins[2], int i, int j)
+/* The largest of the four elements beside a point, each multiplied by its weight. */
+static double largest_share(const double *plane, int h, int w, double y, double x, int *corner)
 {
-    double shift = roi->aligned ? 0.5 : 0, scale = roi->scale, sum = 0;
+    double best = -INFINITY;
+    bool outside = y < -1 || y > h || x < -1 || x > w;
+    y = fmin(fmax(y, 0), h - 1);
+    x = fmin(fmax(x, 0), w - 1);
+    for (int c = 0; c < 4; c++) {
+        int row = (int)y + c / 2, column = (int)x + c % 2;
+        double share = fmax(0, 1 - fabs(y - row)) * fmax(0, 1 - fabs(x - column));
+        bool there = !outside && row < h && column < w;
+        double value = there ? share * plane[row * w + column] : 0;
+        if (value > best) {
+            best = value;
+            *corner = c;
+        }
+    }
+    return best;
+}
+
+static double aligned_bin(const struct nt_roi *roi, const double *plane, int h, int w,
+    const double *region, const int bins[2], int i, int j, double *index)
+{
+    double shift = roi->aligned ? 0.5 : 0, scale = roi->scale, sum = 0, best = -INFINITY;
     double left = region[1] * scale - shift, top = region[2] * scale - shift;
     double width = region[3] * scale - shift - left, height = region[4] * scale - shift - top;
     if (!roi->aligned) {
@@ -33,10 +53,20 @@ static double aligned_bin(const struct nt_roi *roi, const double *plane, int h, 
     int rows = roi->sampling_ratio > 0 ? roi->sampling_ratio : (int)fmax(0, ceil(bin_h));
     int columns = roi->sampling_ratio > 0 ? roi->sampling_ratio : (int)fmax(0, ceil(bin_w));
     for (int a = 0; a < rows; a++)
-        for (int b = 0; b < columns; b++)
-            sum += bilinear(plane, h, w, top + i * bin_h + (a + 0.5) * bin_h / rows,
-                left + j * bin_w + (b + 0.5) * bin_w / columns);
-    return sum / fmax(1, rows * columns);
+        for (int b = 0; b < columns; b++) {
+            double v = top + i * bin_h + (a + 0.5) * bin_h / rows;
+            double u = left + j * bin_w + (b + 0.5) * bin_w / columns;
+            int corner;
+            sum += bilinear(plane, h, w, v, u);
+            double share = largest_share(plane, h, w, v, u, &corner);
+            if (roi->kind == NT_ROI_ALIGN_MAXIMUM && share > best) {
+                best = share;
+                *index = (a * columns + b) * 4 + corner;
+            }
+        }
+    if (roi->kind == NT_ROI_ALIGN)
+        return sum / fmax(1, rows * columns);
+    return rows * columns > 0 ? best : 0;
 }
 
 /* Elements [*first, *end) of a bin; floats as in the definition, whose roundings count. */
@@ -76,11 +106,13 @@ void naive_roi(const struct nt_roi *roi, const double *x, int c, int h, int w, c
         for (int i = 0; i < ph; i++)
             for (int j = 0; j < pw; j++) {
                 int at = (k * ph + i) * pw + j;
-                if (roi->pooling == NT_POOL_MAX)
-                    y[at] =
-                        largest_of_bin(roi, x + k * h * w, h, w, region, bins, i, j, &index[at]);
-                else
-                    y[at] = aligned_bin(roi, x + k * h * w, h, w, region, bins, i, j);
+                const double *plane = x + k * h * w;
+                if (index)
+                    index[at] = -1;
+                y[at] = roi->kind == NT_ROI_POOL
+                            ? largest_of_bin(roi, plane, h, w, region, bins, i, j, &index[at])
+                            : aligned_bin(
+                                  roi, plane, h, w, region, bins, i, j, index ? index + at : NULL);
             }
 }
 
@@ -88,8 +120,10 @@ static void run_roi(const struct naive_run *run, double *y, const struct nt_shap
 {
     const struct nt_node *node = run->node;
     const struct nt_shape *x = naive_shape(run, node->input[0]);
-    bool align = node->op == &nt_op_roi_align;
-    struct nt_roi roi = {.pooling = align ? NT_POOL_AVERAGE : NT_POOL_MAX,
+    bool align = node->op != &nt_op_roi_pool, mean = node->op == &nt_op_roi_align;
+    struct nt_roi roi = {.kind = mean    ? NT_ROI_ALIGN
+                                 : align ? NT_ROI_ALIGN_MAXIMUM
+                                         : NT_ROI_POOL,
         .scale = (float)nt_attr_float(node, "spatial_scale")};
     if (align) {
         roi.sampling_ratio = (int)nt_attr_int(node, "sampling_ratio");
@@ -99,7 +133,7 @@ static void run_roi(const struct naive_run *run, double *y, const struct nt_shap
     for (int64_t k = 0; k < s->dim[0]; k++) {
         const double *region = run->data[node->input[1]] + 5 * k;
         int n = region[0] > -1 && region[0] < (double)x->dim[0] ? (int)region[0] : -1;
-        double *index = align ? NULL : run->data[node->output[1]] + k * item;
+        double *index = mean ? NULL : run->data[node->output[1]] + k * item;
         if (n >= 0)
             naive_roi(&roi, run->data[node->input[0]] + n * image, (int)x->dim[1], (int)x->dim[2],
                 (int)x->dim[3], region, (int)s->dim[2], (int)s->dim[3], y + k * item, index);
@@ -108,6 +142,7 @@ static void run_roi(const struct naive_run *run, double *y, const struct nt_shap
 
 const struct naive_op naive_roi_ops[] = {
     {&nt_op_roi_align, run_roi},
+    {&nt_op_roi_align_max, run_roi},
     {&nt_op_roi_pool, run_roi},
     {0},
 };

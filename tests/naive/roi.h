@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Regions of pictures as torchvision's loops take them, in double precision.
+ * Regions of pictures as torchvision's loops and ONNX's RoiAlign take them, in double precision.
  */
 #ifndef NT_TESTS_NAIVE_ROI_H
 #define NT_TESTS_NAIVE_ROI_H

@@ -9,7 +9,7 @@ struct shape {
     int n, c, h, w, k, ph, pw;
 };
 
-static struct shape random_shape(bool maximum)
+static struct shape random_shape(enum nt_roi_kind kind)
 {
     struct shape s = {.n = test_int(1, 3),
         .c = test_int(0, 1) ? test_int(1, 20) : 3,
@@ -18,7 +18,7 @@ static struct shape random_shape(bool maximum)
         .k = test_int(1, 6),
         .ph = test_int(1, 4),
         .pw = test_int(1, 4)};
-    s.roi = (struct nt_roi){.pooling = maximum ? NT_POOL_MAX : NT_POOL_AVERAGE,
+    s.roi = (struct nt_roi){.kind = kind,
         .scale = test_int(0, 1) ? 1.0f : 0.25f,
         .sampling_ratio = test_int(0, 1) ? -1 : test_int(1, 3),
         .aligned = test_int(0, 1)};
@@ -73,20 +73,21 @@ static void naive(
     }
 }
 
-/* The gradient of an average is that of a linear function: what a change of 1 does. */
+/* What a change of x does: of 1 for a mean, which is linear; a small one for a maximum. */
 static double slope(
     const struct shape *s, double *x, size_t at, const float *regions, const double *dy)
 {
     size_t count = (size_t)(s->k * s->c * s->ph * s->pw);
     double *y = malloc(sizeof *y * count * 3), sum = 0, kept = x[at];
-    x[at] = kept + 1;
+    double step = s->roi.kind == NT_ROI_ALIGN ? 1 : 1e-6;
+    x[at] = kept + step;
     naive(s, x, regions, y, y + 2 * count);
     x[at] = kept;
     naive(s, x, regions, y + count, y + 2 * count);
     for (size_t i = 0; i < count; i++)
         sum += dy[i] * (y[i] - y[count + i]);
     free(y);
-    return sum;
+    return sum / step;
 }
 
 static void compare(const struct shape *s, const struct nt_tensor *xv, const struct nt_tensor *yv,
@@ -98,7 +99,7 @@ static void compare(const struct shape *s, const struct nt_tensor *xv, const str
     double *got_dx = row_major(xv, dx), *got_index = row_major(yv, index);
     double *want = malloc(sizeof *want * ys), *where = malloc(sizeof *where * ys);
     double *scattered = calloc(xs, sizeof *scattered);
-    bool maximum = s->roi.pooling == NT_POOL_MAX;
+    bool maximum = s->roi.kind == NT_ROI_POOL;
     naive(s, xd, regions, want, where);
     for (size_t i = 0; i < ys; i++) {
         ck_assert_msg(
@@ -122,9 +123,10 @@ static void compare(const struct shape *s, const struct nt_tensor *xv, const str
     free(scattered);
 }
 
-static void one_trial(const char *forced, bool maximum)
+static void one_trial(const char *forced, enum nt_roi_kind kind)
 {
-    struct shape s = random_shape(maximum);
+    bool maximum = kind != NT_ROI_ALIGN;
+    struct shape s = random_shape(kind);
     struct nt_tensor xv = view_make(NT_F32, s.n, s.c, s.h, s.w);
     struct nt_tensor yv = view_make(NT_F32, s.k, s.c, s.ph, s.pw), iv = yv;
     struct nt_shape rs = {2, {s.k, 5}};
@@ -158,8 +160,8 @@ static void one_trial(const char *forced, bool maximum)
 
 static void check_random(const char *forced)
 {
-    for (int round = 0; round < (trial_small() ? 6 : 40); round++)
-        one_trial(forced, round % 2);
+    for (int round = 0; round < (trial_small() ? 6 : 60); round++)
+        one_trial(forced, (enum nt_roi_kind)(round % 3));
 }
 
 START_TEST(random_regions)
@@ -173,14 +175,14 @@ START_TEST(wrong_operands_are_refused)
     struct nt_tensor x = view_make(NT_F32, 1, 2, 4, 4), y = view_make(NT_F32, 3, 2, 2, 2);
     struct nt_shape rs = {2, {3, 4}};
     struct nt_tensor regions = nt_tensor_make(0, NT_F32, &rs, NT_ROW_MAJOR);
-    struct nt_roi roi = {.pooling = NT_POOL_AVERAGE, .scale = 1};
+    struct nt_roi roi = {.kind = NT_ROI_ALIGN, .scale = 1};
     struct trial t;
     trial_open(&t, NULL);
     x.buffer = y.buffer = regions.buffer = nt_tape_buffer(t.tape, NT_BUFFER_KEPT, 256, "x");
     test_fails(nt_roi_forward(t.tape, &roi, &x, &regions, &y, NULL), NT_ERR_SHAPE,
         "roi: regions of shape 3x4: must be 3x5");
     regions.shape.dim[1] = 5;
-    roi.pooling = NT_POOL_MAX;
+    roi.kind = NT_ROI_POOL;
     test_fails(nt_roi_backward(t.tape, &roi, &y, &regions, NULL, &x), NT_ERR_ARGUMENT, "no index");
     y.shape.dim[1] = 1;
     test_fails(nt_roi_forward(t.tape, &roi, &x, &regions, &y, NULL), NT_ERR_SHAPE,

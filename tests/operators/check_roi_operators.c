@@ -14,15 +14,16 @@ static void say_boxes(void)
 
 START_TEST(regions)
 {
-    for (int i = 0; i < 2 * rounds(3); i++) {
+    for (int i = 0; i < 3 * rounds(2); i++) {
         say_boxes();
-        if (i % 2)
+        if (i % 3 == 1)
             say("local y = x:roi_pool(boxes, {output_size = {%d, %d}, ", test_int(1, 4),
                 test_int(1, 4));
         else
-            say("local y = x:roi_align(boxes, {output_size = {%d, %d}, sampling_ratio = %d, "
+            say("local y = x:roi_align%s(boxes, {output_size = {%d, %d}, sampling_ratio = %d, "
                 "aligned = %s, ",
-                test_int(1, 4), test_int(1, 4), test_int(-1, 3), test_int(0, 1) ? "true" : "false");
+                i % 3 ? "_max" : "", test_int(1, 4), test_int(1, 4), test_int(-1, 3),
+                test_int(0, 1) ? "true" : "false");
         say("spatial_scale = %s})\n", test_int(0, 1) ? "1" : "0.5");
         end_with_weighted_sum();
         check_definition(1, 0);
