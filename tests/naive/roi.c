@@ -56,7 +56,7 @@ static double aligned_bin(const struct nt_roi *roi, const double *plane, int h, 
         for (int b = 0; b < columns; b++) {
             double v = top + i * bin_h + (a + 0.5) * bin_h / rows;
             double u = left + j * bin_w + (b + 0.5) * bin_w / columns;
-            int corner;
+            int corner = 0;
             sum += bilinear(plane, h, w, v, u);
             double share = largest_share(plane, h, w, v, u, &corner);
             if (roi->kind == NT_ROI_ALIGN_MAXIMUM && share > best) {
