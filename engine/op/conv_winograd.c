@@ -11,9 +11,11 @@
 
 #define SIDE 6 /* inputs of a tile along a dimension; its outputs are SIDE + 1 - taps */
 #define PRODUCTS (SIDE * SIDE)
-/* Floats of a chunk's transforms in and out, unless the weights, which each chunk reads, are more
- * than twice as many. */
-#define CHUNK (1 << 18)
+/* Floats of the transforms of a chunk of tiles: little enough for a second-level cache, but not so
+ * little that the weights, which each chunk reads, are more than four times as many. */
+#define CHUNK (1 << 16)
+/* The same of both operands of a weight gradient, in the caches of all processors. */
+#define WEIGHT_CHUNK (1 << 18)
 #define WEIGHT_BLOCK 16 /* NT_WINOGRAD_BLOCK: input channels that are transformed together */
 /* More transformed weights than these, for a single chunk of tiles, are not kept but made in parts
  * of so many input channels, which stay in the second-level cache. */
@@ -56,7 +58,7 @@ static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t image
     t.down = nt_divide_up(high, t.side);
     t.across = nt_divide_up(wide, t.side);
     t.all = images * t.down * t.across;
-    int64_t floats = nt_most(CHUNK, PRODUCTS * c * k / 2);
+    int64_t floats = nt_most(WEIGHT_CHUNK, PRODUCTS * c * k / 2);
     int64_t chunks = nt_divide_up(t.all * (c + k) * PRODUCTS, floats);
     t.chunk = nt_divide_up(nt_divide_up(t.all, chunks), tile->rows) * tile->rows;
     t.chunk = nt_least(t.chunk, t.all);
@@ -119,73 +121,87 @@ static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_co
     return nt_launch_append(&l);
 }
 
-static enum nt_status multiply(struct nt_tape *tape, const struct nt_conv_pass *pass,
-    const struct nt_tile *tile, const struct planes *x, const struct planes *w,
-    const struct planes *out, int64_t count, double flops)
+static void append_ints(struct nt_launch *l, int count, const int64_t *values)
 {
-    int64_t panels = nt_divide_up(pass->k, nt_tile_columns(tile));
+    for (int i = 0; i < count; i++)
+        nt_launch_int(l, values[i]);
+}
+
+/* Where a pass's results go: the arguments from out_h to y_w. */
+static void output_args(struct nt_launch *l, const struct nt_conv_pass *pass)
+{
+    append_ints(l, 7,
+        (int64_t[]){pass->out[1], pass->out[2], pass->k, pass->y_start, pass->y_n, pass->y_step[1],
+            pass->y_step[2]});
+}
+
+/* All tiles in one launch, with transformed weights. */
+static enum nt_status convolve(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct nt_tile *tile, const struct tiling *t, const struct planes *w)
+{
+    int64_t nr = nt_tile_columns(tile), pieces = nt_tile_pieces(nt_tape_device(tape));
+    int64_t units = nt_device_get_info(nt_tape_device(tape))->compute_units;
+    int64_t widest = nt_most(pass->c, nt_divide_up(pass->k, nr) * nr);
+    int64_t most = nt_divide_up(
+        nt_most(CHUNK, PRODUCTS * pass->c * pass->k / 4), PRODUCTS * widest);
+    int64_t chunk = nt_divide_up(most, tile->rows) * tile->rows;
+    int64_t items = nt_least(t->all, nt_least(pieces, nt_most(t->all / chunk / units, 1) * units));
+    chunk = nt_least(chunk, nt_divide_up(nt_divide_up(t->all, items), tile->rows) * tile->rows);
+    int64_t row = nt_divide_up(widest, 16) * 16 + 16, plane = chunk * row + 16;
+    int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(items * (PRODUCTS + 1) * plane) * sizeof(float), "transformed pictures");
     struct nt_launch l;
-    nt_launch_init(&l, tape, "winograd_multiply", "winograd_multiply", "winograd", pass->reason);
+    nt_launch_init(&l, tape, "winograd", "winograd", "winograd", pass->reason);
     nt_tile_define(&l, tile);
-    nt_launch_buffer(&l, x->buffer, NT_ACCESS_READ);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
+    nt_epilogue_define(&l, pass->y, pass->epilogue, tile->width);
+    nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
     nt_launch_buffer(&l, w->buffer, NT_ACCESS_READ);
-    nt_launch_buffer(&l, out->buffer, NT_ACCESS_WRITE);
-    const int64_t args[] = {
-        count, pass->c, panels, x->row, x->plane, w->row, w->plane, out->row, out->plane};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
-    set_grid(&l, PRODUCTS * panels);
-    l.flops = flops;
-    l.bytes = 4.0 * PRODUCTS * (double)(count * (pass->c + pass->k) + pass->c * pass->k);
+    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
+    nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
+    append_ints(&l, 12,
+        (int64_t[]){t->all, chunk, t->down, t->across, pass->in[1], pass->in[2], pass->c,
+            pass->pad[1], pass->pad[2], pass->x_n, pass->x_step[1], pass->x_step[2]});
+    output_args(&l, pass);
+    append_ints(&l, 4, (int64_t[]){w->row, w->plane, row, plane});
+    nt_epilogue_args(&l, pass->epilogue);
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
+    l.flops = pass->flops;
+    l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->y->shape) +
+                             PRODUCTS * pass->c * pass->k);
     return nt_launch_append(&l);
 }
 
-/* The products of all tiles with weights that are transformed on the way. */
-static enum nt_status multiply_few(struct nt_tape *tape, const struct nt_conv_pass *pass,
-    const struct nt_tile *tile, const struct planes *x, const struct planes *out, int64_t count)
+/* The products of all tiles with weights that are transformed on the way, and their transform. */
+static enum nt_status convolve_few(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct nt_tile *tile, const struct tiling *t, const struct planes *x)
 {
-    int64_t panels = nt_divide_up(pass->k, nt_tile_columns(tile));
-    int64_t items = nt_least(panels, nt_tile_pieces(nt_tape_device(tape)));
+    int64_t nr = nt_tile_columns(tile);
+    int64_t items =
+        nt_least(nt_divide_up(pass->k, nr), nt_tile_pieces(nt_tape_device(tape)));
     int64_t depth = nt_least(FEW_DEPTH, nt_divide_up(pass->c, WEIGHT_BLOCK) * WEIGHT_BLOCK);
-    int64_t slot = PRODUCTS * (depth * nt_tile_columns(tile) + 16);
-    int32_t scratch = nt_tape_buffer(
-        tape, NT_BUFFER_TRANSIENT, (size_t)(items * slot) * sizeof(float), "transformed weights");
+    int64_t w_plane = depth * nr + 16, plane = t->rows * nr + 16;
+    int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(items * PRODUCTS * (w_plane + plane)) * sizeof(float), "transformed weights");
     struct nt_launch l;
     nt_launch_init(&l, tape, "winograd_few", "winograd_few", "winograd", pass->reason);
     nt_tile_define(&l, tile);
     nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
+    nt_epilogue_define(&l, pass->y, pass->epilogue, tile->width);
     nt_launch_buffer(&l, x->buffer, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
-    nt_launch_buffer(&l, out->buffer, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
+    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    const int64_t args[] = {count, pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c,
-        pass->w_step[1], pass->w_step[2], x->row, x->plane, out->row, out->plane, depth, slot};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    append_ints(&l, 3, (int64_t[]){t->all, t->down, t->across});
+    output_args(&l, pass);
+    append_ints(&l, 11,
+        (int64_t[]){pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
+            pass->w_step[2], x->row, x->plane, depth, w_plane, plane});
+    nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
     l.flops = pass->flops;
-    l.bytes = 4.0 * (PRODUCTS * (double)(count * (pass->c + pass->k)) +
-                        (double)nt_shape_count(&pass->w->shape));
-    return nt_launch_append(&l);
-}
-
-static enum nt_status give(struct nt_tape *tape, const struct nt_conv_pass *pass,
-    const struct tiling *t, int64_t tile0, int64_t count, const struct planes *from, int width)
-{
-    struct nt_launch l;
-    nt_launch_init(&l, tape, "winograd_give", "winograd_give", "winograd", pass->reason);
-    nt_launch_define(&l, "NT_VW", "%d", width);
-    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
-    nt_epilogue_define(&l, pass->y, pass->epilogue, width);
-    nt_launch_buffer(&l, from->buffer, NT_ACCESS_READ);
-    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
-    const int64_t args[] = {tile0, count, t->down, t->across, pass->out[1], pass->out[2], pass->k,
-        pass->y_start, pass->y_n, pass->y_step[1], pass->y_step[2], from->row, from->plane};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
-    nt_epilogue_args(&l, pass->epilogue);
-    set_grid(&l, count);
-    l.bytes = 4.0 * (double)(count * pass->k) * (double)(PRODUCTS + t->side * t->side);
+    l.bytes = 4.0 * (double)(PRODUCTS * t->all * pass->c + nt_shape_count(&pass->w->shape) +
+                             nt_shape_count(&pass->y->shape));
     return nt_launch_append(&l);
 }
 
@@ -217,30 +233,17 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
     struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), pass->k);
     struct tiling t =
         cut(&tile, pass->taps[1], pass->images, pass->out[1], pass->out[2], pass->c, pass->k);
+    struct planes planes;
+    enum nt_status status;
+    if (!t.few) {
+        status = transform_weights(tape, pass, &tile, &planes);
+        return status == NT_OK ? convolve(tape, pass, &tile, &t, &planes) : status;
+    }
     struct picture x = {pass->x, pass->c, pass->in[1], pass->in[2], pass->pad[1], pass->pad[2],
         pass->x_n, pass->x_step[1], pass->x_step[2]};
-    int64_t nr = nt_tile_columns(&tile);
-    struct planes in = make_planes(tape, t.rows, pass->c, "transformed inputs");
-    struct planes out =
-        make_planes(tape, t.rows, nt_divide_up(pass->k, nr) * nr, "transformed outputs");
-    if (t.few) {
-        enum nt_status status = take(tape, pass->reason, SIDE, &x, &t, 0, t.all, &in, tile.width);
-        if (status == NT_OK)
-            status = multiply_few(tape, pass, &tile, &in, &out, t.all);
-        return status == NT_OK ? give(tape, pass, &t, 0, t.all, &out, tile.width) : status;
-    }
-    struct planes weights;
-    enum nt_status status = transform_weights(tape, pass, &tile, &weights);
-    for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
-        int64_t count = nt_least(t.chunk, t.all - i);
-        status = take(tape, pass->reason, SIDE, &x, &t, i, count, &in, tile.width);
-        if (status == NT_OK)
-            status = multiply(tape, pass, &tile, &in, &weights, &out, count,
-                pass->flops * (double)count / (double)t.all);
-        if (status == NT_OK)
-            status = give(tape, pass, &t, i, count, &out, tile.width);
-    }
-    return status;
+    planes = make_planes(tape, t.rows, pass->c, "transformed inputs");
+    status = take(tape, pass->reason, SIDE, &x, &t, 0, t.all, &planes, tile.width);
+    return status == NT_OK ? convolve_few(tape, pass, &tile, &t, &planes) : status;
 }
 
 /* ---- weights ---- */
