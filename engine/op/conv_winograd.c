@@ -14,11 +14,13 @@
 /* Floats of the transforms of a chunk of tiles: little enough for a second-level cache, but not so
  * little that the weights, which each chunk reads, are more than four times as many. */
 #define CHUNK (1 << 16)
-/* The same of both operands of a weight gradient, in the caches of all processors. */
-#define WEIGHT_CHUNK (1 << 18)
+/* The same of both operands of a weight gradient. */
+#define WEIGHT_CHUNK (1 << 17)
+/* Floats of the sums of a weight gradient that parts of the tiles may have together. */
+#define MOST_SUMS (1 << 20)
 #define WEIGHT_BLOCK 16 /* NT_WINOGRAD_BLOCK: input channels that are transformed together */
-/* More transformed weights than these, for a single chunk of tiles, are not kept but made in parts
- * of so many input channels, which stay in the second-level cache. */
+/* More transformed weights than these, for few tiles, are not kept but made in parts of so many
+ * input channels, which stay in the second-level cache. */
 #define MANY_WEIGHTS (1 << 18)
 #define FEW_DEPTH 64
 /* With fewer channels the pictures' transforms, with fewer tiles the weights', cost more than the
@@ -44,11 +46,11 @@ static struct planes make_planes(
     return p;
 }
 
-/* How pictures with `high` x `wide` outputs are cut into tiles of `side` x `side`, `chunk` of them
- * at a time. */
+/* How pictures with `high` x `wide` outputs are cut into tiles of `side` x `side`. */
 struct tiling {
-    int64_t side, down, across, all, chunk, rows;
-    bool few; /* one chunk of tiles and many weights */
+    int64_t side, down, across, all;
+    int64_t rows; /* of register tiles that all take */
+    bool few;     /* in relation to the weights */
 };
 
 static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t images, int64_t high,
@@ -58,12 +60,8 @@ static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t image
     t.down = nt_divide_up(high, t.side);
     t.across = nt_divide_up(wide, t.side);
     t.all = images * t.down * t.across;
-    int64_t floats = nt_most(WEIGHT_CHUNK, PRODUCTS * c * k / 2);
-    int64_t chunks = nt_divide_up(t.all * (c + k) * PRODUCTS, floats);
-    t.chunk = nt_divide_up(nt_divide_up(t.all, chunks), tile->rows) * tile->rows;
-    t.chunk = nt_least(t.chunk, t.all);
-    t.few = t.chunk == t.all && PRODUCTS * c * k > MANY_WEIGHTS;
-    t.rows = nt_divide_up(t.chunk, tile->rows) * tile->rows;
+    t.rows = nt_divide_up(t.all, tile->rows) * tile->rows;
+    t.few = PRODUCTS * c * k > MANY_WEIGHTS && 2 * t.all * (c + k) <= c * k;
     return t;
 }
 
@@ -142,8 +140,8 @@ static enum nt_status convolve(struct nt_tape *tape, const struct nt_conv_pass *
     int64_t nr = nt_tile_columns(tile), pieces = nt_tile_pieces(nt_tape_device(tape));
     int64_t units = nt_device_get_info(nt_tape_device(tape))->compute_units;
     int64_t widest = nt_most(pass->c, nt_divide_up(pass->k, nr) * nr);
-    int64_t most = nt_divide_up(
-        nt_most(CHUNK, PRODUCTS * pass->c * pass->k / 4), PRODUCTS * widest);
+    int64_t most =
+        nt_divide_up(nt_most(CHUNK, PRODUCTS * pass->c * pass->k / 4), PRODUCTS * widest);
     int64_t chunk = nt_divide_up(most, tile->rows) * tile->rows;
     int64_t items = nt_least(t->all, nt_least(pieces, nt_most(t->all / chunk / units, 1) * units));
     chunk = nt_least(chunk, nt_divide_up(nt_divide_up(t->all, items), tile->rows) * tile->rows);
@@ -177,8 +175,7 @@ static enum nt_status convolve_few(struct nt_tape *tape, const struct nt_conv_pa
     const struct nt_tile *tile, const struct tiling *t, const struct planes *x)
 {
     int64_t nr = nt_tile_columns(tile);
-    int64_t items =
-        nt_least(nt_divide_up(pass->k, nr), nt_tile_pieces(nt_tape_device(tape)));
+    int64_t items = nt_least(nt_divide_up(pass->k, nr), nt_tile_pieces(nt_tape_device(tape)));
     int64_t depth = nt_least(FEW_DEPTH, nt_divide_up(pass->c, WEIGHT_BLOCK) * WEIGHT_BLOCK);
     int64_t w_plane = depth * nr + 16, plane = t->rows * nr + 16;
     int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
@@ -195,8 +192,8 @@ static enum nt_status convolve_few(struct nt_tape *tape, const struct nt_conv_pa
     append_ints(&l, 3, (int64_t[]){t->all, t->down, t->across});
     output_args(&l, pass);
     append_ints(&l, 11,
-        (int64_t[]){pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
-            pass->w_step[2], x->row, x->plane, depth, w_plane, plane});
+        (int64_t[]){pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1], pass->w_step[2],
+            x->row, x->plane, depth, w_plane, plane});
     nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
     l.flops = pass->flops;
@@ -248,43 +245,55 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
 
 /* ---- weights ---- */
 
-static enum nt_status multiply_weights(struct nt_tape *tape, const struct nt_conv_problem *p,
-    const struct nt_tile *tile, const struct planes *x, const struct planes *dy,
-    const struct planes *sums, int64_t count, bool add, double flops, const char *reason)
+/* How a weight gradient is divided: parts of the tiles, whose sums are added in the end, times
+ * blocks of output channels, each of which transforms all inputs. */
+struct division {
+    int64_t parts, blocks, block, chunk, row, plane, dy_row, slot;
+};
+
+static struct division divide(const struct nt_device *dev, const struct nt_tile *tile,
+    const struct nt_conv_problem *p, const struct tiling *t)
 {
-    int64_t panels = nt_divide_up(p->c, nt_tile_columns(tile));
-    struct nt_launch l;
-    nt_launch_init(
-        &l, tape, "winograd_weight_multiply", "winograd_weight_multiply", "winograd", reason);
-    nt_tile_define(&l, tile);
-    nt_launch_buffer(&l, x->buffer, NT_ACCESS_READ);
-    nt_launch_buffer(&l, dy->buffer, NT_ACCESS_READ);
-    nt_launch_buffer(&l, sums->buffer, add ? NT_ACCESS_READ_WRITE : NT_ACCESS_WRITE);
-    const int64_t args[] = {
-        count, p->k, panels, x->row, x->plane, dy->row, dy->plane, sums->row, sums->plane, add};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
-    set_grid(&l, PRODUCTS * panels);
-    l.flops = flops;
-    l.bytes = 4.0 * PRODUCTS * (double)(count * (p->c + p->k) + p->c * p->k);
-    return nt_launch_append(&l);
+    int64_t nr = nt_tile_columns(tile), units = nt_device_get_info(dev)->compute_units;
+    int64_t strips = nt_divide_up(p->k, tile->rows);
+    struct division d = {.row = nt_divide_up(p->c, nr) * nr + 16};
+    d.plane = strips * tile->rows * d.row + 16;
+    d.parts = nt_most(nt_least(units, MOST_SUMS / (PRODUCTS * d.plane)), 1);
+    d.parts = nt_least(d.parts, nt_divide_up(t->all, tile->rows));
+    d.block = nt_divide_up(strips, nt_divide_up(units, d.parts)) * tile->rows;
+    d.blocks = nt_divide_up(p->k, d.block);
+    d.dy_row = nt_divide_up(d.block, 16) * 16 + 16;
+    int64_t floats = nt_most(WEIGHT_CHUNK, PRODUCTS * p->c * d.block / 2);
+    d.chunk = nt_divide_up(nt_divide_up(floats, PRODUCTS * (d.row + d.dy_row)), 4) * 4;
+    d.chunk = nt_least(d.chunk, nt_divide_up(t->all, d.parts));
+    d.slot = PRODUCTS * (d.chunk * (d.row + d.dy_row) + 32);
+    return d;
 }
 
-static enum nt_status give_weights(struct nt_tape *tape, const struct nt_conv_problem *p,
-    const struct planes *sums, int width, const char *reason)
+static enum nt_status sum_weights(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const struct nt_tile *tile, const struct tiling *t, const struct division *d, int32_t sums,
+    double flops, const char *reason)
 {
+    int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(d->parts * d->blocks * d->slot) * sizeof(float), "transformed pictures");
     struct nt_launch l;
-    nt_launch_init(&l, tape, "winograd_weight_give", "winograd_weight_give", "winograd", reason);
-    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_init(&l, tape, "winograd_weight_sums", "winograd_weight_sums", "winograd", reason);
+    nt_tile_define(&l, tile);
     nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)p->taps[1]);
-    nt_launch_buffer(&l, sums->buffer, NT_ACCESS_READ);
-    nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
-    nt_launch_int(&l, p->k);
-    nt_launch_int(&l, p->c);
-    nt_launch_int(&l, sums->row);
-    nt_launch_int(&l, sums->plane);
-    set_grid(&l, p->k);
-    l.bytes = 4.0 * (double)(p->k * p->c) * (double)(PRODUCTS + p->filter);
+    nt_launch_tensor(&l, &p->x, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->y, NT_ACCESS_READ);
+    nt_launch_buffer(&l, sums, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
+    nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
+    append_ints(&l, 12,
+        (int64_t[]){t->all, d->chunk, t->down, t->across, p->in[1], p->in[2], p->c, p->pad[1],
+            p->pad[2], p->x.stride[0], p->x.stride[3], p->x.stride[4]});
+    append_ints(&l, 12,
+        (int64_t[]){p->out[1], p->out[2], p->k, p->y.stride[0], p->y.stride[3], p->y.stride[4],
+            d->parts, d->block, d->row, d->plane, d->dy_row, d->slot});
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)(d->parts * d->blocks)}, NULL);
+    l.flops = flops;
+    l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape) +
+                             d->parts * PRODUCTS * p->c * p->k);
     return nt_launch_append(&l);
 }
 
@@ -293,23 +302,20 @@ enum nt_status nt_conv_weight_winograd(
 {
     struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), p->c);
     struct tiling t = cut(&tile, p->taps[1], p->images, p->out[1], p->out[2], p->c, p->k);
-    struct picture x = {&p->x, p->c, p->in[1], p->in[2], p->pad[1], p->pad[2], p->x.stride[0],
-        p->x.stride[3], p->x.stride[4]};
-    struct picture dy = {
-        &p->y, p->k, p->out[1], p->out[2], 0, 0, p->y.stride[0], p->y.stride[3], p->y.stride[4]};
-    int64_t row = nt_divide_up(p->c, nt_tile_columns(&tile)) * nt_tile_columns(&tile);
-    struct planes in = make_planes(tape, t.rows, row, "transformed inputs");
-    struct planes out = make_planes(tape, t.rows, p->k, "transformed gradients");
-    struct planes sums = make_planes(tape, p->k, row, "transformed weights");
-    enum nt_status status = NT_OK;
-    for (int64_t i = 0; status == NT_OK && i < t.all; i += t.chunk) {
-        int64_t count = nt_least(t.chunk, t.all - i);
-        status = take(tape, reason, SIDE, &x, &t, i, count, &in, tile.width);
-        if (status == NT_OK)
-            status = take(tape, reason, t.side, &dy, &t, i, count, &out, tile.width);
-        if (status == NT_OK)
-            status = multiply_weights(tape, p, &tile, &in, &out, &sums, count, i > 0,
-                flops * (double)count / (double)t.all, reason);
-    }
-    return status == NT_OK ? give_weights(tape, p, &sums, tile.width, reason) : status;
+    struct division d = divide(nt_tape_device(tape), &tile, p, &t);
+    int32_t sums = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(d.parts * PRODUCTS * d.plane) * sizeof(float), "transformed weights");
+    enum nt_status status = sum_weights(tape, p, &tile, &t, &d, sums, flops, reason);
+    if (status != NT_OK)
+        return status;
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_weight_give", "winograd_weight_give", "winograd", reason);
+    nt_launch_define(&l, "NT_VW", "%d", tile.width);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)p->taps[1]);
+    nt_launch_buffer(&l, sums, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
+    append_ints(&l, 5, (int64_t[]){p->k, p->c, d.row, d.plane, d.parts});
+    set_grid(&l, p->k);
+    l.bytes = 4.0 * (double)(p->k * p->c) * (double)(d.parts * PRODUCTS + p->filter);
+    return nt_launch_append(&l);
 }
