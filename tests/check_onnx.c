@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Models in the ONNX format, made here with the generated writer of its messages; broken files,
- * each with its message; conformance cases of ../shared/data/onnx.
+ * each with its message.
  */
 #include "tests/testing.h"
 
@@ -12,7 +12,6 @@
 
 #include "frontend/graph.h"
 #include "frontend/model.h"
-#include "frontend/onnx/case.h"
 #include "frontend/onnx/messages.pb-c.h"
 #include "frontend/session.h"
 
@@ -343,11 +342,12 @@ START_TEST(integers_choose_elements)
 }
 END_TEST
 
-static void add_external(NtOnnx__TensorProto *tensor, const char *location, const char *offset)
+static void add_external(
+    NtOnnx__TensorProto *tensor, const char *location, const char *offset, const char *length)
 {
-    static NtOnnx__StringStringEntryProto entries[2], *list[2];
-    const char *pairs[2][2] = {{"location", location}, {"offset", offset}};
-    for (int i = 0; i < 2; i++) {
+    static NtOnnx__StringStringEntryProto entries[3], *list[3];
+    const char *pairs[3][2] = {{"location", location}, {"offset", offset}, {"length", length}};
+    for (int i = 0; i < 3; i++) {
         nt_onnx__string_string_entry_proto__init(&entries[i]);
         entries[i].key = (char *)pairs[i][0];
         entries[i].value = (char *)pairs[i][1];
@@ -356,14 +356,14 @@ static void add_external(NtOnnx__TensorProto *tensor, const char *location, cons
     tensor->has_data_location = true;
     tensor->data_location = NT_ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
     tensor->external_data = list;
-    tensor->n_external_data = 2;
+    tensor->n_external_data = length ? 3 : 2;
 }
 
 static void make_external(const char *location, const char *offset)
 {
     static int64_t extents[] = {4};
     add_input("x", 1, 1, (int[]){4});
-    add_external(add_tensor("w", 1, 1, extents, NULL, 0), location, offset);
+    add_external(add_tensor("w", 1, 1, extents, NULL, 0), location, offset, NULL);
     add_node("Add", "x w", "y");
     add_output("y");
 }
@@ -383,9 +383,16 @@ START_TEST(external_data)
         want[i] = (double)x[i] + (double)data[i + 2];
     run(1, (const void *[]){x}, y);
     test_close("external", 4, y, want, 1e-6);
-    add_external(&tensors[0], "w.bin", "12");
+    add_external(&tensors[0], "w.bin", "12", "16");
     refused(
         NT_ERR_FORMAT, ": tensor 'w': external file w.bin of 24 bytes: must have 16 from 12 on");
+    add_external(&tensors[0], "w.bin", "8", "12");
+    refused(NT_ERR_FORMAT, ": tensor 'w': external data of 12 bytes: must be 16");
+    unlink(name);
+    ck_assert_int_eq(mkdir(name, 0700), 0);
+    add_external(&tensors[0], "w.bin", "0", NULL);
+    refused(NT_ERR_FILE, ": tensor 'w': external file w.bin: cannot be read");
+    rmdir(name);
 }
 END_TEST
 
@@ -394,12 +401,12 @@ START_TEST(external_data_stays_in_the_folder)
     make_external("../../etc/hostname", "0");
     refused(NT_ERR_FORMAT,
         ": tensor 'w': external file ../../etc/hostname: must be in the model's folder");
-    add_external(&tensors[0], "/etc/hostname", "0");
+    add_external(&tensors[0], "/etc/hostname", "0", NULL);
     refused(
         NT_ERR_FORMAT, ": tensor 'w': external file /etc/hostname: must be in the model's folder");
-    add_external(&tensors[0], "missing.bin", "0");
+    add_external(&tensors[0], "missing.bin", "0", NULL);
     refused(NT_ERR_FILE, ": tensor 'w': external file missing.bin: is not there");
-    add_external(&tensors[0], "w.bin", "-1");
+    add_external(&tensors[0], "w.bin", "-1", NULL);
     refused(NT_ERR_FORMAT, ": tensor 'w': external offset '-1': is no number");
 }
 END_TEST
@@ -447,7 +454,9 @@ START_TEST(broken_graphs)
     tensors[0].data_type = 8;
     refused(NT_ERR_UNSUPPORTED, ": tensor 'w': is of string (8): is not offered");
     tensors[0].data_type = 17;
-    refused(NT_ERR_UNSUPPORTED, ": tensor 'w': is of an unknown type (17): is not offered");
+    refused(NT_ERR_UNSUPPORTED, ": tensor 'w': is of float8e4m3fn (17): is not offered");
+    tensors[0].data_type = 99;
+    refused(NT_ERR_UNSUPPORTED, ": tensor 'w': is of an unknown type (99): is not offered");
 }
 END_TEST
 
@@ -630,61 +639,6 @@ START_TEST(no_onnx_at_all)
 }
 END_TEST
 
-/* The input is 0, 1, 2, ... over the number of elements. */
-START_TEST(output_beside_the_file)
-{
-    static int64_t extents[] = {2, 3};
-    const struct nt_onnx_tolerance upstream = {0};
-    struct nt_onnx_result result;
-    char beside[96];
-    float want[6];
-    snprintf(beside, sizeof beside, "%s/net_output_0.pb", folder);
-    add_input("x", 1, 2, (int[]){2, 3});
-    add_node("Neg", "x", "y");
-    add_output("y");
-    test_ok(load());
-    ck_assert(!nt_onnx_case_is_file(path));
-    for (int wrong = 0; wrong < 2; wrong++) {
-        for (int i = 0; i < 6; i++)
-            want[i] = -(float)i / 6 + (i == 5 ? (float)wrong : 0);
-        NtOnnx__TensorProto *tensor = add_tensor("y", 1, 2, extents, want, sizeof want);
-        uint8_t bytes[256];
-        write_bytes(beside, bytes, nt_onnx__tensor_proto__pack(tensor, bytes));
-        ck_assert(nt_onnx_case_is_file(path));
-        test_ok(nt_onnx_case_run_file(test_device(), path, upstream, &result));
-        ck_assert_int_eq(result.verdict, wrong ? NT_ONNX_FAIL : NT_ONNX_PASS);
-    }
-    unlink(beside);
-}
-END_TEST
-
-/* Few of many: `neutra onnx-test` runs them all. */
-START_TEST(conformance)
-{
-    static const char *const cases[] = {"opset-newest/simple/test_single_relu_model",
-        "opset-newest/node/test_reduce_mean_keepdims_example",
-        "opset-17/node/test_batchnorm_example", "opset-17/node/test_slice_neg_steps",
-        "opset-17/node/test_resize_downsample_scales_linear",
-        "opset-10/node/test_averagepool_2d_ceil", "opset-7/node/test_conv_with_strides_padding",
-        "opset-7/pytorch-operator/test_operator_basic"};
-    const struct nt_onnx_tolerance upstream = {0};
-    if (!test_data("onnx")) {
-        test_skip("../shared/data/onnx is not there");
-        return;
-    }
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char name[128];
-        struct nt_onnx_result result;
-        snprintf(name, sizeof name, "onnx/%s", cases[i]);
-        const char *data = test_data(name);
-        ck_assert_msg(data != NULL, "%s is not there", name);
-        test_ok(nt_onnx_case_run(test_device(), data, upstream, &result));
-        ck_assert_msg(result.verdict == NT_ONNX_PASS, "%s: %s", name, result.reason);
-        ck_assert_int_ge(result.sets, 1);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("onnx");
@@ -707,8 +661,6 @@ int main(void)
     tcase_add_test(tests, damaged_files);
     tcase_add_test(tests, bytes_that_are_no_messages);
     tcase_add_test(tests, no_onnx_at_all);
-    tcase_add_test(tests, output_beside_the_file);
-    tcase_add_test(tests, conformance);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

@@ -244,6 +244,9 @@ END_TEST
 START_TEST(broken_functions)
 {
     static char *const two[] = {(char *)"x", (char *)"x"};
+    uint8_t length = 0; /* of a message without fields */
+    ProtobufCMessageUnknownField default_value = {
+        11, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, 1, &length};
     make_file("f", "own");
     refused(NT_ERR_UNSUPPORTED, "operators that are not offered (opset 17): own.f");
     file.n_functions = 1;
@@ -258,6 +261,16 @@ START_TEST(broken_functions)
     nodes[0].n_input = 1;
     functions[0].n_node = 0;
     refused(NT_ERR_FORMAT, "output 'y': nothing makes it");
+    functions[0].n_node = 1;
+    nt_onnx__attribute_proto__init(&attributes[0]);
+    attributes[0].name = attributes[0].ref_attr_name = (char *)"alpha";
+    attribute_list[0] = &attributes[0];
+    nodes[1].attribute = attribute_list;
+    nodes[1].n_attribute = 1;
+    functions[0].base.n_unknown_fields = 1;
+    functions[0].base.unknown_fields = &default_value;
+    refused(NT_ERR_UNSUPPORTED,
+        "function 'f': attribute 'alpha': must be given: defaults are not offered");
 }
 END_TEST
 

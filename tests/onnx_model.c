@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/onnx_model.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,86 @@ void onnx_model_word(struct onnx_model *m, const char *name, const char *word)
     a->s.data = (uint8_t *)text(m, word);
 }
 
+/* "name=value" of the latest node. */
+static void attribute_word(struct onnx_model *m, char *word)
+{
+    char *value = strchr(word, '='), *end;
+    const char *words[MAX];
+    int64_t list[MAX];
+    int count = 0;
+    *value++ = 0;
+    int64_t number = strtoll(value, &end, 10);
+    if (*end == 0 && end > value) {
+        onnx_model_int(m, word, number);
+    } else if (*end == '.' && end > value) {
+        onnx_model_float(m, word, strtod(value, NULL));
+    } else if (*value == '[' && isalpha((unsigned char)value[1])) {
+        for (char *rest = value + 1; (words[count] = strtok_r(rest, ",]", &rest)); count++)
+            ck_assert_int_lt(count, MAX - 1);
+        onnx_model_words(m, word, count, words);
+    } else if (*value == '[') {
+        for (end = value; *end && *end != ']' && count < MAX; count++)
+            list[count] = strtoll(end + 1, &end, 10);
+        onnx_model_ints(m, word, count, list);
+    } else {
+        onnx_model_word(m, word, value);
+    }
+}
+
+/* "f2x3" or "i2:5,7". */
+static void operand_word(struct onnx_model *m, const char *name, char *word)
+{
+    static const struct {
+        char letter;
+        int type;
+    } types[] = {{'f', NT_ONNX_FLOAT}, {'d', NT_ONNX_DOUBLE}, {'i', NT_ONNX_INT64},
+        {'l', NT_ONNX_INT32}, {'b', NT_ONNX_BOOL}};
+    struct nt_shape shape = {0};
+    int type = NT_ONNX_NONE;
+    char *at = word + 1;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        type = types[i].letter == *word ? types[i].type : type;
+    ck_assert_msg(type != NT_ONNX_NONE, "%s: is no operand", word);
+    while (*at && *at != ':') {
+        shape.dim[shape.rank++] = strtoll(at, &at, 10);
+        at += *at == 'x';
+    }
+    size_t count = count_of(shape);
+    double *data = keep(m, NULL, (count + 1) * sizeof *data);
+    for (size_t i = 0; i < count; i++)
+        data[i] = *at ? strtod(at + 1, &at) : i && strchr(word, ':') ? data[i - 1] : test_float();
+    onnx_model_array(m, strchr(word, ':') != NULL, name, type, shape, data);
+}
+
+void onnx_model_line(struct onnx_model *m, const char *op, const char *line)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    char inputs[2 * MAX] = "", outputs[2 * MAX] = "y", *copy = text(m, line), *rest = copy;
+    int operands = 0;
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *list = *word == '>' ? outputs : inputs;
+        bool given = strcmp(word, "-") != 0;
+        if (strchr(word, '='))
+            continue;
+        ck_assert(operands < 8 && strlen(list) + strlen(word) + 2 < sizeof inputs);
+        strcat(list, " ");
+        strcat(list, *word == '>' ? word + 1 : given ? names[operands] : "-");
+        if (*word != '>' && given)
+            operand_word(m, names[operands], word);
+        operands += *word != '>';
+    }
+    onnx_model_node(m, op, inputs, outputs);
+    copy = text(m, line);
+    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        if (strchr(word, '='))
+            attribute_word(m, word);
+}
+
+struct NtOnnx__ModelProto *onnx_model_file(struct onnx_model *m)
+{
+    return &m->file;
+}
+
 void onnx_model_open(struct onnx_model *m, int axis, const char *name)
 {
     NtOnnx__ValueInfoProto *input = m->graph.input[m->graph.n_input - 1];
@@ -268,11 +349,8 @@ void onnx_model_open(struct onnx_model *m, int axis, const char *name)
     dim->dim_param = text(m, name);
 }
 
-const char *onnx_model_write(struct onnx_model *m)
+void onnx_model_pack(struct onnx_model *m)
 {
-    m->graph.n_output = 0;
-    for (size_t i = 0; i < m->node->n_output; i++)
-        m->graph.output[m->graph.n_output++] = info(m, m->node->output[i], NT_ONNX_FLOAT, SCALAR);
     size_t size = nt_onnx__model_proto__get_packed_size(&m->file);
     uint8_t *bytes = keep(m, NULL, size);
     nt_onnx__model_proto__pack(&m->file, bytes);
@@ -280,6 +358,14 @@ const char *onnx_model_write(struct onnx_model *m)
     ck_assert(to != NULL);
     ck_assert_uint_eq(fwrite(bytes, 1, size, to), size);
     fclose(to);
+}
+
+const char *onnx_model_write(struct onnx_model *m)
+{
+    m->graph.n_output = 0;
+    for (size_t i = 0; i < m->node->n_output; i++)
+        m->graph.output[m->graph.n_output++] = info(m, m->node->output[i], NT_ONNX_FLOAT, SCALAR);
+    onnx_model_pack(m);
     return m->path;
 }
 

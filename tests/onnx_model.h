@@ -38,6 +38,16 @@ void onnx_model_float(struct onnx_model *m, const char *name, double value);
 void onnx_model_words(struct onnx_model *m, const char *name, int count, const char *const *words);
 void onnx_model_word(struct onnx_model *m, const char *name, const char *word);
 
+/* One node from a line of words: operands a, b, c, ... and attributes.
+ * An operand is a type and its extents: f float, d double, i int64, l int32, b bool; "f2x3" is a
+ * random input, "i2:5,7" a constant, whose last number repeats; "-" is one left out.
+ * An attribute is name=5, name=0.5, name=[1,2], name=word, name=[word,word]. The output is y; ">z"
+ * is a further one. */
+void onnx_model_line(struct onnx_model *m, const char *op, const char *line);
+
+/* What write has written, to be broken by a test, and written again. */
+struct NtOnnx__ModelProto *onnx_model_file(struct onnx_model *m);
+void onnx_model_pack(struct onnx_model *m);
 /* The file leaves an extent of the latest input open, under a name. */
 void onnx_model_open(struct onnx_model *m, int axis, const char *name);
 /* Writes the file, with the outputs of the latest node; returns its path. */

@@ -296,9 +296,7 @@ static enum nt_status add_input(struct nt_onnx_import *import, const NtOnnx__Val
         return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
             "input '%s': is no tensor: sequences, maps and optional values are not offered",
             info->name);
-    bool offered = nt_onnx_type_is_float(type->elem_type) ||
-                   nt_onnx_type_is_integer(type->elem_type) || type->elem_type == NT_ONNX_BOOL;
-    if (!offered)
+    if (!nt_onnx_type_is_offered(type->elem_type))
         return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
             "input '%s': is of %s: is not offered", info->name, nt_onnx_type_name(type->elem_type));
     enum nt_status status = input_shape(import, info, feed, &shape, &batched);
@@ -389,8 +387,7 @@ static enum nt_status check_types(struct nt_onnx_import *import, size_t count,
             return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
                 "%s '%s': is no tensor: sequences, maps and optional values are not offered", what,
                 list[i]->name);
-        if (element != NT_ONNX_NONE && element != NT_ONNX_BOOL && !nt_onnx_type_is_float(element) &&
-            !nt_onnx_type_is_integer(element))
+        if (element != NT_ONNX_NONE && !nt_onnx_type_is_offered(element))
             return nt_graph_fail(import->graph, NT_ERR_UNSUPPORTED,
                 "%s '%s': is of %s (%d): is not offered", what, list[i]->name,
                 nt_onnx_type_name(element), element);

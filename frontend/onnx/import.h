@@ -140,7 +140,8 @@ enum nt_status nt_onnx_take_number(struct nt_onnx_node *node, int input, double 
 /* All as integers: at most NT_MAX_INTS. *count -1 and no failure when it was left out. */
 enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *list, int *count);
 
-/* Attributes; fallback when absent. */
+/* Attributes; fallback when absent. One of another kind is the fallback too, and makes the node
+ * fail. */
 const NtOnnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name);
 int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback);
 double nt_onnx_float(const struct nt_onnx_node *node, const char *name, double fallback);
@@ -155,6 +156,9 @@ int nt_onnx_ints(const struct nt_onnx_node *node, const char *name, int64_t *lis
 /* An attribute of older opsets that is an input of newer ones. *count -1: neither is there. */
 enum nt_status nt_onnx_list(
     struct nt_onnx_node *node, const char *name, int input, int64_t *list, int *count);
+
+/* Fails unless an element type, which `name` tells, is offered. */
+enum nt_status nt_onnx_offers(struct nt_onnx_node *node, const char *name, int type);
 
 /* An axis from 0 on; *out is set on success. */
 enum nt_status nt_onnx_axis(struct nt_onnx_node *node, int64_t axis, int rank, int *out);

@@ -63,11 +63,8 @@ enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_sha
         *shape = value->known->shape;
     else if (value->tensor)
         *shape = value->tensor->shape;
-    else if (value->graph >= 0)
-        *shape = node->graph->value[value->graph].shape;
     else
-        return nt_onnx_fail(
-            node, NT_ERR_FORMAT, "input '%s': is not made before it is used", value->name);
+        *shape = node->graph->value[value->graph].shape;
     return NT_OK;
 }
 
@@ -122,6 +119,8 @@ enum nt_status nt_onnx_integers(struct nt_onnx_node *node, int input, int64_t *l
 
 /* ---- attributes ---- */
 
+#define KIND(name) NT_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
+
 const NtOnnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, const char *name)
 {
     for (size_t i = 0; i < node->proto->n_attribute; i++)
@@ -130,15 +129,28 @@ const NtOnnx__AttributeProto *nt_onnx_attr(const struct nt_onnx_node *node, cons
     return NULL;
 }
 
-int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback)
+/* One whose kind, where the file tells it, is the right one; another is the node's failure, which
+ * nt_onnx_rule_apply gives. */
+static const NtOnnx__AttributeProto *attr_of_kind(
+    const struct nt_onnx_node *node, const char *name, int kind, const char *word)
 {
     const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    if (!attr || !attr->has_type || attr->type == KIND(UNDEFINED) || (int)attr->type == kind)
+        return attr;
+    nt_graph_fail(node->graph, NT_ERR_FORMAT, "%s: attribute '%s': must be %s",
+        node->proto->op_type, name, word);
+    return NULL;
+}
+
+int64_t nt_onnx_int(const struct nt_onnx_node *node, const char *name, int64_t fallback)
+{
+    const NtOnnx__AttributeProto *attr = attr_of_kind(node, name, KIND(INT), "an integer");
     return attr ? attr->i : fallback;
 }
 
 double nt_onnx_float(const struct nt_onnx_node *node, const char *name, double fallback)
 {
-    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = attr_of_kind(node, name, KIND(FLOAT), "a float");
     return attr ? attr->f : fallback;
 }
 
@@ -153,13 +165,16 @@ static bool is_word(
 bool nt_onnx_is(
     const struct nt_onnx_node *node, const char *name, const char *fallback, const char *word)
 {
-    return is_word(nt_onnx_attr(node, name), fallback, word, strlen(word));
+    return is_word(
+        attr_of_kind(node, name, KIND(STRING), "a string"), fallback, word, strlen(word));
 }
 
 enum nt_status nt_onnx_choice(struct nt_onnx_node *node, const char *name, const char *fallback,
     const char *choices, int *index)
 {
-    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = attr_of_kind(node, name, KIND(STRING), "a string");
+    if (!attr && nt_onnx_attr(node, name))
+        return node->graph->failure;
     int i = 0;
     for (const char *word = choices; *word; i++) {
         size_t length = strcspn(word, "|");
@@ -176,7 +191,7 @@ enum nt_status nt_onnx_choice(struct nt_onnx_node *node, const char *name, const
 
 int nt_onnx_ints(const struct nt_onnx_node *node, const char *name, int64_t *list)
 {
-    const NtOnnx__AttributeProto *attr = nt_onnx_attr(node, name);
+    const NtOnnx__AttributeProto *attr = attr_of_kind(node, name, KIND(INTS), "integers");
     if (!attr)
         return -1;
     size_t count = attr->n_ints < NT_MAX_INTS ? attr->n_ints : NT_MAX_INTS;
@@ -199,6 +214,14 @@ enum nt_status nt_onnx_axis(struct nt_onnx_node *node, int64_t axis, int rank, i
             -rank, rank - 1);
     *out = (int)(axis < 0 ? axis + rank : axis);
     return NT_OK;
+}
+
+enum nt_status nt_onnx_offers(struct nt_onnx_node *node, const char *name, int type)
+{
+    return nt_onnx_type_is_offered(type)
+               ? NT_OK
+               : nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "%s %s: is not offered", name,
+                     nt_onnx_type_name(type));
 }
 
 /* ---- adding to our graph ---- */

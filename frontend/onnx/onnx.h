@@ -68,11 +68,22 @@ enum nt_onnx_type {
     NT_ONNX_COMPLEX64,
     NT_ONNX_COMPLEX128,
     NT_ONNX_BFLOAT16,
+    NT_ONNX_FLOAT8E4M3FN,
+    NT_ONNX_FLOAT8E4M3FNUZ,
+    NT_ONNX_FLOAT8E5M2,
+    NT_ONNX_FLOAT8E5M2FNUZ,
+    NT_ONNX_UINT4,
+    NT_ONNX_INT4,
+    NT_ONNX_FLOAT4E2M1,
+    NT_ONNX_FLOAT8E8M0,
+    NT_ONNX_UINT2,
+    NT_ONNX_INT2,
     NT_ONNX_TYPES
 };
-const char *nt_onnx_type_name(int type); /* "float16"; "type 23" has no name: "an unknown type" */
+const char *nt_onnx_type_name(int type); /* "float16"; one without name: "an unknown type" */
 bool nt_onnx_type_is_float(int type);    /* of those that are read */
 bool nt_onnx_type_is_integer(int type);
+bool nt_onnx_type_is_offered(int type); /* one of these, or bool */
 /* How values of a type are held on a device: float32 for floats and truth values, int32. */
 enum nt_dtype nt_onnx_type_dtype(int type);
 

@@ -98,11 +98,7 @@ enum nt_status nt_onnx_where(struct nt_onnx_node *node)
 enum nt_status nt_onnx_cast_type(struct nt_onnx_node *node, int *type)
 {
     *type = node->inputs > 1 ? nt_onnx_type(node, 1) : (int)nt_onnx_int(node, "to", 0);
-    bool offered =
-        nt_onnx_type_is_float(*type) || nt_onnx_type_is_integer(*type) || *type == NT_ONNX_BOOL;
-    return offered ? NT_OK
-                   : nt_onnx_fail(node, NT_ERR_UNSUPPORTED, "to %s: is not offered",
-                         nt_onnx_type_name(*type));
+    return nt_onnx_offers(node, "to", *type);
 }
 
 /* Between floats nothing changes: all are float32 here. */

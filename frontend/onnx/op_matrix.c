@@ -46,9 +46,9 @@ enum nt_status nt_onnx_eye_like(struct nt_onnx_node *node)
     struct nt_onnx_call call = nt_onnx_begin("eye_like");
     int type = (int)nt_onnx_int(node, "dtype", nt_onnx_type(node, 0)), x = nt_onnx_in(node, 0);
     nt_onnx_number(&call, "k", (double)nt_onnx_int(node, "k", 0));
-    if (!nt_onnx_type_is_float(type) && !nt_onnx_type_is_integer(type) && type != NT_ONNX_BOOL)
-        return nt_onnx_fail(
-            node, NT_ERR_UNSUPPORTED, "dtype %s: is not offered", nt_onnx_type_name(type));
+    enum nt_status status = nt_onnx_offers(node, "dtype", type);
+    if (status != NT_OK)
+        return status;
     return nt_onnx_out_type(node, 0, nt_onnx_add(node, &call, 1, &x), type);
 }
 

@@ -98,8 +98,8 @@ static enum nt_status take_operands(struct layer *layer)
         r->dim[0] != layer->directions || w->dim[1] != gates * layer->hidden ||
         r->dim[1] != w->dim[1] || w->dim[2] != x->dim[2])
         return nt_onnx_fail(node, NT_ERR_SHAPE, "X, W, R: do not fit together");
-    if (layer->bias >= 0 &&
-        (value[layer->bias].shape.rank != 2 || value[layer->bias].shape.dim[1] != 2 * w->dim[1]))
+    const struct nt_shape biases = {2, {layer->directions, 2 * w->dim[1]}};
+    if (layer->bias >= 0 && !nt_shape_equal(&value[layer->bias].shape, &biases))
         return nt_onnx_fail(node, NT_ERR_SHAPE, "B: must be %d by %lld", layer->directions,
             (long long)(2 * w->dim[1]));
     return NT_OK;

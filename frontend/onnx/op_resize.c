@@ -273,7 +273,8 @@ enum nt_status nt_onnx_upsample(struct nt_onnx_node *node)
     } else if (status == NT_OK && attr) {
         double scales[NT_MAX_RANK];
         if (attr->n_floats != (size_t)r.from.rank)
-            return nt_onnx_fail(node, NT_ERR_FORMAT, "scales: must be %d", r.from.rank);
+            return nt_onnx_fail(node, NT_ERR_FORMAT, "scales: %zu numbers: must be %d",
+                attr->n_floats, r.from.rank);
         for (int i = 0; i < r.from.rank; i++) {
             scales[i] = attr->floats[i];
             axes[i] = i;

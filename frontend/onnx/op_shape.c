@@ -138,7 +138,7 @@ enum nt_status nt_onnx_reshape_node(struct nt_onnx_node *node)
         return status;
     if (count < 0 || count > NT_MAX_RANK)
         return nt_onnx_fail(
-            node, NT_ERR_SHAPE, "shape of rank %d: must be from 0 to %d", count, NT_MAX_RANK);
+            node, NT_ERR_SHAPE, "shape: must be given, of rank %d at most", NT_MAX_RANK);
     bool zeros = nt_onnx_int(node, "allowzero", 0) != 0;
     size_t total = nt_onnx_host_count(&from), rest = 1;
     to.rank = count;

@@ -25,7 +25,11 @@ enum nt_status nt_onnx_window(struct nt_onnx_node *node)
 {
     const struct window *w = windows;
     double size = 0;
-    enum nt_status status = nt_onnx_take_number(node, 0, &size);
+    int type = (int)nt_onnx_int(node, "output_datatype", NT_ONNX_FLOAT);
+    enum nt_status status = nt_onnx_numbers(node, 0) ? nt_onnx_offers(node, "output_datatype", type)
+                                                     : node->graph->failure;
+    if (status == NT_OK)
+        status = nt_onnx_take_number(node, 0, &size);
     if (status != NT_OK)
         return status;
     if (!(size >= 0 && size <= NT_ONNX_HOST_ELEMENTS))
@@ -35,8 +39,7 @@ enum nt_status nt_onnx_window(struct nt_onnx_node *node)
         w++;
     double period = nt_onnx_int(node, "periodic", 1) ? size : size - 1;
     struct nt_onnx_host *y =
-        nt_onnx_host_create(node->graph, (int)nt_onnx_int(node, "output_datatype", NT_ONNX_FLOAT),
-            &(struct nt_shape){1, {(int64_t)size}});
+        nt_onnx_host_create(node->graph, type, &(struct nt_shape){1, {(int64_t)size}});
     for (size_t i = 0; y && i < y->count; i++) {
         double x = period > 0 ? TAU * (double)i / period : 0;
         y->data[i] = nt_onnx_host_cast(w->a - w->b * cos(x) + w->c * cos(2 * x), y->type);
@@ -242,8 +245,12 @@ static void fill_bands(struct nt_onnx_host *y, double length, double rate, doubl
 enum nt_status nt_onnx_mel_weights(struct nt_onnx_node *node)
 {
     double in[5];
+    int type = (int)nt_onnx_int(node, "output_datatype", NT_ONNX_FLOAT);
+    enum nt_status status = nt_onnx_offers(node, "output_datatype", type);
+    if (status != NT_OK)
+        return status;
     for (int i = 0; i < 5; i++) {
-        enum nt_status status = nt_onnx_take_number(node, i, &in[i]);
+        status = nt_onnx_take_number(node, i, &in[i]);
         if (status != NT_OK)
             return status;
         if (!nt_onnx_has(node, i) || !(in[i] >= 0 && in[i] <= 1 << 20))
@@ -252,8 +259,7 @@ enum nt_status nt_onnx_mel_weights(struct nt_onnx_node *node)
     struct nt_shape shape = {2, {nt_onnx_host_integer(in[1] / 2) + 1, nt_onnx_host_integer(in[0])}};
     if (shape.dim[1] < 1 || in[2] < 1 || shape.dim[0] * shape.dim[1] > NT_ONNX_HOST_MOST)
         return nt_onnx_fail(node, NT_ERR_FORMAT, "bands, rate: must be at least 1");
-    struct nt_onnx_host *y = nt_onnx_host_create(
-        node->graph, (int)nt_onnx_int(node, "output_datatype", NT_ONNX_FLOAT), &shape);
+    struct nt_onnx_host *y = nt_onnx_host_create(node->graph, type, &shape);
     if (y)
         fill_bands(y, floor(in[1]), in[2], in[3], in[4]);
     return nt_onnx_out_known(node, 0, y);

@@ -12,6 +12,7 @@
 
 enum nt_status nt_onnx_causal_conv(struct nt_onnx_node *node)
 {
+    char text[128];
     struct nt_graph *graph = node->graph;
     int x = nt_onnx_in(node, 0), weight = x < 0 ? -1 : nt_onnx_in(node, 1), activation;
     int bias = weight >= 0 && nt_onnx_has(node, 2) ? nt_onnx_in(node, 2) : -1;
@@ -26,6 +27,9 @@ enum nt_status nt_onnx_causal_conv(struct nt_onnx_node *node)
     struct nt_shape state = {3, {from.dim[0], from.dim[1], w.dim[2] - 1}};
     if (state.dim[2] > 0) {
         int past = nt_onnx_has(node, 3) ? nt_onnx_in(node, 3) : nt_graph_constant(graph, 0, &state);
+        if (past >= 0 && !nt_shape_equal(&graph->value[past].shape, &state))
+            return nt_onnx_fail(node, NT_ERR_SHAPE, "past_state: must be %s",
+                nt_shape_text(&state, text, sizeof text));
         x = nt_compose_concat(graph, 2, (int[]){past, x}, 2);
     }
     struct nt_onnx_call call = nt_onnx_begin("conv1d");

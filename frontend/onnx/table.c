@@ -243,8 +243,9 @@ void nt_onnx_translate(const struct nt_onnx_node *node, struct nt_onnx_call *cal
         const char *fallback = memchr(word, '=', end);
         if (attr)
             nt_onnx_number(call, ours,
-                attr->type == NT_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT ? (double)attr->i
-                                                                            : (double)attr->f);
+                attr->type == NT_ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT
+                    ? (double)nt_onnx_int(node, theirs, 0)
+                    : nt_onnx_float(node, theirs, 0));
         else if (fallback)
             nt_onnx_number(call, ours, strtod(fallback + 1, NULL));
         word += end + strspn(word + end, " ");
@@ -318,13 +319,17 @@ enum nt_status nt_onnx_rule_apply(struct nt_onnx_node *node)
 {
     const struct nt_onnx_rule *rule = node->rule;
     function *fold = fold_of(rule);
+    enum nt_status status;
+    node->graph->failure = NT_OK;
     bool elementwise = fold == nt_onnx_fold_elementwise || fold == nt_onnx_fold_where;
     for (int i = 0; elementwise && i < node->inputs; i++)
         if (nt_onnx_is_empty(node, i))
             return nt_onnx_fold_empty(node);
     if (fold && (all_constant(node) || nt_onnx_is_empty(node, 0))) {
         node->folding = true;
-        return fold(node);
+        status = fold(node);
+    } else {
+        status = rule->add ? rule->add(node) : add_named(node);
     }
-    return rule->add ? rule->add(node) : add_named(node);
+    return status == NT_OK ? node->graph->failure : status; /* an attribute of another kind */
 }

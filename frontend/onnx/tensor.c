@@ -36,6 +36,16 @@ static const struct type {
     [NT_ONNX_COMPLEX64] = {"complex64"},
     [NT_ONNX_COMPLEX128] = {"complex128"},
     [NT_ONNX_BFLOAT16] = {"bfloat16", 2, true},
+    [NT_ONNX_FLOAT8E4M3FN] = {"float8e4m3fn"},
+    [NT_ONNX_FLOAT8E4M3FNUZ] = {"float8e4m3fnuz"},
+    [NT_ONNX_FLOAT8E5M2] = {"float8e5m2"},
+    [NT_ONNX_FLOAT8E5M2FNUZ] = {"float8e5m2fnuz"},
+    [NT_ONNX_UINT4] = {"uint4"},
+    [NT_ONNX_INT4] = {"int4"},
+    [NT_ONNX_FLOAT4E2M1] = {"float4e2m1"},
+    [NT_ONNX_FLOAT8E8M0] = {"float8e8m0"},
+    [NT_ONNX_UINT2] = {"uint2"},
+    [NT_ONNX_INT2] = {"int2"},
 };
 
 const char *nt_onnx_type_name(int type)
@@ -51,6 +61,11 @@ bool nt_onnx_type_is_float(int type)
 bool nt_onnx_type_is_integer(int type)
 {
     return type >= 0 && type < NT_ONNX_TYPES && types[type].is_integer;
+}
+
+bool nt_onnx_type_is_offered(int type)
+{
+    return type == NT_ONNX_BOOL || nt_onnx_type_is_float(type) || nt_onnx_type_is_integer(type);
 }
 
 enum nt_dtype nt_onnx_type_dtype(int type)
@@ -340,11 +355,9 @@ static enum nt_status convert(struct nt_context *ctx, const struct nt_onnx_tenso
         return NT_OK;
     }
     for (size_t i = 0; status == NT_OK && i < tensor->count; i++) {
-        if (types[type].is_float && (dtype == NT_F32 || dtype == NT_F64))
+        if (types[type].is_float)
             store_float(
                 dtype, data, i, raw ? raw_float(raw + i * size, type) : list_float(m, type, i));
-        else if (types[type].is_float)
-            status = fail(ctx, tensor, NT_ERR_FORMAT, "must hold integers");
         else
             status = store_integer(ctx, tensor, dtype, data, i,
                 raw ? raw_integer(raw + i * size, type) : list_integer(m, type, i));

@@ -26,8 +26,8 @@ struct nt_onnx_tensor {
 enum nt_status nt_onnx_tensor_open(struct nt_context *ctx, const char *path,
     const NtOnnx__TensorProto *message, struct nt_onnx_tensor *out);
 
-/* Writes count elements of dtype NT_F32, NT_F64, NT_I32 (fails beyond its range), NT_I64 or
- * NT_BOOL. */
+/* Writes count elements of dtype NT_F32, NT_F64 or, unless the tensor is one of floats, NT_I32
+ * (fails beyond its range), NT_I64, NT_BOOL. */
 enum nt_status nt_onnx_tensor_read(
     struct nt_context *ctx, const struct nt_onnx_tensor *tensor, enum nt_dtype dtype, void *data);
 

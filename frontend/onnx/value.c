@@ -178,12 +178,7 @@ int nt_onnx_value_graph(struct nt_onnx_import *import, struct nt_onnx_value *val
         import->graph->failure = status;
         return -1;
     }
-    value->graph = value->known    ? graph_of_host(import, value)
-                   : value->tensor ? graph_of_tensor(import, value)
-                                   : -1;
-    if (value->graph < 0 && !value->known && !value->tensor)
-        nt_graph_fail(
-            import->graph, NT_ERR_FORMAT, "value '%s': is not made before it is used", value->name);
+    value->graph = value->known ? graph_of_host(import, value) : graph_of_tensor(import, value);
     return value->graph;
 }
 
