@@ -132,9 +132,6 @@ static enum nt_status add_inputs(struct nt_export *e)
         bool input = value->kind == NT_VALUE_INPUT || value->kind == NT_VALUE_CARRIED;
         if (!input || e->uses[v] == 0)
             continue;
-        if (value->dtype != NT_F32 && value->dtype != NT_I32)
-            return nt_fail(e->ctx, NT_ERR_UNSUPPORTED, "%s: input '%s': is of %s: is not exported",
-                nt_model_path(e->model), value->name, nt_dtype_name(value->dtype));
         e->name[v] = nt_export_name(e, value->name);
         e->file->input[e->file->n_input++] = nt_export_info(e, e->name[v], v);
         if (!e->ordered && value->shape.rank > 0 && nt_export_extent(e, v, 0).by_batch == 1)
