@@ -23,6 +23,9 @@
  * input channels, which stay in the second-level cache. */
 #define MANY_WEIGHTS (1 << 18)
 #define FEW_DEPTH 64
+/* Register tiles of a block of the weights' gradient, whose sums stay there too. */
+#define FEW_STRIPS 2
+#define FEW_PANELS 4
 /* With fewer channels the pictures' transforms, with fewer tiles the weights', cost more than the
  * products that they save. */
 #define LEAST_CHANNELS 32
@@ -50,19 +53,23 @@ static struct planes make_planes(
 struct tiling {
     int64_t side, down, across, all;
     int64_t rows; /* of register tiles that all take */
-    bool few;     /* in relation to the weights */
 };
 
-static struct tiling cut(const struct nt_tile *tile, int64_t taps, int64_t images, int64_t high,
-    int64_t wide, int64_t c, int64_t k)
+static struct tiling cut(
+    const struct nt_tile *tile, int64_t taps, int64_t images, int64_t high, int64_t wide)
 {
     struct tiling t = {.side = SIDE + 1 - taps};
     t.down = nt_divide_up(high, t.side);
     t.across = nt_divide_up(wide, t.side);
     t.all = images * t.down * t.across;
     t.rows = nt_divide_up(t.all, tile->rows) * tile->rows;
-    t.few = PRODUCTS * c * k > MANY_WEIGHTS && 2 * t.all * (c + k) <= c * k;
     return t;
+}
+
+/* Whether tiles are few in relation to the weights. */
+static bool few(int64_t tiles, int64_t c, int64_t k)
+{
+    return PRODUCTS * c * k > MANY_WEIGHTS && 2 * tiles * (c + k) <= c * k;
 }
 
 static void set_grid(struct nt_launch *l, int64_t items)
@@ -220,7 +227,7 @@ bool nt_conv_winograd_pays(
         return false;
     int64_t side = SIDE + 1 - p->taps[1], least = LEAST_TILES;
     int64_t tiles = p->images * nt_divide_up(p->out[1], side) * nt_divide_up(p->out[2], side);
-    if (!weights && PRODUCTS * p->c * p->k > MANY_WEIGHTS)
+    if (weights ? few(tiles, p->c, p->k) : PRODUCTS * p->c * p->k > MANY_WEIGHTS)
         least = LEAST_FEW;
     return p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= least;
 }
@@ -228,11 +235,10 @@ bool nt_conv_winograd_pays(
 enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass *pass)
 {
     struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), pass->k);
-    struct tiling t =
-        cut(&tile, pass->taps[1], pass->images, pass->out[1], pass->out[2], pass->c, pass->k);
+    struct tiling t = cut(&tile, pass->taps[1], pass->images, pass->out[1], pass->out[2]);
     struct planes planes;
     enum nt_status status;
-    if (!t.few) {
+    if (!few(t.all, pass->c, pass->k)) {
         status = transform_weights(tape, pass, &tile, &planes);
         return status == NT_OK ? convolve(tape, pass, &tile, &t, &planes) : status;
     }
@@ -297,11 +303,48 @@ static enum nt_status sum_weights(struct nt_tape *tape, const struct nt_conv_pro
     return nt_launch_append(&l);
 }
 
+static enum nt_status sum_few_weights(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const struct nt_tile *tile, const struct tiling *t, double flops, const char *reason)
+{
+    int64_t nr = nt_tile_columns(tile), high = FEW_STRIPS * tile->rows, wide = FEW_PANELS * nr;
+    int64_t blocks = nt_divide_up(p->k, high) * nt_divide_up(p->c, wide);
+    int64_t items = nt_least(blocks, nt_tile_pieces(nt_tape_device(tape)));
+    struct picture x = {&p->x, p->c, p->in[1], p->in[2], p->pad[1], p->pad[2], p->x.stride[0],
+        p->x.stride[3], p->x.stride[4]};
+    struct picture dy = {
+        &p->y, p->k, p->out[1], p->out[2], 0, 0, p->y.stride[0], p->y.stride[3], p->y.stride[4]};
+    struct planes in = make_planes(tape, t->all, nt_divide_up(p->c, nr) * nr, "transformed inputs");
+    struct planes out = make_planes(tape, t->all, p->k, "transformed gradients");
+    int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(items * PRODUCTS * (high * wide + 16)) * sizeof(float), "transformed weights");
+    enum nt_status status = take(tape, reason, SIDE, &x, t, 0, t->all, &in, tile->width);
+    if (status == NT_OK)
+        status = take(tape, reason, t->side, &dy, t, 0, t->all, &out, tile->width);
+    if (status != NT_OK)
+        return status;
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "winograd_weight_few", "winograd_weight_few", "winograd", reason);
+    nt_tile_define(&l, tile);
+    nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)p->taps[1]);
+    nt_launch_buffer(&l, in.buffer, NT_ACCESS_READ);
+    nt_launch_buffer(&l, out.buffer, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
+    nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
+    append_ints(
+        &l, 9, (int64_t[]){t->all, p->k, p->c, in.row, in.plane, out.row, out.plane, high, wide});
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
+    l.flops = flops;
+    l.bytes = 4.0 * (double)(PRODUCTS * t->all * (p->c + p->k) + nt_shape_count(&p->w.shape));
+    return nt_launch_append(&l);
+}
+
 enum nt_status nt_conv_weight_winograd(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     struct nt_tile tile = nt_tile_choose(nt_tape_device(tape), p->c);
-    struct tiling t = cut(&tile, p->taps[1], p->images, p->out[1], p->out[2], p->c, p->k);
+    struct tiling t = cut(&tile, p->taps[1], p->images, p->out[1], p->out[2]);
+    if (few(t.all, p->c, p->k))
+        return sum_few_weights(tape, p, &tile, &t, flops, reason);
     struct division d = divide(nt_tape_device(tape), &tile, p, &t);
     int32_t sums = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
         (size_t)(d.parts * PRODUCTS * d.plane) * sizeof(float), "transformed weights");
