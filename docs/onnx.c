@@ -85,9 +85,11 @@ static void put_page(FILE *file, const struct nt_onnx_rule **rules)
         "the arrays that are given (`--input`) are computed on the host, in double precision. "
         "Functions of the file itself are\ntaken apart. The branch of an If is chosen before the "
         "run, so its condition must be known then: a constant, computed\nfrom shapes, or from an "
-        "integer that is given (`--set NAME=NUMBER`, `--input`). Other control flow, strings, "
-        "sequences,\nquantised values and sparse tensors are "
-        "not read; a model that has them is refused with the list of all that is missing.\n"
+        "integer that is given (`--set NAME=NUMBER`, `--input`). Extents, too, are\nknown before "
+        "the run: a detector that chooses boxes during it (NonMaxSuppression of computed boxes) "
+        "is written,\nfor other engines, but not read. Other control flow, strings, sequences, "
+        "quantised values and sparse tensors\nare not read; a model that has them is refused with "
+        "the list of all that is missing.\n"
         "[conformance.md](conformance.md) tells how ONNX's own cases fare.\n\n",
         NT_ONNX_NEWEST_OPSET, NT_ONNX_EXPORT_OPSET);
     put_import(file, rules);

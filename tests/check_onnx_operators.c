@@ -507,8 +507,24 @@ START_TEST(what_is_not_known_is_refused)
     onnx_model_random(m, "x", SHAPE(3));
     onnx_model_node(m, "Softmax", "x", "a");
     onnx_model_node(m, "NonZero", "a", "y");
-    test_fails(
-        onnx_model_run(m), NT_ERR_UNSUPPORTED, "NonZero: input 'a': must be known before the run");
+    test_fails(onnx_model_run(m), NT_ERR_UNSUPPORTED,
+        "node 'y': NonZero: input 'a': must be known before the run: the extents of the result "
+        "depend on it");
+    m = onnx_model_start(13);
+    onnx_model_random(m, "boxes", SHAPE(1, 3, 4));
+    onnx_model_random(m, "x", SHAPE(1, 1, 3));
+    onnx_model_node(m, "Softmax", "x", "scores");
+    onnx_model_node(m, "NonMaxSuppression", "boxes scores", "y");
+    test_fails(onnx_model_run(m), NT_ERR_UNSUPPORTED,
+        "node 'y': NonMaxSuppression: input 'scores': must be known before the run: the extents of "
+        "the result depend on it");
+    m = onnx_model_start(13);
+    onnx_model_random(m, "x", SHAPE(4));
+    onnx_model_node(m, "Softmax", "x", "a");
+    onnx_model_node(m, "Reshape", "x a", "y");
+    test_fails(onnx_model_run(m), NT_ERR_UNSUPPORTED,
+        "node 'y': Reshape: input 'a': must be known before the run: a constant, or computed from "
+        "shapes");
 }
 END_TEST
 

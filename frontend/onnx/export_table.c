@@ -98,7 +98,7 @@ const struct nt_export_rule nt_export_rules[] = {
     {"unsqueeze", "Reshape", FN(reshape)},
 
     /* boxes */
-    {"nms", "NonMaxSuppression", FN(nms)},
+    {"nms", "NonMaxSuppression", FN(nms), .note = "not read again: its extents depend on the boxes"},
     {"roi_align", "RoiAlign", FN(roi_align)},
     {"roi_align_max", "RoiAlign", FN(roi_align), IF(no_index), .note = "no index"},
 

@@ -19,9 +19,20 @@ static void *scratch(struct nt_onnx_node *node, size_t count, size_t size)
     return memory;
 }
 
+/* The numbers of an input by which the result's extents go. */
+static const struct nt_onnx_host *deciding(struct nt_onnx_node *node, int input)
+{
+    const struct nt_onnx_host *host = nt_onnx_numbers(node, input);
+    if (!host && nt_onnx_has(node, input) && node->graph->failure == NT_ERR_UNSUPPORTED)
+        nt_onnx_fail(node, NT_ERR_UNSUPPORTED,
+            "input '%s': must be known before the run: the extents of the result depend on it",
+            node->input[input]->name);
+    return host;
+}
+
 enum nt_status nt_onnx_non_zero(struct nt_onnx_node *node)
 {
-    const struct nt_onnx_host *x = nt_onnx_numbers(node, 0);
+    const struct nt_onnx_host *x = deciding(node, 0);
     int64_t stride[NT_MAX_RANK], count = 0;
     if (!x)
         return node->graph->failure;
@@ -45,7 +56,7 @@ enum nt_status nt_onnx_non_zero(struct nt_onnx_node *node)
 /* The slices where the condition is true: a gather of indices that are known. */
 enum nt_status nt_onnx_compress(struct nt_onnx_node *node)
 {
-    const struct nt_onnx_host *condition = nt_onnx_numbers(node, 1);
+    const struct nt_onnx_host *condition = deciding(node, 1);
     bool flat = !nt_onnx_attr(node, "axis");
     int axis = 0;
     size_t count = 0;
@@ -168,7 +179,7 @@ static enum nt_status give_unique(struct nt_onnx_node *node, const struct slices
 
 enum nt_status nt_onnx_unique(struct nt_onnx_node *node)
 {
-    const struct nt_onnx_host *x = nt_onnx_numbers(node, 0);
+    const struct nt_onnx_host *x = deciding(node, 0);
     int axis = 0;
     if (!x)
         return node->graph->failure;
@@ -269,8 +280,8 @@ static enum nt_status take_nms(struct nt_onnx_node *node, struct nms *nms)
     double most = 0;
     *nms = (struct nms){.least = -INFINITY};
     nms->centred = nt_onnx_int(node, "center_point_box", 0) != 0;
-    nms->boxes = nt_onnx_numbers(node, 0);
-    nms->scores = nms->boxes ? nt_onnx_numbers(node, 1) : NULL;
+    nms->boxes = deciding(node, 0);
+    nms->scores = nms->boxes ? deciding(node, 1) : NULL;
     enum nt_status status =
         nms->scores ? nt_onnx_take_number(node, 2, &most) : node->graph->failure;
     if (status == NT_OK)
