@@ -556,6 +556,15 @@ START_TEST(open_extents_are_settings)
     model = NULL;
     test_fails(nt_model_load(test_context(), path, 1, wrong, &model), NT_ERR_ARGUMENT,
         "setting 'N': '0': must be an integer from 1 to 2147483647");
+    /* A shape that does not fit because of them. */
+    static int64_t three[] = {3};
+    const float bias[3] = {1, 2, 3};
+    add_tensor("bias", 1, 1, three, bias, sizeof bias);
+    add_node("MatMul", "x bias", "z");
+    output_list[0]->name = (char *)"z";
+    refused(NT_ERR_SHAPE,
+        ": node 'z': matmul: 2x1x1 times 3x1: inner extents must agree, batches must broadcast; "
+        "extents that the file leaves open are 1 where no setting gives them: 'N' 'x.2'");
 }
 END_TEST
 

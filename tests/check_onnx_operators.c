@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/model.h"
 #include "tests/onnx_model.h"
 
 static struct onnx_model *m;
@@ -518,6 +519,16 @@ START_TEST(what_is_not_known_is_refused)
     test_fails(onnx_model_run(m), NT_ERR_UNSUPPORTED,
         "node 'y': NonMaxSuppression: input 'scores': must be known before the run: the extents of "
         "the result depend on it");
+    struct nt_model *model;
+    m = onnx_model_start(13);
+    onnx_model_random(m, "x", SHAPE(4));
+    onnx_model_array(m, false, "rows", NT_ONNX_INT64, SHAPE(1), (double[]){2});
+    onnx_model_node(m, "Add", "rows rows", "target");
+    onnx_model_node(m, "Reshape", "x target", "y");
+    test_fails(nt_model_load(test_context(), onnx_model_write(m), 0, NULL, &model),
+        NT_ERR_UNSUPPORTED,
+        "node 'y': Reshape: input 'target': must be known before the run: a constant, or computed "
+        "from shapes or from setting 'rows', an integer");
     m = onnx_model_start(13);
     onnx_model_random(m, "x", SHAPE(4));
     onnx_model_node(m, "Softmax", "x", "a");

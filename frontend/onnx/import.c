@@ -183,6 +183,28 @@ static void find_batch(struct nt_onnx_import *import)
     }
 }
 
+/* Notes a setting that nothing gives, for messages. */
+static void note_open(struct nt_onnx_import *import, const char *name)
+{
+    char word[sizeof import->open];
+    size_t used = strlen(import->open);
+    int length = snprintf(word, sizeof word, " '%s'", name);
+    if (length > 0 && used + (size_t)length < sizeof import->open && !strstr(import->open, word))
+        memcpy(import->open + used, word, (size_t)length + 1);
+}
+
+/* A shape that does not fit may be due to extents that are 1 because nothing gives them. */
+static enum nt_status explain_open(struct nt_onnx_import *import, enum nt_status status)
+{
+    char message[2048];
+    if (!*import->open || (status != NT_ERR_SHAPE && status != NT_ERR_ARGUMENT))
+        return status;
+    snprintf(message, sizeof message, "%s", nt_error_message(import->ctx));
+    return nt_fail(import->ctx, status,
+        "%s; extents that the file leaves open are 1 where no setting gives them:%s", message,
+        import->open);
+}
+
 /* An extent that the file leaves open: the batch's name, a setting, what is fed, 1. */
 static enum nt_status open_extent(struct nt_onnx_import *import, const NtOnnx__ValueInfoProto *info,
     int axis, const dimension *dim, const struct nt_model_feed *feed, int64_t *extent)
@@ -198,6 +220,8 @@ static enum nt_status open_extent(struct nt_onnx_import *import, const NtOnnx__V
         snprintf(name, sizeof name, "%s.%d", info->name, axis);
     const char *given = nt_definition_given(import->definition, name);
     *extent = feed ? feed->shape.dim[axis] : 1;
+    if (!given && !feed)
+        note_open(import, name);
     if (given) {
         errno = 0;
         *extent = strtoll(given, &end, 10);
@@ -476,7 +500,7 @@ enum nt_status nt_onnx_build(struct nt_definition *definition, struct nt_graph *
         .opset = parsed->opset,
         .batch_name = ""};
     graph->where = definition->path;
-    status = import_all(&import);
+    status = explain_open(&import, import_all(&import));
     nt_onnx_values_destroy(import.values);
     graph->where = "";
     return status;

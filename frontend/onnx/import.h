@@ -69,6 +69,7 @@ struct nt_onnx_import {
     /* Dimension 0 of inputs is the batch where it is open (under this name), or where it is 1. */
     bool batch_open, batch_one;
     const char *batch_name;
+    char open[200]; /* settings that are 1 because the file leaves an extent open: " 'x.1' 'L'" */
     int depth;      /* of folding on request */
     int branches;   /* one in the other */
     size_t inlined; /* bytes made for functions and branches */

@@ -68,6 +68,34 @@ enum nt_status nt_onnx_shape(struct nt_onnx_node *node, int input, struct nt_sha
     return NT_OK;
 }
 
+/* The name of an input that a value follows from and that may be given as a setting: one integer;
+ * NULL: there is none. */
+static const char *setting_behind(
+    struct nt_onnx_import *import, const struct nt_onnx_value *value, int *budget)
+{
+    if (!value || --*budget < 0)
+        return NULL;
+    const NtOnnx__NodeProto *maker = value->maker;
+    const char *name = NULL;
+    for (size_t i = 0; maker && !name && i < maker->n_input; i++)
+        name = setting_behind(import, nt_onnx_values_get(import->values, maker->input[i]), budget);
+    if (maker || value->graph < 0 || !nt_onnx_type_is_integer(value->type))
+        return name;
+    const struct nt_value *input = &import->graph->value[value->graph];
+    bool one = input->kind == NT_VALUE_INPUT && nt_shape_count(&input->shape) == 1;
+    return one ? value->name : NULL;
+}
+
+static void unknown(struct nt_onnx_node *node, const struct nt_onnx_value *value)
+{
+    int budget = 10000;
+    const char *setting = setting_behind(node->import, value, &budget);
+    nt_onnx_fail(node, NT_ERR_UNSUPPORTED,
+        "input '%s': must be known before the run: a constant, or computed from shapes%s%s%s",
+        value->name, setting ? " or from setting '" : "", setting ? setting : "",
+        setting ? "', an integer" : "");
+}
+
 const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input)
 {
     enum nt_status status = NT_OK;
@@ -80,9 +108,7 @@ const struct nt_onnx_host *nt_onnx_numbers(struct nt_onnx_node *node, int input)
     if (status != NT_OK)
         node->graph->failure = status;
     else if (!host)
-        nt_onnx_fail(node, NT_ERR_UNSUPPORTED,
-            "input '%s': must be known before the run: a constant, or computed from shapes",
-            node->input[input]->name);
+        unknown(node, node->input[input]);
     else
         node->fed |= node->input[input]->fed;
     return host;
