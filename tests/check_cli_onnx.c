@@ -154,6 +154,17 @@ START_TEST(pictures_as_options_say)
         }
         json_decref(json);
     }
+    /* The whole of a picture, where 7 / 25 * 25 is more than 7. */
+    static const char narrow[] = "local x = input('input', {3, 25, 25})\n"
+                                 "output('y', x:mean{axes = {2, 3}}:softmax())\n";
+    struct nt_picture picture;
+    fixture_write(lua, narrow, sizeof narrow - 1);
+    test_ok(nt_picture_create(test_context(), 7, 9, 3, &picture));
+    memset(picture.pixels, 100, 7 * 9 * 3);
+    test_ok(nt_picture_write_png(test_context(), &picture, png));
+    nt_picture_finish(&picture);
+    expect(0, "", "convert %s %s", lua, onnx);
+    expect(0, "", "run %s %s --mean 0.5 --std 0.5 --size 25", onnx, png);
     expect(1, "--mean and --std: must be given together", "run %s %s --mean 0.5", onnx, png);
     expect(1, "--std: 0: must be above 0", "run %s %s --scale 1 --std 0", onnx, png);
     expect(2, "--channels: gbr: must be one of rgb|bgr", "run %s %s --channels gbr", onnx, png);

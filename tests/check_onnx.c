@@ -342,6 +342,29 @@ START_TEST(integers_choose_elements)
 }
 END_TEST
 
+/* A node's, or its output's where it has none. */
+START_TEST(nodes_keep_their_names)
+{
+    static int64_t extents[] = {2, 2, 3, 3};
+    static const char *const names[] = {"first", "second", "y"};
+    float weight[36];
+    struct nt_graph *built;
+    test_fill(weight, 36);
+    add_input("x", 1, 4, (int[]){1, 2, 9, 9});
+    add_tensor("w", 1, 4, extents, weight, sizeof weight);
+    nodes[add_node("Conv", "x w", "t")].name = (char *)"first";
+    nodes[add_node("Relu", "t", "u")].name = (char *)"second";
+    add_node("Conv", "u w", "y");
+    add_output("y");
+    test_ok(load());
+    test_ok(nt_model_build(model, 1, true, &built));
+    ck_assert_int_eq(built->node_count, 3);
+    for (int i = 0; i < 3; i++)
+        ck_assert_str_eq(built->node[i]->name, names[i]);
+    nt_graph_destroy(built);
+}
+END_TEST
+
 static void add_external(
     NtOnnx__TensorProto *tensor, const char *location, const char *offset, const char *length)
 {
@@ -659,6 +682,7 @@ int main(void)
     tcase_add_test(tests, shape_arithmetic_is_folded);
     tcase_add_test(tests, types_of_weights);
     tcase_add_test(tests, integers_choose_elements);
+    tcase_add_test(tests, nodes_keep_their_names);
     tcase_add_test(tests, external_data);
     tcase_add_test(tests, external_data_stays_in_the_folder);
     tcase_add_test(tests, operators_not_offered);

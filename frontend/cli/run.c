@@ -84,8 +84,8 @@ static struct nt_box middle_of(
         unit = shorter / (double)cli->size < unit ? shorter / (double)cli->size : unit;
     else
         unit *= p->info.crop;
-    return (struct nt_box){
-        (w - unit * width) / 2, (h - unit * height) / 2, unit * width, unit * height};
+    double across = fmin(unit * width, w), down = fmin(unit * height, h); /* despite rounding */
+    return (struct nt_box){(w - across) / 2, (h - down) / 2, across, down};
 }
 
 /* Decodes, crops the middle as evaluation does, resizes and normalises, in C,H,W order. */

@@ -86,6 +86,8 @@ enum nt_status nt_onnx_inline_functions(struct nt_onnx_import *import, struct nt
 
 /* ---- walk.c ---- */
 
+/* What the file calls a node, or its first output. */
+const char *nt_onnx_node_name(const NtOnnx__NodeProto *proto);
 /* The version of a domain's operators that a file asks for. */
 int nt_onnx_opset_of(const NtOnnx__ModelProto *model, const char *domain);
 /* An upper bound of the names that nodes and graphs inside them use. */
@@ -112,6 +114,7 @@ struct nt_onnx_node {
     const NtOnnx__NodeProto *proto;
     const struct nt_onnx_rule *rule;
     int opset;
+    int first; /* the first of our nodes that it adds */
     int inputs, outputs;
     bool folding;                                      /* results must be known ones */
     bool fed;                                          /* it used numbers that an input is fed */

@@ -300,7 +300,10 @@ enum nt_status nt_onnx_add_many(struct nt_onnx_node *node, const struct nt_onnx_
     for (int i = 0; i < inputs; i++)
         if (input[i] < 0 && i < nt_op_min_inputs(call->op))
             return node->graph->failure != NT_OK ? node->graph->failure : NT_ERR_MEMORY;
-    return nt_graph_add_many(node->graph, call->op, "", inputs, input, call->attr, outputs, &count);
+    /* Layers that may make weights need a name for these: else they take one of their own. */
+    const char *name = call->op->parameters ? nt_onnx_node_name(node->proto) : "";
+    return nt_graph_add_many(
+        node->graph, call->op, name, inputs, input, call->attr, outputs, &count);
 }
 
 int nt_onnx_add(
@@ -375,8 +378,9 @@ enum nt_status nt_onnx_out_type(struct nt_onnx_node *node, int output, int value
     out->graph = value;
     out->type = type;
     struct nt_value *result = &node->graph->value[value];
-    if (output == 0 && *node->proto->name && result->kind == NT_VALUE_RESULT && !*result->name) {
-        const char *name = nt_graph_string(node->graph, "%s", node->proto->name);
+    bool own = result->kind == NT_VALUE_RESULT && result->node >= node->first;
+    if (output == 0 && own) {
+        const char *name = nt_graph_string(node->graph, "%s", nt_onnx_node_name(node->proto));
         node->graph->node[result->node]->name = result->name = name;
     }
     return NT_OK;

@@ -173,13 +173,19 @@ static struct nt_onnx_node begin(struct nt_onnx_import *import, const NtOnnx__No
         .graph = import->graph,
         .proto = proto,
         .rule = find_rule(import, proto),
+        .first = import->graph->node_count,
         .opset = import->opset};
+}
+
+const char *nt_onnx_node_name(const NtOnnx__NodeProto *proto)
+{
+    return *proto->name ? proto->name : proto->n_output > 0 ? proto->output[0] : "";
 }
 
 static const char *place(struct nt_onnx_import *import, const NtOnnx__NodeProto *proto)
 {
-    const char *name = *proto->name ? proto->name : proto->n_output > 0 ? proto->output[0] : "";
-    return nt_graph_string(import->graph, "%s: node '%s'", import->definition->path, name);
+    return nt_graph_string(
+        import->graph, "%s: node '%s'", import->definition->path, nt_onnx_node_name(proto));
 }
 
 static enum nt_status add_node(struct nt_onnx_import *import, const NtOnnx__NodeProto *proto)
