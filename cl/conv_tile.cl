@@ -32,15 +32,16 @@ static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int
         int tap = 0, c = 0;
         NT_SLOWLY for (int e = 0; e < deep; e += 4)
         {
-            float4 r0 = vload4(0, from + e), r1 = vload4(0, from + w_k + e);
-            float4 r2 = vload4(0, from + 2 * w_k + e), r3 = vload4(0, from + 3 * w_k + e);
+            float4 r0 = NT_GET(float, 4, from + e), r1 = NT_GET(float, 4, from + w_k + e);
+            float4 r2 = NT_GET(float, 4, from + 2 * w_k + e);
+            float4 r3 = NT_GET(float, 4, from + 3 * w_k + e);
             float4 low = (float4)(r0.lo, r1.lo), below = (float4)(r2.lo, r3.lo);
             float4 high = (float4)(r0.hi, r1.hi), under = (float4)(r2.hi, r3.hi);
             float4 turned[4] = {(float4)(low.even, below.even), (float4)(low.odd, below.odd),
                 (float4)(high.even, under.even), (float4)(high.odd, under.odd)};
             NT_UNROLL for (int i = 0; i < 4; i++)
             {
-                vstore4(turned[i], 0, to + (tap * channels + c) * NT_NR + done);
+                NT_PUT(turned[i], float, 4, to + (tap * channels + c) * NT_NR + done);
                 bool wraps = ++tap == taps;
                 tap = wraps ? 0 : tap;
                 c += wraps;
