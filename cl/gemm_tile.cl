@@ -4,11 +4,12 @@
  * rows x panels of NT_NR columns. For every depth steps of k the block's panels of B stay in the
  * cache while the rows go by; gemm_pack has packed them all (shared 1 or 2), or the work-item
  * packs them into its scratch slot. A is read where it lies, or packed too: by gemm_pack when it is
- * transposed (shared 2), by the work-item where pack_a says so (its row stride would use few cache
- * sets) and when there are fewer rows than the tile has.
+ * transposed (shared 2), by the work-item where pack_a says so (1: its row stride would use few
+ * cache sets; 2: it is transposed, and is turned) and when there are fewer rows than the tile has.
  *
  * NT_MR, NT_NV, NT_VW: the register tile. NT_COLUMNS: 1 when A's rows are consecutive in memory
- * (a transposed matrix), 0 when its k are; a_step is the other stride.
+ * (a transposed matrix), 0 when its k are, or will be once they are turned; a_step is the other
+ * stride.
  */
 #include "prelude.clh"
 #include "tile.clh"
@@ -16,16 +17,20 @@
 
 NT_DEFINE_PANELS
 
-/* A tile of A, rows beyond `rows` zero; to[] is laid out as A is, `step` apart. */
-static void NT_NAME(pack_rows)(
-    __global const float *a, int a_step, int rows, int depth, __global float *to, int step)
+/* A tile of A, rows beyond `rows` zero; to[] is laid out as the register tile reads it, `step`
+ * apart. */
+static void NT_NAME(pack_rows)(__global const float *a, int a_step, int turned, int rows,
+    int depth, __global float *to, int step)
 {
 #if NT_COLUMNS
     for (int k = 0; k < depth; k++)
         for (int i = 0; i < NT_MR; i += NT_VW)
             NT_WRITE_PART(NT_READ_PART(a + k * a_step + i, rows - i), to + k * step + i, NT_MR - i);
 #else
-    for (int i = 0; i < NT_MR; i++)
+    for (int k = 0; turned && k < depth; k++)
+        NT_SLOWLY for (int i = 0; i < NT_MR; i++) to[i * step + k] =
+            i < rows ? a[k * a_step + i] : 0.0f;
+    for (int i = 0; !turned && i < NT_MR; i++)
         for (int k = 0; k < depth; k += NT_VW)
             NT_VSTORE(i < rows ? NT_READ_PART(a + i * a_step + k, depth - k) : (NT_V)(0.0f),
                 to + i * step + k);
@@ -121,14 +126,17 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *
                 bool packed_a = NT_COLUMNS && shared > 1;
                 int start = packed_a ? row : min(row, max(m - NT_MR, 0)), first = row - start;
                 int count = min(NT_MR, m1 - start), step = a_step;
-                __global const float *from = a_start + (NT_COLUMNS ? start + (size_t)k0 * a_step
-                                                                   : (size_t)start * a_step + k0);
+                bool turned = !NT_COLUMNS && pack_a == 2;
+                __global const float *from =
+                    a_start + (NT_COLUMNS || turned ? start + (size_t)k0 * a_step
+                                                    : (size_t)start * a_step + k0);
                 if (packed_a) {
                     from = strips + ((size_t)(batch * deep + k0 / depth) * all_strips + row / NT_MR) *
                                         (depth * packed_step);
                     step = packed_step;
                 } else if (pack_a || m < NT_MR) {
-                    NT_NAME(pack_rows)(from, a_step, min(NT_MR, m), steps, a_packed, packed_step);
+                    NT_NAME(pack_rows)(
+                        from, a_step, turned, min(NT_MR, m), steps, a_packed, packed_step);
                     from = a_packed;
                     step = packed_step;
                 }

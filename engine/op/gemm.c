@@ -27,6 +27,9 @@ const char *const nt_gemm_variants[] = {"tile", "packed", "group",
 
 /* Operations that take a few microseconds. */
 #define SMALL 3e5
+/* Work up to which a transposed A is turned as it is packed: the kernel for columns of A would
+ * take longer to compile than it saves in a thousand such products. */
+#define TURNED 2e7
 
 static enum nt_status bad_shapes(struct nt_tape *tape, const struct nt_tensor *a,
     const struct nt_tensor *b, const struct nt_tensor *c, const char *rule)
@@ -221,13 +224,13 @@ static enum nt_status launch_tile(
     struct nt_tile tile = nt_tile_choose_for(dev, 0, g->n, work(g) < SMALL);
     struct blocking p = block(dev, &tile, g, shared);
     int64_t nr = nt_tile_columns(&tile);
-    int64_t a_row =
-        g->a_columns ? p.depth * strip_step(&tile) : (p.depth + 16) * tile.rows + tile.width;
+    bool turned = g->a_columns && !shared && work(g) < TURNED, columns = g->a_columns && !turned;
+    int64_t a_row = columns ? p.depth * strip_step(&tile) : (p.depth + 16) * tile.rows + tile.width;
     int64_t slot = nt_divide_up((shared ? 0 : p.panels * p.depth * nr) + a_row, 16) * 16;
-    bool pack_a = g->a_columns ? p.panels > 2 : p.panels > 1 && nt_tile_conflicts(g->a_step);
+    bool pack_a = columns ? p.panels > 2 : p.panels > 1 && nt_tile_conflicts(g->a_step);
     int32_t scratch = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)(slot * p.items) * sizeof(float), "gemm panels");
-    bool both = shared && g->a_columns && blocks_across(&tile, g, &p) > g->batch;
+    bool both = shared && columns && blocks_across(&tile, g, &p) > g->batch;
     int32_t packed = g->b->buffer, strips = packed; /* not read unless shared */
     if (shared) {
         enum nt_status status =
@@ -238,7 +241,7 @@ static enum nt_status launch_tile(
     struct nt_launch l;
     nt_launch_init(&l, tape, "gemm_tile", "gemm_tile", "tile", reason);
     nt_tile_define(&l, &tile);
-    nt_launch_define(&l, "NT_COLUMNS", "%d", g->a_columns);
+    nt_launch_define(&l, "NT_COLUMNS", "%d", columns);
     nt_epilogue_define(&l, g->c, g->epilogue, tile.width);
     nt_launch_tensor(&l, g->a, NT_ACCESS_READ);
     nt_launch_tensor(&l, g->b, NT_ACCESS_READ);
@@ -248,7 +251,7 @@ static enum nt_status launch_tile(
     nt_launch_buffer(&l, strips, NT_ACCESS_READ);
     const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->b_columns ? 1 : g->b_step,
         g->b_columns ? g->b_step : 1, g->c_step, g->a_batch, g->b_batch, g->c_batch, p.depth,
-        p.panels, p.rows, pack_a, shared + both, p.blocks, slot};
+        p.panels, p.rows, turned ? 2 : pack_a, shared + both, p.blocks, slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     nt_epilogue_args(&l, g->epilogue);
