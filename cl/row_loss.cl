@@ -29,9 +29,9 @@
         int R, int C, int split
 #define BACKWARD                                                                                   \
     __global const float *x, int x_offset, __global const int *target, int target_offset,          \
-        __global const float *scale, int scale_offset, __global float *dx, int dx_offset, int x_r, \
-        int x_c, int target_r, int dx_r, int dx_c, int ignore, float smoothing, float margin,      \
-        int R, int C, int split
+        __global const float *scale, int scale_offset, __global const float *items,                \
+        int items_offset, __global float *dx, int dx_offset, int x_r, int x_c, int target_r,       \
+        int dx_r, int dx_c, int ignore, float smoothing, float margin, int R, int C, int split
 
 /* Gradient of a class whose distance beyond the margin is z: 1, 0 or NaN. */
 static inline float NT_NAME(slope)(float z)
@@ -110,7 +110,7 @@ NT_OUTLINE void NT_NAME(gradient)(__global const float *x, int step, __global fl
 NT_KERNEL_SINGLE(row_loss_backward_tile)(BACKWARD)
 {
     const int first = (int)get_group_id(0) * split, stop = min(first + split, R);
-    const float factor = scale[scale_offset];
+    const float factor = scale[scale_offset] / items[items_offset];
     for (int r = first; r < stop; r++) {
         const int t = target[target_offset + r * target_r];
         __global float *to = dx + dx_offset + r * dx_r;
@@ -165,7 +165,7 @@ NT_KERNEL(row_loss_backward_group)(BACKWARD)
     const int r = (int)(get_global_id(0) >> split);
     const int t = r < R ? target[target_offset + r * target_r] : ignore;
     const int usable = t != ignore && t >= 0 && t < C, n = usable ? C : 0;
-    const float factor = scale[scale_offset];
+    const float factor = scale[scale_offset] / items[items_offset];
     __global const float *from = x + x_offset + r * x_r;
     __global float *to = dx + dx_offset + r * dx_r;
 #if NT_MARGIN

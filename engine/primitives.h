@@ -237,10 +237,12 @@ struct nt_row_loss_params {
 NT_API enum nt_status nt_row_loss(struct nt_tape *tape, const struct nt_row_loss_params *params,
     const struct nt_tensor *x, const struct nt_tensor *target, const struct nt_tensor *loss,
     const struct nt_tensor *valid);
-/* dx[r,c] = scale[0] * d loss[r] / d x[r,c]; scale: one element on the device. */
+/* dx[r,c] = scale[0] / count[0] * d loss[r] / d x[r,c]; scale, count: one element each, on the
+ * device. */
 NT_API enum nt_status nt_row_loss_backward(struct nt_tape *tape,
     const struct nt_row_loss_params *params, const struct nt_tensor *x,
-    const struct nt_tensor *target, const struct nt_tensor *scale, const struct nt_tensor *dx);
+    const struct nt_tensor *target, const struct nt_tensor *scale, const struct nt_tensor *count,
+    const struct nt_tensor *dx);
 
 /* index: int32 [R], the class of each row's maximum (first one on ties; NaN is the largest). */
 NT_API enum nt_status nt_argmax(

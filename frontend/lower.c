@@ -75,6 +75,8 @@ static enum nt_status lower_view(struct nt_lowering *lowering, const struct nt_n
     return nt_move(lowering->tape, &view, &out);
 }
 
+/* One number is written once, when the tape is built; more of them are written in every run, into
+ * memory that others use too. */
 static enum nt_status fill_constants(struct nt_lowering *lowering, const struct nt_node *node)
 {
     enum nt_status status = NT_OK;
@@ -83,8 +85,15 @@ static enum nt_status fill_constants(struct nt_lowering *lowering, const struct 
         if (v < 0 || lowering->graph->value[v].kind != NT_VALUE_CONSTANT ||
             lowering->tensor[v].buffer >= 0)
             continue;
+        const struct nt_value *value = &lowering->graph->value[v];
+        if (value->dtype == NT_F32 && nt_shape_count(&value->shape) == 1) {
+            float number = (float)value->constant;
+            int32_t buffer = nt_tape_constant(lowering->tape, &number, sizeof number, "a constant");
+            lowering->tensor[v] = nt_tensor_make(buffer, NT_F32, &value->shape, NT_ROW_MAJOR);
+            continue;
+        }
         struct nt_tensor tensor = nt_lower_tensor(lowering, v);
-        status = nt_fill(lowering->tape, lowering->graph->value[v].constant, &tensor);
+        status = nt_fill(lowering->tape, value->constant, &tensor);
     }
     return status;
 }

@@ -25,6 +25,15 @@ static enum nt_status check(struct nt_tape *tape, const char *name,
     return NT_OK;
 }
 
+static enum nt_status check_number(
+    struct nt_tape *tape, const char *name, const char *what, const struct nt_tensor *number)
+{
+    if (number->dtype == NT_F32 && nt_shape_count(&number->shape) == 1)
+        return NT_OK;
+    return nt_fail(nt_device_context(nt_tape_device(tape)), NT_ERR_SHAPE,
+        "%s: %s: must be one float32", name, what);
+}
+
 static void add_params(struct nt_launch *launch, const struct nt_row_loss_params *params)
 {
     nt_launch_define(launch, "NT_MARGIN", "%d", params->loss == NT_LOSS_MULTI_MARGIN);
@@ -66,15 +75,16 @@ enum nt_status nt_row_loss(struct nt_tape *tape, const struct nt_row_loss_params
 
 enum nt_status nt_row_loss_backward(struct nt_tape *tape, const struct nt_row_loss_params *params,
     const struct nt_tensor *x, const struct nt_tensor *target, const struct nt_tensor *scale,
-    const struct nt_tensor *dx)
+    const struct nt_tensor *count, const struct nt_tensor *dx)
 {
     const char *variant, *reason, *name = "row_loss_backward";
     enum nt_status status = check(tape, name, params, x, target);
     if (status == NT_OK)
         status = nt_rows_check_like(tape, name, "dx", dx, NT_F32, 2, x);
-    if (status == NT_OK && (scale->dtype != NT_F32 || nt_shape_count(&scale->shape) != 1))
-        status = nt_fail(nt_device_context(nt_tape_device(tape)), NT_ERR_SHAPE,
-            "%s: scale: must be one float32", name);
+    if (status == NT_OK)
+        status = check_number(tape, name, "scale", scale);
+    if (status == NT_OK)
+        status = check_number(tape, name, "count", count);
     if (status == NT_OK)
         status = nt_choose(tape, "row_loss", nt_row_loss_variants, NULL, &variant, &reason);
     if (status != NT_OK)
@@ -86,6 +96,7 @@ enum nt_status nt_row_loss_backward(struct nt_tape *tape, const struct nt_row_lo
     nt_launch_tensor(&l, x, NT_ACCESS_READ);
     nt_launch_tensor(&l, target, NT_ACCESS_READ);
     nt_launch_tensor(&l, scale, NT_ACCESS_READ);
+    nt_launch_tensor(&l, count, NT_ACCESS_READ);
     nt_launch_tensor(&l, dx, NT_ACCESS_WRITE);
     nt_launch_int(&l, x->stride[0]);
     nt_launch_int(&l, x->stride[1]);

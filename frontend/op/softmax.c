@@ -199,11 +199,8 @@ static enum nt_status loss_gradient(
     struct nt_row_loss_params params = row_params(node);
     struct nt_attr attr[3] = {{.set = true, .number = params.ignore_index},
         {.set = true, .number = params.label_smoothing}, {.set = true, .number = params.margin}};
-    int scale = nt_graph_formula(graph, "a / b", 2, (int[]){dy[0], node->output[1]});
-    if (scale < 0)
-        return NT_ERR_MEMORY;
-    return nt_graph_add(graph, &nt_op_row_loss_backward, NULL, 3,
-        (int[]){node->input[0], node->input[1], scale}, attr, &dx[0]);
+    return nt_graph_add(graph, &nt_op_row_loss_backward, NULL, 4,
+        (int[]){node->input[0], node->input[1], dy[0], node->output[1]}, attr, &dx[0]);
 }
 
 /* The mean over the items that count: loss = sum of rows / max(1, number of them). */
@@ -259,6 +256,7 @@ static enum nt_status row_loss_backward_lower(
     struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]);
     struct nt_tensor target = nt_lower_tensor(lowering, node->input[1]);
     struct nt_tensor scale = nt_lower_tensor(lowering, node->input[2]);
+    struct nt_tensor count = nt_lower_tensor(lowering, node->input[3]);
     struct nt_tensor dx = nt_lower_tensor(lowering, node->output[0]);
     x = rows_of(&x);
     dx = rows_of(&dx);
@@ -266,7 +264,8 @@ static enum nt_status row_loss_backward_lower(
     struct nt_tensor flat = nt_tensor_make(target.buffer, NT_I32, &rows, NT_ROW_MAJOR);
     flat.offset = target.offset;
     scale = nt_tensor_broadcast(&scale, &one);
-    return nt_row_loss_backward(lowering->tape, &params, &x, &flat, &scale, &dx);
+    count = nt_tensor_broadcast(&count, &one);
+    return nt_row_loss_backward(lowering->tape, &params, &x, &flat, &scale, &count, &dx);
 }
 
 const struct nt_op nt_op_cross_entropy = {
@@ -323,13 +322,13 @@ const struct nt_op nt_op_multi_margin_loss = {
 
 const struct nt_op nt_op_row_loss_backward = {
     .name = "row_loss_backward",
-    .summary = "gradient of cross_entropy and multi_margin_loss by x, times scale",
-    .inputs = "x target scale",
+    .summary = "gradient of cross_entropy and multi_margin_loss by x, times scale / count",
+    .inputs = "x target scale count",
     .outputs = 1,
     .attrs = backward_attrs,
     .attr_count = sizeof backward_attrs / sizeof *backward_attrs,
     .internal = true,
-    .layouts = "lrr>l",
+    .layouts = "lrrr>l",
     .infer = row_loss_backward_infer,
     .lower = row_loss_backward_lower,
 };

@@ -40,18 +40,20 @@ static struct result run(const char *forced, const struct nt_row_loss_params *pa
     struct result result = {malloc(4 * n), malloc(4 * n), rows_random(r, x->view.shape.dim[1])};
     struct nt_tensor row = {.dtype = NT_F32, .shape = {1, {r}}, .stride = {1}}, labels = row;
     struct nt_tensor one = {.dtype = NT_F32, .shape = {1, {1}}, .offset = 2, .stride = {1}};
-    float scales[4] = {NAN, NAN, scale, NAN};
+    float items = (float)test_int(1, 9);
+    float scales[4] = {NAN, NAN, scale * items, NAN}, counts[4] = {NAN, NAN, items, NAN};
     struct trial t;
     labels.dtype = NT_I32;
     trial_open(&t, forced);
     struct nt_tensor xt = trial_in(&t, x->view, x->data, x->elements);
     struct nt_tensor tt = trial_in(&t, labels, target, n);
     struct nt_tensor st = trial_in(&t, one, scales, 4);
+    struct nt_tensor ct = trial_in(&t, one, counts, 4);
     struct nt_tensor lt = trial_out(&t, row, result.loss, n);
     struct nt_tensor vt = trial_out(&t, row, result.valid, n);
     struct nt_tensor dt = trial_out(&t, result.dx.view, result.dx.data, result.dx.elements);
     test_ok(nt_row_loss(t.tape, params, &xt, &tt, &lt, &vt));
-    test_ok(nt_row_loss_backward(t.tape, params, &xt, &tt, &st, &dt));
+    test_ok(nt_row_loss_backward(t.tape, params, &xt, &tt, &st, &ct, &dt));
     trial_run(&t);
     return result;
 }
@@ -224,7 +226,12 @@ START_TEST(wrong_operands_are_refused)
     tt.dtype = NT_I32;
     test_fails(nt_row_loss(t.tape, &p, &xt, &tt, &lt, &lt), NT_ERR_ARGUMENT, "smoothing 1.5");
     p.label_smoothing = 0;
-    test_fails(nt_row_loss_backward(t.tape, &p, &xt, &tt, &lt, &xt), NT_ERR_SHAPE, "scale");
+    struct nt_tensor one = lt;
+    one.shape.dim[0] = 1;
+    test_fails(
+        nt_row_loss_backward(t.tape, &p, &xt, &tt, &lt, &one, &xt), NT_ERR_SHAPE, "scale: must be");
+    test_fails(
+        nt_row_loss_backward(t.tape, &p, &xt, &tt, &one, &lt, &xt), NT_ERR_SHAPE, "count: must be");
     nt_tape_destroy(t.tape);
     free(x.data);
 }
