@@ -27,7 +27,7 @@
 struct part {
     struct nt_text message;
     uint32_t launches;
-    double cost;
+    int cost;
     pid_t process; /* 0: none */
     int out;       /* the end of its pipe */
     double heard;  /* when, in ms */
@@ -72,15 +72,12 @@ static bool find_helper(char *path, size_t size)
 
 /* Dividing */
 
-/* As PoCL takes its time: the unrolled code of a register tile (cl/tile.clh) ten times as long as
- * other text of that length, and any kernel as long as KERNEL_COST characters. */
-#define KERNEL_COST 1500
-#define PLAIN_COST 0.1
+/* As PoCL takes its time: a register tile (cl/tile.clh) as long as TILE_COST other units. */
+#define TILE_COST 5
 
-static double unit_cost(const struct nt_unit *unit)
+static int unit_cost(const struct nt_unit *unit)
 {
-    double length = (double)(strlen(unit->source->body) + strlen(unit->defines));
-    return KERNEL_COST + length * (strstr(unit->defines, "NT_MR") ? 1 : PLAIN_COST);
+    return strstr(unit->defines, "NT_MR") ? TILE_COST : 1;
 }
 
 static int find_missing(struct nt_tape *tape, struct nt_unit **units)
