@@ -27,6 +27,7 @@ struct nt_training {
     double learning_rate;
     double seconds;          /* spent on training and evaluation, earlier runs included */
     double items_per_second; /* in this epoch, without the first steps of a run; NaN: unknown */
+    double waiting;          /* share of that time in which no data were ready; NaN: unknown */
     double remaining;        /* estimated seconds to the end, NaN when unknown */
     double validation_loss, validation_accuracy; /* latest, NaN when there is none */
     double best; /* best validation accuracy (loss, without classes) so far, NaN */

@@ -33,6 +33,7 @@ struct nt_trainer {
     double run_begin;
     double epoch_begin;  /* when this epoch began or was resumed here */
     int64_t epoch_first; /* its step then */
+    double waited;       /* seconds since then in which no data were ready */
     int64_t run_first;
     double line_begin, fetch_time;
     double rate;             /* steps per second of late, 0: not known yet */

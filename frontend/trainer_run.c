@@ -17,11 +17,12 @@ static void fill_speed(const struct nt_trainer *t, struct nt_training *r)
 {
     const struct nt_trainer_state *s = &t->state;
     int64_t here = s->step - t->epoch_first;
-    if (here > 0 && t->warm && !r->evaluating)
-        r->items_per_second =
-            (double)(here * t->params.batch) / (nt_progress_now() - t->epoch_begin);
-    else if (!t->warm)
-        r->items_per_second = NAN;
+    if (here > 0 && t->warm && !r->evaluating) {
+        double seconds = nt_progress_now() - t->epoch_begin;
+        r->items_per_second = (double)(here * t->params.batch) / seconds;
+        r->waiting = t->waited / seconds;
+    } else if (!t->warm)
+        r->items_per_second = r->waiting = NAN;
     else if (here == 0 && isnan(r->items_per_second))
         r->items_per_second = t->rate * (double)t->params.batch;
     r->remaining = NAN;
@@ -80,6 +81,7 @@ static void note_speed(struct nt_trainer *t, int64_t steps)
         t->warm = true;
         t->epoch_begin = now;
         t->epoch_first = t->state.step;
+        t->waited = 0;
     }
 }
 
@@ -238,6 +240,7 @@ static enum nt_status end_epoch(struct nt_trainer *t)
         status = save_last(t);
     t->epoch_begin = t->line_begin = t->fetch_time = nt_progress_now();
     t->epoch_first = s->step;
+    t->waited = 0;
     return status;
 }
 
@@ -245,7 +248,9 @@ static enum nt_status feed(struct nt_trainer *t, struct nt_loader *loader)
 {
     void *ptr[MAX_PORTS];
     struct nt_batch batch;
+    double begin = nt_progress_now();
     enum nt_status status = nt_loader_next(loader, &batch);
+    t->waited += nt_progress_now() - begin;
     if (status == NT_OK && !nt_dataset_get_info(t->train)->continues)
         status = nt_session_reset(t->session);
     if (status == NT_OK)

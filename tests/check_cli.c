@@ -155,6 +155,7 @@ START_TEST(train_eval_resume)
     ck_assert_int_eq(number(json, "steps"), 2 * 18); /* a tenth of the items is set aside */
     ck_assert_int_eq(number(json, "epochs"), 2);
     ck_assert(number(json, "loss") > 0 && number(json, "items_per_second") > 0);
+    ck_assert(number(json, "waiting") >= 0 && number(json, "waiting") <= 1);
     double accuracy = number(json, "val_accuracy");
     json_decref(json);
     static const char *const files[] = {

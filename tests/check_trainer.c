@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "frontend/checkpoint.h"
+#include "frontend/dataset/kind.h"
 #include "frontend/file.h"
 #include "frontend/npy.h"
 #include "tests/fixture.h"
@@ -90,6 +92,34 @@ START_TEST(learns)
     ck_assert(result.best >= result.validation_accuracy && result.best <= 1);
     ck_assert(result.items_per_second > 0 && result.seconds > 0);
     nt_dataset_close(fresh);
+    close_all();
+}
+END_TEST
+
+static const struct nt_dataset_kind *quick;
+
+static enum nt_status item_after_a_while(struct nt_context *ctx, const struct nt_dataset *dataset,
+    int64_t index, struct nt_random *random, enum nt_layout layout, void *x, void *y)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    return quick->item(ctx, dataset, index, random, layout, x, y);
+}
+
+START_TEST(waiting_for_data_is_told)
+{
+    open_all();
+    struct nt_trainer_params params = {.batch = BATCH, .epochs = 2, .workers = 1};
+    struct nt_training result;
+    size_t count;
+    free(train(&params, &result, &count));
+    ck_assert_msg(result.waiting >= 0 && result.waiting <= 1, "waiting %g", result.waiting);
+    quick = data->kind;
+    struct nt_dataset_kind slow = *quick;
+    slow.item = item_after_a_while;
+    data->kind = &slow;
+    free(train(&params, &result, &count));
+    data->kind = quick;
+    ck_assert_msg(result.waiting > 0.5 && result.waiting <= 1, "waiting %g", result.waiting);
     close_all();
 }
 END_TEST
@@ -442,6 +472,7 @@ int main(void)
     TCase *tests = tcase_create("trainer");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, learns);
+    tcase_add_test(tests, waiting_for_data_is_told);
     tcase_add_test(tests, same_seed_same_bits);
     tcase_add_loop_test(
         tests, resume_gives_the_same_bits, NT_OPTIMIZER_SGD, NT_OPTIMIZER_RMSPROP_CENTERED + 1);

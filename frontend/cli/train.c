@@ -121,10 +121,13 @@ static int add_part(char parts[][48], int count, const char *format, double valu
     return count;
 }
 
+/* Share of the time without data from which on their preparation is to blame for the rate. */
+#define MUCH_WAITING 0.2
+
 static void show_live(struct work *w, const struct nt_training *t)
 {
-    char head[64], parts[6][48], eta[32];
-    const char *pointers[6];
+    char head[64], parts[7][48], eta[32];
+    const char *pointers[7];
     if (t->evaluating) {
         snprintf(head, sizeof head, "epoch %lld/%lld  evaluating", (long long)t->epoch,
             (long long)t->epochs);
@@ -140,6 +143,8 @@ static void show_live(struct work *w, const struct nt_training *t)
     int count = add_part(parts, 0, "loss %.4f", t->loss);
     count = add_part(parts, count, "accuracy %.1f %%", 100 * t->accuracy);
     snprintf(parts[count++], 48, "%.0f %s/s", t->items_per_second, w->item_word);
+    if (t->waiting > MUCH_WAITING)
+        count = add_part(parts, count, "waiting for data %.0f %%", 100 * t->waiting);
     snprintf(parts[count++], 48, "ETA %s", nt_progress_time(t->remaining, eta, sizeof eta));
     snprintf(parts[count++], 48, "step %lld/%lld", (long long)t->step, (long long)t->steps);
     for (int i = 0; i < count; i++)
@@ -156,7 +161,7 @@ static void append(char *line, size_t size, const char *format, const char *word
 
 static void show_epoch(struct work *w, const struct nt_training *t)
 {
-    char line[400];
+    char line[400], waiting[48] = "";
     snprintf(line, sizeof line, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
     append(line, sizeof line, "  %s%.4f", "loss ", t->loss);
     append(line, sizeof line, "  %s%.1f %%", "accuracy ", 100 * t->accuracy);
@@ -165,8 +170,10 @@ static void show_epoch(struct work *w, const struct nt_training *t)
     append(
         line, sizeof line, "  %s accuracy %.1f %%", w->held_out_word, 100 * t->validation_accuracy);
     size_t at = strlen(line);
-    snprintf(line + at, sizeof line - at, "  %.0f %s/s%s", t->items_per_second, w->item_word,
-        t->best_epoch == t->epoch && t->epoch > 1 ? "  best" : "");
+    if (t->waiting > MUCH_WAITING)
+        snprintf(waiting, sizeof waiting, ", waiting for data %.0f %%", 100 * t->waiting);
+    snprintf(line + at, sizeof line - at, "  %.0f %s/s%s%s", t->items_per_second, w->item_word,
+        waiting, t->best_epoch == t->epoch && t->epoch > 1 ? "  best" : "");
     nt_progress_print(w->cli->progress, line);
 }
 
@@ -214,15 +221,15 @@ static int print_summary(struct work *w, const struct nt_training *t, enum nt_st
         "last.safetensors", "best.safetensors", "metrics.jsonl", "curve.svg"};
     for (int i = 0; i < 4; i++)
         json_array_append_new(files, json_sprintf("%s/%s", w->params.out, names[i]));
-    return cli_print_json(
-        w->cli, json_pack("{ss ss sI sI so so so so so sI sf so sb ss so}", "model",
-                    nt_model_name(w->model), "device", nt_device_get_info(w->dev)->name, "epochs",
-                    (json_int_t)t->epoch, "steps", (json_int_t)t->step, "loss", real(t->loss),
-                    "accuracy", real(t->accuracy), "val_loss", real(t->validation_loss),
-                    "val_accuracy", real(t->validation_accuracy), "best", real(t->best),
-                    "best_epoch", (json_int_t)t->best_epoch, "seconds", t->seconds,
-                    "items_per_second", real(t->items_per_second), "interrupted",
-                    status == NT_ERR_INTERRUPTED, "out", w->params.out, "files", files));
+    return cli_print_json(w->cli,
+        json_pack("{ss ss sI sI so so so so so sI sf so so sb ss so}", "model",
+            nt_model_name(w->model), "device", nt_device_get_info(w->dev)->name, "epochs",
+            (json_int_t)t->epoch, "steps", (json_int_t)t->step, "loss", real(t->loss), "accuracy",
+            real(t->accuracy), "val_loss", real(t->validation_loss), "val_accuracy",
+            real(t->validation_accuracy), "best", real(t->best), "best_epoch",
+            (json_int_t)t->best_epoch, "seconds", t->seconds, "items_per_second",
+            real(t->items_per_second), "waiting", real(t->waiting), "interrupted",
+            status == NT_ERR_INTERRUPTED, "out", w->params.out, "files", files));
 }
 
 static void conclude(struct work *w, const struct nt_training *t)
@@ -239,6 +246,11 @@ static void conclude(struct work *w, const struct nt_training *t)
             (long long)t->best_epoch);
     cli_note(w->cli, "%lld steps in %s%s", (long long)t->step,
         nt_progress_time(t->seconds, time, sizeof time), result);
+    if (t->waiting > MUCH_WAITING)
+        cli_note(w->cli,
+            "the data were the bottleneck (%.0f %% of the last epoch): try more --workers, smaller "
+            "files or a faster disk",
+            100 * t->waiting);
     cli_note(w->cli, "%s holds best.safetensors, last.safetensors, metrics.jsonl and curve.svg",
         w->params.out);
     cli_note(w->cli, "next: neutra eval %s --weights %s/best.safetensors --data %s", model,
