@@ -187,7 +187,7 @@ const struct nt_onnx_rule nt_onnx_rules[] = {
     {"MeanVarianceNormalization", 9, FN(mean_variance_normalization)},
     {"RMSNormalization", 23, FN(rms_normalization)},
     {"Resize", 10, FN(resize)},
-    {"RoiAlign", 10, FN(roi_align)},
+    {"RoiAlign", 10, FN(roi_align), .note = "mode max as in the format's own evaluation: weighted elements, not points"},
     {"Upsample", 1, FN(upsample)},
 
     /* signals */
