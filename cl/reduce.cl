@@ -7,6 +7,7 @@
  *   NT_VEC, NT_PARTS, NT_INPUTS(X), NT_EXPRESSION   as for map.cl
  *   NT_KEPT, NT_REDUCED   numbers of the other kept and reduced dimensions
  *   NT_OPERATION          SUM, MAX, MIN or PROD
+ *   NT_TERMS              reductions of the same inputs at once: 1, or 2 (columns_tile)
  *   NT_INTO               how the result is walked along the vector dimension (columns): D or G
  *   NT_COLUMNS            vectors of a column chunk (columns_tile)
  *   NT_LOCAL, NT_LANES    work-items of a work-group, and those that share a result (group)
@@ -37,10 +38,18 @@
 #define JOIN_MIN(p, q) select(q, p, ((p) <= (q)) | ((p) != (p)))
 #define JOIN(p, q) NT_CAT(JOIN_, NT_OPERATION)(p, q)
 
+/* What there is once more for a second term. */
+#if NT_TERMS == 2
+#define AGAIN(...) __VA_ARGS__
+#else
+#define AGAIN(...)
+#endif
+
 #define RESULT                                                                                     \
-    , __global float *y0, const int y0_o, const int y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
-#define RESULT_ARGUMENTS , y0, y0_o, y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
-#define RESULT_AT(part) y0_o + (part) * y0_g NT_CAT(NT_AT, NT_KEPT)(y0, a)
+    , __global float *y0, const int y0_o AGAIN(, __global float *y1, const int y1_o),              \
+        const int y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
+#define RESULT_ARGUMENTS , y0, y0_o AGAIN(, y1, y1_o), y0_g NT_CAT(NT_STRIDES, NT_KEPT)(y0, a)
+#define RESULT_AT(part) (part) * y0_g NT_CAT(NT_AT, NT_KEPT)(y0, a)
 
 /* T out0 = the term at elements i, ... of the current row, of which m are left. */
 #ifdef NT_PARTS
@@ -54,13 +63,13 @@
     } else {                                                                                       \
         NT_INPUTS(NT_IN_LOAD)                                                                      \
     }                                                                                              \
-    T out0;                                                                                        \
+    T out0 AGAIN(, out1);                                                                          \
     NT_EXPRESSION
 #else
 #define TERM                                                                                       \
     NT_INPUTS(NT_IN_DECLARE)                                                                       \
     NT_INPUTS(NT_IN_LOAD)                                                                          \
-    T out0;                                                                                        \
+    T out0 AGAIN(, out1);                                                                          \
     NT_EXPRESSION
 #endif
 
@@ -100,7 +109,7 @@ NT_OUTLINE void NT_NAME(reduce_rows)(const int begin, const int end,
         NT_VECTOR(vstore, NT_VEC)(total, 0, lanes);
         for (int step = NT_VEC / 2; step > 0; step /= 2)
             NT_SLOWLY for (int j = 0; j < step; j++) lanes[j] = JOIN(lanes[j], lanes[j + step]);
-        y0[RESULT_AT(part)] = scale * lanes[0];
+        y0[y0_o + RESULT_AT(part)] = scale * lanes[0];
     }
 }
 
@@ -129,11 +138,13 @@ NT_OUTLINE void NT_NAME(reduce_columns)(const int begin, const int end,
     EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
 {
     const int vectors = (end - begin + NT_VEC - 1) / NT_VEC;
-    T total[NT_COLUMNS], some[NT_COLUMNS];
+    T total[NT_TERMS * NT_COLUMNS], some[NT_TERMS * NT_COLUMNS];
     for (int result = from; result < to; result++) {
         NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
-        for (int v = 0; v < vectors; v++)
+        for (int v = 0; v < vectors; v++) {
             total[v] = some[v] = C(NEUTRAL);
+            AGAIN(total[NT_COLUMNS + v] = some[NT_COLUMNS + v] = C(NEUTRAL);)
+        }
         int left = flush;
         for (int row = first; row < last; row++) {
             NT_CAT(NT_SPLIT, NT_REDUCED)(b, row)
@@ -141,22 +152,28 @@ NT_OUTLINE void NT_NAME(reduce_columns)(const int begin, const int end,
             for (int i = begin, v = 0; i < end; i += NT_VEC, v++) {
                 TERM
                 some[v] = JOIN(some[v], out0);
+                AGAIN(some[NT_COLUMNS + v] = JOIN(some[NT_COLUMNS + v], out1);)
             }
             if (--left == 0 || row == last - 1) {
                 for (int v = 0; v < vectors; v++) {
                     total[v] = JOIN(total[v], some[v]);
                     some[v] = C(NEUTRAL);
+                    AGAIN(total[NT_COLUMNS + v] = JOIN(total[NT_COLUMNS + v], some[NT_COLUMNS + v]);)
+                    AGAIN(some[NT_COLUMNS + v] = C(NEUTRAL);)
                 }
                 left = flush;
             }
         }
-        __global float *const y0_p = y0 + (RESULT_AT(part));
-        for (int i = begin, v = 0; i < end; i += NT_VEC, v++) {
-            const int m = min(NT_VEC, end - i);
-            const T out0 = C(scale) * total[v];
-            NT_OUT_LANES(0, NT_INTO, f32)
-            NT_SLOWLY for (int j = 0; j < m; j++)
-                y0_p[NT_CAT(NT_OUT_AT_, NT_INTO)(0)] = out0_lanes[j];
+        for (int term = 0; term < NT_TERMS; term++) {
+            __global float *y0_p = y0 + y0_o + (RESULT_AT(part));
+            AGAIN(if (term == 1) y0_p = y1 + y1_o + (RESULT_AT(part));)
+            for (int i = begin, v = term * NT_COLUMNS; i < end; i += NT_VEC, v++) {
+                const int m = min(NT_VEC, end - i);
+                const T out0 = C(scale) * total[v];
+                NT_OUT_LANES(0, NT_INTO, f32)
+                NT_SLOWLY for (int j = 0; j < m; j++)
+                    y0_p[NT_CAT(NT_OUT_AT_, NT_INTO)(0)] = out0_lanes[j];
+            }
         }
     }
 }
@@ -215,7 +232,7 @@ __kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(redu
     sums[id] = sum;
     TREE(lane, 1)
     if (lane == 0 && result < results)
-        y0[RESULT_AT(part)] = scale * sums[id];
+        y0[y0_o + RESULT_AT(part)] = scale * sums[id];
 }
 #endif
 
@@ -245,7 +262,7 @@ __kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(redu
     sums[id] = sum;
     TREE(lane, width)
     if (lane == 0 && i < n) {
-        __global float *const y0_p = y0 + (RESULT_AT(part));
+        __global float *const y0_p = y0 + y0_o + (RESULT_AT(part));
         const int j = 0;
         y0_p[NT_CAT(NT_OUT_AT_, NT_INTO)(0)] = scale * sums[id];
     }

@@ -44,6 +44,11 @@ enum nt_reduction { NT_REDUCE_SUM, NT_REDUCE_MAX, NT_REDUCE_MIN, NT_REDUCE_PROD 
 NT_API enum nt_status nt_reduce(struct nt_tape *tape, enum nt_reduction reduction,
     const struct nt_expr *expr, int term, int inputs, const struct nt_tensor *in, double scale,
     const struct nt_tensor *out);
+/* The same of two terms, out[i] of term[i], which have one shape: where the kernels can, the inputs
+ * are read once. */
+NT_API enum nt_status nt_reduce_two(struct nt_tape *tape, enum nt_reduction reduction,
+    const struct nt_expr *expr, const int term[2], int inputs, const struct nt_tensor *in,
+    double scale, const struct nt_tensor out[2]);
 
 /* Strided copy of any dtype, equal shapes and dtypes: transpose, slice, concat (into slices),
  * broadcast, tile. */

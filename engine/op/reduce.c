@@ -26,12 +26,12 @@ struct reduction {
     const char *variant, *reason;
     enum nt_reduction operation;
     const struct nt_expr *expr;
-    int term, inputs;
+    int terms, term[2], inputs;
     const struct nt_tensor *in;
     bool used[NT_MAP_INPUTS];
     struct nt_loop kept, reduced;
     double scale, work;
-    struct nt_tensor out;
+    struct nt_tensor out[2]; /* with the same strides */
 };
 
 /* How a pass is launched: n is the vector dimension, kept (columns) or reduced (rows). */
@@ -212,6 +212,7 @@ static enum nt_status launch(const struct reduction *r, const struct pass *p)
     nt_launch_define(&l, "NT_KEPT", "%d", p->kept.rank);
     nt_launch_define(&l, "NT_REDUCED", "%d", p->reduced.rank);
     nt_launch_define(&l, "NT_OPERATION", "%s", names[r->operation]);
+    nt_launch_define(&l, "NT_TERMS", "%d", r->terms);
     if (p->n % p->vector || p->shared)
         nt_launch_define(&l, "NT_PARTS", "1");
     if (p->columns)
@@ -223,11 +224,12 @@ static enum nt_status launch(const struct reduction *r, const struct pass *p)
         nt_launch_define(&l, "NT_LANES", "%d", p->lanes);
     }
     define_inputs(&l, r, p);
-    nt_loop_expression(&l, r->expr, 1, &r->term);
+    nt_loop_expression(&l, r->expr, r->terms, r->term);
     add_sizes(&l, r, p);
     nt_loop_extents(&l, &p->kept);
     nt_loop_extents(&l, &p->reduced);
-    nt_launch_tensor(&l, &r->out, NT_ACCESS_WRITE);
+    for (int i = 0; i < r->terms; i++)
+        nt_launch_tensor(&l, &r->out[i], NT_ACCESS_WRITE);
     nt_launch_int(&l, p->parts > 1 ? nt_loop_count(&r->kept) : 0);
     nt_loop_strides(&l, &p->kept, 0);
     if (p->columns && !strcmp(into, "G"))
@@ -285,9 +287,12 @@ static enum nt_status append_parts(
     int64_t results = nt_loop_count(&first->kept), wanted = nt_loop_count(&whole->kept);
     int64_t count = p.parts * results, stride = 1;
     struct nt_shape shape = {1, {count}};
-    int32_t buffer = nt_tape_buffer(
-        whole->tape, NT_BUFFER_TRANSIENT, (size_t)count * sizeof(float), "partial results");
-    first->out = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
+    int32_t buffer = nt_tape_buffer(whole->tape, NT_BUFFER_TRANSIENT,
+        (size_t)(whole->terms * count) * sizeof(float), "partial results");
+    for (int i = 0; i < whole->terms; i++) {
+        first->out[i] = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
+        first->out[i].offset = i * count;
+    }
     first->scale = 1;
     if (p.columns)
         p.inner[0] = stride, stride = p.n;
@@ -305,21 +310,23 @@ static enum nt_status append_parts(
     }
     struct reduction last = *whole;
     last.expr = identity;
-    last.term = nt_expr_input(identity, 0);
-    last.inputs = 1;
-    last.in = &first->out;
-    last.used[0] = true;
-    last.work = (double)count;
-    last.kept.operands = last.reduced.operands = 2;
+    last.inputs = whole->terms;
+    last.in = first->out;
+    last.work = (double)(whole->terms * count);
+    last.kept.operands = last.reduced.operands = 1 + whole->terms;
+    for (int i = 0; i < whole->terms; i++) {
+        last.term[i] = nt_expr_input(identity, i);
+        last.used[i] = true;
+    }
     stride = 1;
     for (int d = last.kept.rank - 1; d >= 0; d--) {
-        last.kept.stride[1][d] = stride;
+        last.kept.stride[1][d] = last.kept.stride[2][d] = stride;
         stride *= last.kept.extent[d];
     }
     last.reduced.rank = 1;
     last.reduced.extent[0] = count / wanted;
     last.reduced.stride[0][0] = 0;
-    last.reduced.stride[1][0] = wanted;
+    last.reduced.stride[1][0] = last.reduced.stride[2][0] = wanted;
     status = append(&last);
     nt_expr_destroy(identity);
     return status;
@@ -330,6 +337,17 @@ static enum nt_status append(const struct reduction *r)
     struct reduction first = *r;
     int64_t folded = !strcmp(r->variant, "tile") ? fold(&first) : 1;
     struct pass p = plan(&first);
+    if (r->terms > 1 && !(p.tile && p.columns)) { /* which have no kernel for several */
+        enum nt_status status = NT_OK;
+        for (int i = 0; status == NT_OK && i < r->terms; i++) {
+            struct reduction one = *r;
+            one.terms = 1;
+            one.term[0] = r->term[i];
+            one.out[0] = r->out[i];
+            status = append(&one);
+        }
+        return status;
+    }
     if (p.parts > 1 || folded > 1)
         return append_parts(r, &first, &p);
     return launch(r, &p);
@@ -354,7 +372,7 @@ static enum nt_status check_inputs(
                 "must broadcast",
                 i, nt_shape_text(&r->in[i].shape, a, sizeof a), nt_shape_text(shape, b, sizeof b));
     }
-    if (!nt_loop_uses(r->expr, 1, &r->term, r->inputs, r->used))
+    if (!nt_loop_uses(r->expr, r->terms, r->term, r->inputs, r->used))
         return nt_fail(ctx, NT_ERR_ARGUMENT,
             "reduce: the expression is incomplete or needs more than the %d inputs given",
             r->inputs);
@@ -399,33 +417,70 @@ static void make_loops(
     }
 }
 
+static enum nt_status reduce(struct reduction *r)
+{
+    struct nt_context *ctx = nt_device_context(nt_tape_device(r->tape));
+    const struct nt_tensor *out = r->out;
+    struct nt_shape shape;
+    enum nt_status status = check_inputs(ctx, r, &shape);
+    for (int i = 0; status == NT_OK && i < r->terms; i++)
+        status = check_out(ctx, &shape, &out[i]);
+    if (status == NT_OK)
+        status = nt_choose(r->tape, "reduce", nt_reduce_variants, NULL, &r->variant, &r->reason);
+    if (status != NT_OK || nt_shape_count(&out->shape) == 0)
+        return status;
+    if (nt_shape_count(&shape) == 0) {
+        for (int i = 0; status == NT_OK && i < r->terms; i++)
+            status = nt_fill(r->tape, neutral[r->operation], &out[i]);
+        return status;
+    }
+    make_loops(r, &shape, out);
+    double cost = r->kept.operands;
+    for (int i = 0; i < r->terms; i++)
+        cost += nt_expr_cost(r->expr, r->term[i]);
+    r->work = (double)nt_shape_count(&shape) * cost;
+    int main = main_operand(r);
+    nt_loop_collapse(&r->kept, main);
+    nt_loop_collapse(&r->reduced, main);
+    return append(r);
+}
+
 enum nt_status nt_reduce(struct nt_tape *tape, enum nt_reduction reduction,
     const struct nt_expr *expr, int term, int inputs, const struct nt_tensor *in, double scale,
     const struct nt_tensor *out)
 {
-    struct nt_context *ctx = nt_device_context(nt_tape_device(tape));
     struct reduction r = {.tape = tape,
         .operation = reduction,
         .expr = expr,
-        .term = term,
+        .terms = 1,
+        .term = {term},
         .inputs = inputs,
         .in = in,
         .scale = reduction == NT_REDUCE_SUM ? scale : 1,
-        .out = *out};
-    struct nt_shape shape;
-    enum nt_status status = check_inputs(ctx, &r, &shape);
-    if (status == NT_OK)
-        status = check_out(ctx, &shape, out);
-    if (status == NT_OK)
-        status = nt_choose(tape, "reduce", nt_reduce_variants, NULL, &r.variant, &r.reason);
-    if (status != NT_OK || nt_shape_count(&out->shape) == 0)
-        return status;
-    if (nt_shape_count(&shape) == 0)
-        return nt_fill(tape, neutral[reduction], out);
-    make_loops(&r, &shape, out);
-    r.work = (double)nt_shape_count(&shape) * (nt_expr_cost(expr, term) + r.kept.operands);
-    int main = main_operand(&r);
-    nt_loop_collapse(&r.kept, main);
-    nt_loop_collapse(&r.reduced, main);
-    return append(&r);
+        .out = {*out}};
+    return reduce(&r);
+}
+
+enum nt_status nt_reduce_two(struct nt_tape *tape, enum nt_reduction reduction,
+    const struct nt_expr *expr, const int term[2], int inputs, const struct nt_tensor *in,
+    double scale, const struct nt_tensor out[2])
+{
+    bool same = nt_shape_equal(&out[0].shape, &out[1].shape);
+    for (int i = 0; same && i < out[0].shape.rank; i++)
+        same = out[0].shape.dim[i] == 1 || out[0].stride[i] == out[1].stride[i];
+    if (same) {
+        struct reduction r = {.tape = tape,
+            .operation = reduction,
+            .expr = expr,
+            .terms = 2,
+            .term = {term[0], term[1]},
+            .inputs = inputs,
+            .in = in,
+            .scale = reduction == NT_REDUCE_SUM ? scale : 1,
+            .out = {out[0], out[1]}};
+        return reduce(&r);
+    }
+    enum nt_status status = nt_reduce(tape, reduction, expr, term[0], inputs, in, scale, &out[0]);
+    return status == NT_OK ? nt_reduce(tape, reduction, expr, term[1], inputs, in, scale, &out[1])
+                           : status;
 }

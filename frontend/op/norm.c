@@ -254,9 +254,9 @@ static enum nt_status sums_lower(struct nt_lowering *lowering, const struct nt_n
                             : nt_lower_tensor(lowering, node->output[i]);
     enum nt_status status = parse(
         lowering->graph->ctx, &expr, node->inputs, 2, node->inputs == 5 ? scaled : plain, terms);
-    for (int i = 0; status == NT_OK && i < 2; i++)
+    if (status == NT_OK)
         status =
-            nt_reduce(lowering->tape, NT_REDUCE_SUM, expr, terms[i], node->inputs, in, 1, &out[i]);
+            nt_reduce_two(lowering->tape, NT_REDUCE_SUM, expr, terms, node->inputs, in, 1, out);
     for (int i = 0; status == NT_OK && groups > 0 && i < 2; i++)
         status = repeat(lowering, node, &out[i], i);
     nt_expr_destroy(expr);

@@ -22,6 +22,7 @@ struct reduce_case {
     int term, inputs;
     double scale;
     const char *text;
+    bool second; /* of nt_reduce_two, with the inputs of the case before */
 };
 
 static struct reduce_case cases[CASES];
@@ -61,6 +62,26 @@ static void append(struct reduce_case *c)
     test_tensor_poison(&c->out);
     c->term = parse(c->text);
     test_ok(nt_reduce(tape, c->operation, expr, c->term, c->inputs, in, c->scale, &c->out.tensor));
+}
+
+/* The last case of the list, and one more, of another term, as one reduction of two. */
+static void append_two(const char *text, enum test_lying lying)
+{
+    struct reduce_case *c = &cases[count - 1], *d = &cases[count++];
+    struct nt_tensor in[INPUTS], out[2];
+    *d = *c;
+    d->second = true;
+    d->text = text;
+    d->out = test_tensor_make(tape, NT_F32, &c->out.tensor.shape, lying);
+    for (int i = 0; i < c->inputs; i++)
+        in[i] = c->in[i].tensor;
+    for (int i = 0; i < 2; i++) {
+        test_tensor_poison(&c[i].out);
+        c[i].term = parse(c[i].text);
+        out[i] = c[i].out.tensor;
+    }
+    test_ok(nt_reduce_two(
+        tape, c->operation, expr, (int[]){c->term, d->term}, c->inputs, in, c->scale, out));
 }
 
 static double join(enum nt_reduction operation, double a, double b)
@@ -126,7 +147,7 @@ static void run_and_check(const char *variant)
     int tensors = 0;
     for (int i = 0; i < count; i++) {
         all[tensors++] = cases[i].out;
-        for (int k = 0; k < cases[i].inputs; k++)
+        for (int k = 0; k < cases[i].inputs && !cases[i].second; k++)
             all[tensors++] = cases[i].in[k];
     }
     test_tape_run(tape, tensors, all);
@@ -152,10 +173,16 @@ static struct nt_shape reduced_shape(const struct nt_shape *shape)
     return out;
 }
 
-static void random_case(int number)
+static const char *const texts[] = {
+    "x0", "x0 * x1", "abs(x0 - x1) + x2", "x0 * x0", "0.5", "exp(x1) * x0", "x2 * 0.25"};
+
+static const char *any_text(void)
 {
-    static const char *const texts[] = {
-        "x0", "x0 * x1", "abs(x0 - x1) + x2", "x0 * x0", "0.5", "exp(x1) * x0", "x2 * 0.25"};
+    return texts[test_int(0, sizeof texts / sizeof *texts - 1)];
+}
+
+static void random_case(int number, bool two)
+{
     struct reduce_case *c = &cases[count++];
     enum test_lying lying = (enum test_lying)test_int(0, 2);
     *c = (struct reduce_case){.operation = (enum nt_reduction)(number % 4), .inputs = INPUTS};
@@ -163,9 +190,10 @@ static void random_case(int number)
     if (test_int(0, 14) == 0 && c->shape.rank)
         c->shape.dim[test_int(0, c->shape.rank - 1)] = 0;
     c->scale = test_int(0, 1) ? 1 : 0.125;
-    c->text = texts[test_int(0, sizeof texts / sizeof *texts - 1)];
+    c->text = any_text();
     struct nt_shape small = reduced_shape(&c->shape);
-    c->out = test_tensor_make(tape, NT_F32, &small, (enum test_lying)test_int(0, 2));
+    enum test_lying into = (enum test_lying)test_int(0, 2);
+    c->out = test_tensor_make(tape, NT_F32, &small, into);
     for (int i = 0; i < INPUTS; i++) {
         struct nt_shape part =
             i == 0 || test_int(0, 1) ? c->shape : test_broadcast_shape(&c->shape);
@@ -173,7 +201,10 @@ static void random_case(int number)
         c->in[i] = test_tensor_make(
             tape, dtype, &part, test_int(0, 3) ? lying : (enum test_lying)test_int(0, 2));
     }
-    append(c);
+    if (two)
+        append_two(any_text(), into);
+    else
+        append(c);
 }
 
 START_TEST(random_reductions_are_right)
@@ -181,14 +212,18 @@ START_TEST(random_reductions_are_right)
     for (int v = 0; v < variant_count; v++) {
         open_tape(variants[v]);
         for (int i = 0; i < CASES; i++)
-            random_case(i);
+            random_case(i, false);
+        run_and_check(variants[v]);
+        open_tape(variants[v]);
+        for (int i = 0; i < CASES / 2; i++)
+            random_case(i, true);
         run_and_check(variants[v]);
     }
 }
 END_TEST
 
-static void plain_case(enum nt_reduction operation, const char *text, const struct nt_shape *shape,
-    const struct nt_shape *small, enum test_lying lying)
+static struct reduce_case *new_case(enum nt_reduction operation, const char *text,
+    const struct nt_shape *shape, const struct nt_shape *small, enum test_lying lying)
 {
     struct reduce_case *c = &cases[count++];
     *c = (struct reduce_case){
@@ -196,7 +231,20 @@ static void plain_case(enum nt_reduction operation, const char *text, const stru
     c->out = test_tensor_make(tape, NT_F32, small, TEST_DENSE_ROWS);
     for (int i = 0; i < 2; i++)
         c->in[i] = test_tensor_make(tape, NT_F32, shape, lying);
-    append(c);
+    return c;
+}
+
+static void plain_case(enum nt_reduction operation, const char *text, const struct nt_shape *shape,
+    const struct nt_shape *small, enum test_lying lying)
+{
+    append(new_case(operation, text, shape, small, lying));
+}
+
+static void two_case(const char *text, const char *again, const struct nt_shape *shape,
+    const struct nt_shape *small, enum test_lying lying)
+{
+    new_case(NT_REDUCE_SUM, text, shape, small, lying);
+    append_two(again, TEST_DENSE_ROWS);
 }
 
 START_TEST(shapes_of_training_are_right)
@@ -217,6 +265,15 @@ START_TEST(shapes_of_training_are_right)
             plain_case(NT_REDUCE_SUM, "x0 * (x1 > 0)", &rows, &row, TEST_DENSE_ROWS);
             plain_case(NT_REDUCE_SUM, "x0", &rows, &column, TEST_DENSE_ROWS);
             plain_case(NT_REDUCE_SUM, "x0 * x1", &rows, &one, TEST_DENSE_ROWS);
+        }
+        run_and_check(variants[v]);
+        open_tape(variants[v]);
+        for (int i = 0; i < 6; i++) {
+            int channels = (const int[]){6, 16, 37, 64, 300, 520}[i], most = test_small() ? 2 : 30;
+            struct nt_shape image = {4, {test_int(1, 8), channels, test_int(1, most), 7}};
+            struct nt_shape bias = {4, {1, channels, 1, 1}};
+            two_case("x0", "x0 * (x1 - 0.5)", &image, &bias,
+                i < 4 ? TEST_DENSE_CHANNELS : TEST_DENSE_ROWS);
         }
         run_and_check(variants[v]);
     }
