@@ -19,10 +19,11 @@ static const struct {
     {"a + b", OPERAND_CHANNEL},
     {"relu(a + b)", OPERAND_CHANNEL},
     {"a * (b > 0)", OPERAND_FULL},
+    {"a + b", OPERAND_FULL},
 };
 #define SHARED (int)(sizeof shared / sizeof *shared)
 #define SHARED_TEXT                                                                                \
-    "{ if (e_kind) { T e = NT_EPILOGUE_READ(e0 + e0_offset + (e_kind == 3 ? (at) : (channel)));"   \
+    "{ if (e_kind) { T e = NT_EPILOGUE_READ(e0 + e0_offset + (e_kind >= 3 ? (at) : (channel)));"   \
     " (value) = e_kind == 3 ? (value) * TRUTH(C(0.0f) < e) : (value) + e; }"                       \
     " if (e_kind == 2) (value) = select((value), C(0.0f), (value) < C(0.0f)); }"
 
@@ -151,7 +152,7 @@ static bool same_text(struct nt_context *ctx, const struct nt_epilogue *epilogue
 static int find_shared(
     const struct nt_launch *launch, const struct nt_tensor *out, const struct nt_epilogue *epilogue)
 {
-    if (strcmp(launch->variant, "tile") != 0)
+    if (strcmp(launch->variant, "tile") != 0 && strcmp(launch->variant, "winograd") != 0)
         return -1;
     if (!epilogue || !epilogue->expr)
         return 0;

@@ -13,9 +13,9 @@
  *   NT_EPILOGUE_NONE          whether it leaves values as they are
  * and nt_epilogue_args appends the arguments that NT_EPILOGUE_PARAMS declares.
  *
- * "tile" variants are long to compile, and their epilogue runs once per vector of results: there
- * the commonest epilogues (none, a bias, a bias and ReLU, the gradient of ReLU) are one text that
- * an argument chooses from, so that they share a kernel.
+ * "tile" and "winograd" variants are long to compile, and their epilogue runs once per vector of
+ * results: there the commonest epilogues (none, a bias, a bias and ReLU, the gradient of ReLU, a
+ * sum with another result) are one text that an argument chooses from, so that they share a kernel.
  */
 #ifndef NT_ENGINE_OP_EPILOGUE_H
 #define NT_ENGINE_OP_EPILOGUE_H

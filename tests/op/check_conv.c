@@ -15,7 +15,7 @@ struct problem {
     int rank, n, c, k; /* c and k of all groups */
     int in[3], taps[3], groups, stride[3], dilation[3], before[3], after[3];
     int epilogue; /* 0 none, 1 bias, 2 bias and relu, 3 bias, residual and relu, 4 times whether
-                     the residual is positive */
+                     the residual is positive, 5 plus the residual */
     int gap;      /* unused channels between the pixels of x and y: slices */
 };
 
@@ -200,7 +200,7 @@ static void compare(const struct problem *p, const struct operand *o, float *got
                 double in[3] = {o->sum[from], 0, 0};
                 if (bias) {
                     in[2] = residual->data[from];
-                    in[1] = p->epilogue == 4 ? in[2] : bias->data[bias->t.offset + b];
+                    in[1] = p->epilogue >= 4 ? in[2] : bias->data[bias->t.offset + b];
                 }
                 want[i] = bias && epilogue->expr
                               ? nt_expr_evaluate(epilogue->expr, epilogue->term, in)
@@ -263,7 +263,7 @@ static void run_problem(const struct problem *p, const char *variant, enum pass 
         picture(tape, p->rank, p->n, channels, pass == FORWARD ? o : p->in, p->gap);
     struct nt_expr *e = nt_expr_create();
     struct nt_tensor in[2] = {bias.t, residual.t};
-    struct nt_epilogue epilogue = {.in = p->epilogue == 4 ? in + 1 : in};
+    struct nt_epilogue epilogue = {.in = p->epilogue >= 4 ? in + 1 : in};
     expression(e, p->epilogue, &epilogue);
     double taps = p->taps[0] * p->taps[1] * p->taps[2], terms = (double)p->c / p->groups * taps;
     if (pass == FORWARD)
@@ -300,7 +300,7 @@ static int pick(int count, const int *list)
 static struct problem any_problem(int i)
 {
     static const int channels[] = {1, 3, 6, 16, 17, 33, 64, 96}, kernels[] = {1, 2, 3, 3, 5};
-    struct problem p = {.n = test_int(1, 3), .groups = 1, .epilogue = test_int(0, 4)};
+    struct problem p = {.n = test_int(1, 3), .groups = 1, .epilogue = test_int(0, 5)};
     int few = small() ? 3 : 8;
     p.c = pick(few, channels);
     p.k = pick(few, channels);
