@@ -30,6 +30,8 @@ static const struct broken rows[] = {
     {"MatMul", 13, "f2x3 -", FORMAT, "input 1: must be given"},
     {"Relu", 13, "f2 >z", UNSUPPORTED, "output 1: is not offered"},
     {"Relu", 13, "f2 f2", FORMAT, "2 inputs: must be at most 1"},
+    {"Abs", 13, "i1:3 i1:1", FORMAT, "2 inputs: must be at most 1"},
+    {"Sub", 13, "i1:3 i1:1 i1:1", FORMAT, "3 inputs: must be at most 2"},
     {"MatMul", 13, "f0x3 f3x2", UNSUPPORTED, "input 'a': has no elements: is not offered here"},
     {"Shape", 13, "-", FORMAT, "input 0: must be given"},
     {"Identity", 13, "-", FORMAT, "must have an input and an output"},

@@ -48,6 +48,17 @@ twice <slope> (a, w) => (sum, last)
     sum = Add(t, last)
 }
 """,
+    # Known numbers with one operand more than the operator has, and with as many as one likes.
+    "operands": """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[N] x) => (float[N] y)
+<int64[1] one = {1}, int64[1] two = {2}, int64[1] three = {3}>
+{
+    most = Max(one, two, three)
+    least = Abs(most, one)
+    y = Slice(x, one, least)
+}
+""",
 }
 
 
