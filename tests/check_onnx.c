@@ -7,11 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "frontend/graph.h"
-#include "frontend/session.h"
+#include "frontend/weights.h"
 
 START_TEST(dense)
 {

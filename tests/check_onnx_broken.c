@@ -10,9 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "frontend/graph.h"
-#include "frontend/session.h"
-
 static void add_external(
     NtOnnx__TensorProto *tensor, const char *location, const char *offset, const char *length)
 {

@@ -258,9 +258,9 @@ static enum nt_status add_named(struct nt_onnx_node *node)
     struct nt_onnx_call call = nt_onnx_begin(node->rule->op);
     int input[NT_ONNX_MAX_OPERANDS], least = nt_op_min_inputs(call.op);
     nt_onnx_translate(node, &call);
-    if (node->inputs > nt_op_max_inputs(call.op))
-        return nt_onnx_fail(node, NT_ERR_FORMAT, "%d inputs: must be at most %d", node->inputs,
-            nt_op_max_inputs(call.op));
+    enum nt_status status = nt_onnx_limit_inputs(node, nt_op_max_inputs(call.op));
+    if (status != NT_OK)
+        return status;
     for (int i = 0; i < node->inputs || i < least; i++) {
         input[i] = nt_onnx_has(node, i) || i < least ? nt_onnx_in(node, i) : -1;
         if (input[i] < 0 && (nt_onnx_has(node, i) || i < least))
