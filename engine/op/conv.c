@@ -7,9 +7,9 @@
 #include <string.h>
 
 const char *const nt_conv_forward_variants[] = {
-    "tile", "group", "depthwise", "winograd", "gemm", NULL};
+    "tile", "group", "depthwise", "winograd", "gemm", "images", NULL};
 const char *const nt_conv_backward_data_variants[] = {
-    "tile", "group", "depthwise", "winograd", "gemm", NULL};
+    "tile", "group", "depthwise", "winograd", "gemm", "images", NULL};
 const char *const nt_conv_backward_weight_variants[] = {
     "tile", "group", "depthwise", "winograd", "gemm", NULL};
 
@@ -236,22 +236,22 @@ static const char *broken_rule(const struct nt_conv_problem *p, const char *vari
     return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;
 }
 
-/* product: whether a matrix product is the faster way on CPU devices. tuned: the variant measured
- * to be the fastest, or NULL. */
+/* on_tiles: what CPU devices prefer to Winograd and tiles, or NULL. tuned: the variant measured to
+ * be the fastest, or NULL. */
 static enum nt_status choose(struct nt_tape *tape, const char *primitive,
-    const char *const *variants, const struct nt_conv_problem *p, bool product, const char *tuned,
-    const char **variant, const char **reason)
+    const char *const *variants, const struct nt_conv_problem *p, const char *on_tiles,
+    const char *tuned, const char **variant, const char **reason)
 {
     bool depthwise = nt_conv_is_depthwise(p);
     bool known = tuned && !broken_rule(p, tuned);
     bool winograd = nt_conv_winograd_pays(
         nt_tape_device(tape), p, variants == nt_conv_backward_weight_variants);
     bool tiles = nt_prefers_tiles(nt_tape_device(tape));
-    const char *preferred = known              ? tuned
-                            : depthwise        ? "depthwise"
-                            : winograd         ? "winograd"
-                            : tiles && product ? "gemm"
-                                               : NULL;
+    const char *preferred = known       ? tuned
+                            : depthwise ? "depthwise"
+                            : winograd  ? "winograd"
+                            : tiles     ? on_tiles
+                                        : NULL;
     enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
     if (status != NT_OK)
         return status;
@@ -263,6 +263,15 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     if (status == NT_OK)
         nt_tuning_tell(tape, primitive, *variant);
     return status;
+}
+
+/* What suits CPU devices better than tiles for the forward pass or, backward, that by data. */
+static const char *better_than_tiles(
+    struct nt_tape *tape, const struct nt_conv_problem *p, bool backward)
+{
+    if (nt_conv_images_pays(nt_tape_device(tape), p, backward))
+        return "images";
+    return nt_conv_gemm_rule(p) ? NULL : "gemm";
 }
 
 /* What a depthwise variant wants before its passes. */
@@ -280,6 +289,8 @@ static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pa
         return nt_conv_winograd(tape, pass);
     if (strcmp(pass->variant, "gemm") == 0)
         return nt_conv_gemm(tape, pass);
+    if (strcmp(pass->variant, "images") == 0)
+        return nt_conv_images(tape, pass);
     return strcmp(pass->variant, "tile") == 0 ? nt_conv_tile(tape, pass)
                                               : nt_conv_group(tape, pass);
 }
@@ -297,8 +308,9 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     if (status == NT_OK)
         status = widen_epilogue(tape, "conv_forward", epilogue, x->shape.rank, &p.y, in, &wide);
     if (status == NT_OK)
-        status = choose(tape, "conv_forward", nt_conv_forward_variants, &p, !nt_conv_gemm_rule(&p),
-            nt_tuning_find(tape, "conv_forward", conv, x, w, y), &pass.variant, &pass.reason);
+        status = choose(tape, "conv_forward", nt_conv_forward_variants, &p,
+            better_than_tiles(tape, &p, false), nt_tuning_find(tape, "conv_forward", conv, x, w, y),
+            &pass.variant, &pass.reason);
     if (status != NT_OK || nt_shape_count(&y->shape) == 0)
         return status;
     pass.images = p.images;
@@ -378,8 +390,9 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
     if (status == NT_OK)
         status = widen_epilogue(tape, name, epilogue, dx->shape.rank, &p.x, in, &wide);
     if (status == NT_OK)
-        status = choose(tape, name, nt_conv_backward_data_variants, &p, !nt_conv_gemm_rule(&p),
-            nt_tuning_find(tape, name, conv, dy, w, dx), &variant, &reason);
+        status = choose(tape, name, nt_conv_backward_data_variants, &p,
+            better_than_tiles(tape, &p, true), nt_tuning_find(tape, name, conv, dy, w, dx),
+            &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
         return status;
     int32_t packed = -1;
@@ -419,7 +432,7 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
     enum nt_status status = nt_conv_check(tape, "conv_backward_weight", conv, x, dw, dy, &p);
     if (status == NT_OK)
         status = choose(tape, "conv_backward_weight", nt_conv_backward_weight_variants, &p,
-            nt_conv_weight_gemm_pays(&p),
+            nt_conv_weight_gemm_pays(&p) ? "gemm" : NULL,
             nt_tuning_find(tape, "conv_backward_weight", conv, x, dy, dw), &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dw->shape) == 0)
         return status;

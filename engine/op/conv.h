@@ -68,6 +68,11 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
 enum nt_status nt_conv_weight_winograd(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 
+/* Vectors of one channel of many images: for few output channels. */
+bool nt_conv_images_pays(
+    const struct nt_device *dev, const struct nt_conv_problem *problem, bool backward);
+enum nt_status nt_conv_images(struct nt_tape *tape, const struct nt_conv_pass *pass);
+
 /* As a matrix product. rule: what the operands break, or NULL. */
 const char *nt_conv_gemm_rule(const struct nt_conv_problem *problem);
 enum nt_status nt_conv_gemm(struct nt_tape *tape, const struct nt_conv_pass *pass);

@@ -152,7 +152,8 @@ static bool same_text(struct nt_context *ctx, const struct nt_epilogue *epilogue
 static int find_shared(
     const struct nt_launch *launch, const struct nt_tensor *out, const struct nt_epilogue *epilogue)
 {
-    if (strcmp(launch->variant, "tile") != 0 && strcmp(launch->variant, "winograd") != 0)
+    if (strcmp(launch->variant, "tile") != 0 && strcmp(launch->variant, "winograd") != 0 &&
+        strcmp(launch->variant, "images") != 0)
         return -1;
     if (!epilogue || !epilogue->expr)
         return 0;
@@ -170,6 +171,7 @@ static void define_shared(struct nt_launch *launch)
     nt_launch_define(launch, "NT_EPILOGUE_PASS", ", e0, e0_offset, e_kind");
     nt_launch_define(launch, "NT_EPILOGUE_APPLY(value, at, channel)", SHARED_TEXT);
     nt_launch_define(launch, "NT_EPILOGUE_NONE", "(e_kind == 0)");
+    nt_launch_define(launch, "NT_EPILOGUE_BY_CHANNEL", "(e_kind < 3)");
 }
 
 void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
@@ -177,6 +179,7 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
 {
     struct nt_text params = {0}, pass = {0}, apply = {0};
     char *source = NULL;
+    bool by_channel = true;
     define_type(launch, width);
     launch->epilogue = find_shared(launch, out, epilogue);
     if (launch->epilogue >= 0) {
@@ -188,6 +191,7 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
         for (int i = 0; i < epilogue->inputs; i++) {
             nt_text_format(&params, ", __global const float *e%d, int e%d_offset", i, i);
             nt_text_format(&pass, ", e%d, e%d_offset", i, i);
+            by_channel &= operand_kind(out, &epilogue->in[i]) != OPERAND_FULL;
         }
         if (source)
             apply_text(&apply, out, epilogue, source);
@@ -198,6 +202,7 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     nt_launch_define(launch, "NT_EPILOGUE_PARAMS", "%s", params.data ? params.data : "");
     nt_launch_define(launch, "NT_EPILOGUE_PASS", "%s", pass.data ? pass.data : "");
     nt_launch_define(launch, "NT_EPILOGUE_NONE", "%d", !source);
+    nt_launch_define(launch, "NT_EPILOGUE_BY_CHANNEL", "%d", by_channel);
     nt_launch_define(
         launch, "NT_EPILOGUE_APPLY(value, at, channel)", "%s", apply.data ? apply.data : "");
     free(params.data);
