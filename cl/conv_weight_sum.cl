@@ -1,26 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
- * Adds the partial sums of a weight gradient in the order of the splits, and puts them where
- * weights lie: dw[row][c][tap] = sum of partial[split][row][tap][c].
+ * Adds the partial sums of a weight gradient in the order of the splits and their parts, and puts
+ * them where weights lie:
+ *
+ *   dw[row][c][tap] = sum over splits and parts of
+ *       partial[split * parts * rows * row_step + part * part_step + row * row_step +
+ *           (tap / s * wide + tap % s) * columns + c]
+ *
  * Global size: c in vectors of NT_VW, rows.
  */
 #include "prelude.clh"
 #include "tile.clh"
 
 NT_OUTLINE void NT_NAME(conv_weight_vector)(int item, int row, __global const float *partial,
-    __global float *dw, int splits, int rows, int c, int taps)
+    __global float *dw, int splits, int parts, int rows, int columns, int taps, int s, int wide,
+    int row_step, int part_step)
 {
-    int c0 = item * NT_VW, left = min(NT_VW, c - c0);
+    int c0 = item * NT_VW, left = min(NT_VW, columns - c0);
     if (left <= 0 || row >= rows)
         return;
-    size_t size = (size_t)rows * taps * c;
-    partial += (size_t)row * taps * c + c0;
-    dw += ((size_t)row * c + c0) * taps;
+    size_t size = (size_t)parts * rows * row_step;
+    partial += (size_t)row * row_step + c0;
+    dw += ((size_t)row * columns + c0) * taps;
     for (int tap = 0; tap < taps; tap++) {
-        __global const float *from = partial + (size_t)tap * c;
-        NT_V sum = NT_READ_PART(from, left);
-        for (int split = 1; split < splits; split++)
-            sum += NT_READ_PART(from + split * size, left);
+        __global const float *from = partial + (size_t)(tap / s * wide + tap % s) * columns;
+        NT_V sum = (NT_V)(0.0f);
+        for (int split = 0; split < splits; split++, from += size)
+            for (int part = 0; part < parts; part++)
+                sum += NT_READ_PART(from + (size_t)part * part_step, left);
         if (taps == 1) {
             NT_WRITE_PART(sum, dw, left);
             continue;
@@ -39,9 +46,9 @@ NT_OUTLINE void NT_NAME(conv_weight_vector)(int item, int row, __global const fl
 }
 
 NT_KERNEL(conv_weight_sum)
-(__global const float *partial, __global float *dw, int dw_offset, int splits, int rows, int c,
-    int taps)
+(__global const float *partial, __global float *dw, int dw_offset, int splits, int parts, int rows,
+    int columns, int taps, int s, int wide, int row_step, int part_step)
 {
     NT_NAME(conv_weight_vector)(get_global_id(0), get_global_id(1), partial, dw + dw_offset, splits,
-        rows, c, taps);
+        parts, rows, columns, taps, s, wide, row_step, part_step);
 }

@@ -19,13 +19,125 @@
  */
 #include "prelude.clh"
 #include "tile.clh"
-#include "gather.clh"
 
 #define NT_STRIP ((NT_MR + NT_VW - 1) / NT_VW * NT_VW)
 /* Strips are this much longer than their pixels, to use all sets of a cache. */
 #define NT_GAP 16
 
-NT_DEFINE_GATHER
+/* `count` floats, and up to NT_VW - 1 more that mean nothing. */
+static inline void NT_NAME(copy)(
+    __global float *to, __global const float *from, int count, __global const float *end)
+{
+    for (int j = 0; j < count; j += NT_VW)
+        NT_VSTORE(from + j + NT_VW <= end ? NT_VLOAD(from + j) : NT_READ_PART(from + j, count - j),
+            to + j);
+}
+
+static inline void NT_NAME(zero)(__global float *to, int count)
+{
+    for (int j = 0; j < count; j += NT_VW) NT_VSTORE((NT_V)(0.0f), to + j);
+}
+
+/* A part of a picture, with zeros for what lies outside: to[plane][line][column][c] of `t` planes
+ * dil_d apart, `high` lines and `wide` columns, from (z0, y0, x0) on. */
+NT_OUTLINE void NT_NAME(frame)(__global const float *x, __global const float *end, int z0, int y0,
+    int x0, int t, int dil_d, int high, int wide, int depth, int height, int width, int c, int x_d,
+    int x_h, int x_w, __global float *to)
+{
+    int left = clamp(-x0, 0, wide), right = clamp(width - x0, left, wide);
+    for (int plane = z0; t > 0; t--, plane += dil_d)
+        for (int line = y0; line < y0 + high; line++, to += wide * c) {
+            if (plane < 0 || plane >= depth || line < 0 || line >= height || left == right) {
+                NT_NAME(zero)(to, wide * c);
+                continue;
+            }
+            __global const float *from =
+                x + (long)plane * x_d + (long)line * x_h + (long)(x0 + left) * x_w;
+            NT_NAME(zero)(to, left * c);
+            if (c == x_w)
+                NT_NAME(copy)(to + left * c, from, (right - left) * c, end);
+            else
+                for (int j = left; j < right; j++, from += x_w)
+                    NT_NAME(copy)(to + j * c, from, c, end);
+            NT_NAME(zero)(to + right * c, (wide - right) * c);
+        }
+}
+
+/* The inputs of `lines` x `count` output pixels as rows: to[pixel] has a x b x d pieces of so many
+ * consecutive floats, which are a_step, b_step and d_step apart. Reads and writes up to NT_VW - 1
+ * floats more. */
+NT_OUTLINE void NT_NAME(unfold)(__global const float *from, int lines, int line_step, int count,
+    int pixel_step, int a, int a_step, int b, int b_step, int d, int d_step, int piece,
+    __global float *to, int to_step)
+{
+    for (; lines > 0; lines--, from += line_step)
+        for (int u = 0; u < count; u++, to += to_step) {
+            __global float *row = to;
+            for (int i = 0; i < a; i++)
+                for (int j = 0; j < b; j++) {
+                    __global const float *at = from + u * pixel_step + i * a_step + j * b_step;
+                    /* Longer stores than need be cross cache lines. */
+                    if (NT_VW > 8 && piece <= 8) {
+                        for (int k = 0; k < d; k++, at += d_step, row += piece)
+                            NT_PUT(NT_GET(float, 8, at), float, 8, row);
+                    } else if (piece <= NT_VW) {
+                        for (int k = 0; k < d; k++, at += d_step, row += piece)
+                            NT_VSTORE(NT_VLOAD(at), row);
+                    } else {
+                        for (int k = 0; k < d; k++, at += d_step, row += piece)
+                            for (int l = 0; l < piece; l += NT_VW)
+                                NT_VSTORE(NT_VLOAD(at + l), row + l);
+                    }
+                }
+        }
+}
+
+/* The inputs of output pixels p0, p0 + 1, ... as rows to[pixel][t][r][s][c], to_step floats apart;
+ * x is the group's first channel. Where the pictures have a border of zeros, or channels of other
+ * groups between, `picture` gets the part of them that is needed, without. */
+NT_OUTLINE void NT_NAME(rows_of)(__global const float *x, __global const float *end, int p0,
+    int pixels, int depth, int height, int width, int c, int out_d, int out_h, int out_w, int t,
+    int r, int s, int stride_d, int stride_h, int stride_w, int pad_d, int pad_h, int pad_w,
+    int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h, int x_w, __global float *picture,
+    __global float *to, int to_step)
+{
+    int u = p0 % out_w, v = p0 / out_w % out_h, z = p0 / out_w / out_h % out_d;
+    int n = p0 / out_w / out_h / out_d;
+    bool joined = dil_w == 1;
+    while (pixels > 0) {
+        bool full = u == 0 && pixels >= out_w;
+        int lines = full ? min(pixels / out_w, out_h - v) : 1;
+        int count = full ? out_w : min(pixels, out_w - u);
+        int z0 = z * stride_d - pad_d, y0 = v * stride_h - pad_h, x0 = u * stride_w - pad_w;
+        int high = (lines - 1) * stride_h + (r - 1) * dil_h + 1;
+        int wide = (count - 1) * stride_w + (s - 1) * dil_w + 1;
+        __global const float *image = x + (size_t)n * x_n;
+        __global const float *from = image + (long)z0 * x_d + (long)y0 * x_h + (long)x0 * x_w;
+        long last = (long)(t - 1) * dil_d * x_d + (long)(high - 1) * x_h + (long)wide * x_w;
+        int plane = dil_d * x_d, line = x_h;
+        if (c != x_w || z0 < 0 || y0 < 0 || x0 < 0 || z0 + (t - 1) * dil_d >= depth ||
+            y0 + high > height || x0 + wide > width || from + last + NT_VW > end) {
+            NT_NAME(frame)(image, end, z0, y0, x0, t, dil_d, high, wide, depth, height, width, c,
+                x_d, x_h, x_w, picture);
+            from = picture;
+            line = wide * c;
+            plane = high * line;
+        }
+        NT_NAME(unfold)(from, lines, stride_h * line, count, stride_w * c, joined ? 1 : t, plane,
+            joined ? t : r, joined ? plane : dil_h * line, joined ? r : s,
+            joined ? dil_h * line : dil_w * c, joined ? s * c : c, to, to_step);
+        to += (size_t)lines * count * to_step;
+        pixels -= lines * count;
+        u = full ? 0 : (u + count) % out_w;
+        v += full ? lines : u == 0;
+        bool wraps = v == out_h;
+        v = wraps ? 0 : v;
+        z += wraps;
+        wraps = z == out_d;
+        z = wraps ? 0 : z;
+        n += wraps;
+    }
+}
 
 /* Steps to the next output pixel. */
 #define NEXT(n, z, v, u)                                                                           \
@@ -159,7 +271,7 @@ NT_OUTLINE void NT_NAME(multiply)(__global const float *a, int a_step, int strip
     for (int j = 0; j < NT_NV; j++) whole = whole && left[j] >= NT_VW;
     for (; m < k; m += NT_MR) {
         /* Where dy is read in place, the last strip reaches back instead of beyond. */
-        int start = direct ? min(m, k - NT_MR) : m, skip = m - start, count = min(NT_MR, k - start);
+        int start = direct ? clamp(k - NT_MR, 0, m) : m, skip = m - start, count = min(NT_MR, k - start);
         __global float *row = out + (size_t)start * out_step;
         __global const float *strip = direct ? a + start : a + m / NT_MR * strip_step;
         NT_V acc[NT_MR][NT_NV];
@@ -231,7 +343,8 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
     int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
     int x_w, int y_n, int y_d, int y_h, int y_w,
-    int direct, int rows, int strips, int panels, int run, int splits, int blocks, int slot)
+    int direct, int rows, int strips, int panels, int run, int unit, int packed, int splits,
+    int blocks, int slot)
 {
     int all = images * out_d * out_h * out_w, taps = t * r * s, columns = taps * c;
     int per_tap = rows > 0 ? (columns + NT_VW - 1) / NT_VW : (c + NT_VW - 1) / NT_VW;
@@ -239,9 +352,9 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
     int across = (vectors + panels * NT_NV - 1) / (panels * NT_NV);
     int deep = (k + strips * NT_MR - 1) / (strips * NT_MR);
     int strip_step = run * NT_STRIP + NT_GAP;
-    bool merged = dil_w == 1 && c == x_w;
     __global float *b = scratch + (size_t)item * slot;
     __global float *a = b + (size_t)run * (rows > 0 ? rows : NT_NR) + NT_GAP;
+    __global float *picture = a + packed;
     __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (depth - 1) * x_d +
                                   (height - 1) * x_h + (width - 1) * x_w + groups * c;
     __global const float *dy_end = dy + dy_offset + (size_t)(images - 1) * y_n +
@@ -252,23 +365,26 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
         int q0 = block % across * panels * NT_NV, q1 = min(q0 + panels * NT_NV, vectors);
         int k0 = block / across % deep * strips * NT_MR, ks = min(strips * NT_MR, k - k0);
         int group = block / across / deep % groups, split = block / across / deep / groups;
-        int first = (int)((long)all * split / splits);
-        int last = (int)((long)all * (split + 1) / splits);
+        int first = (int)((long)(all / unit) * split / splits) * unit;
+        int last = (int)((long)(all / unit) * (split + 1) / splits) * unit;
         __global const float *from = x + x_offset + group * c;
         __global const float *gradient = dy + dy_offset + group * k + k0;
         __global float *out = partial + partial_offset +
                               ((size_t)(split * groups + group) * k + k0) * columns;
         for (int p0 = first; p0 == first || p0 < last; p0 += run) {
             int pixels = min(run, last - p0);
-            if (!direct)
+            /* A strip of few channels reads those of the next pixel, too. */
+            bool in_place = direct && (ks >= NT_MR || gradient + (size_t)(p0 + pixels - 1) * y_w +
+                                                              NT_MR <= dy_end);
+            if (!in_place)
                 NT_NAME(pack_strips)(gradient, dy_end, p0, pixels, out_d, out_h, out_w, y_n, y_d,
                     y_h, y_w, ks, strip_step, a);
             if (rows > 0)
-                NT_NAME(gather)(from, x_end, p0, pixels, depth, height, width, out_d, out_h, out_w,
-                    t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h,
-                    dil_w, x_n, x_d, x_h, x_w, c, merged, b, rows);
-            __global const float *strip = direct ? gradient + (size_t)p0 * y_w : a;
-            int a_step = direct ? y_w : NT_STRIP;
+                NT_NAME(rows_of)(from, x_end, p0, pixels, depth, height, width, c, out_d, out_h,
+                    out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d,
+                    dil_h, dil_w, x_n, x_d, x_h, x_w, picture, b, rows);
+            __global const float *strip = in_place ? gradient + (size_t)p0 * y_w : a;
+            int a_step = in_place ? y_w : NT_STRIP;
             for (int q = q0; q < q1; q += NT_NV) {
                 int place[NT_NV], left[NT_NV], m = 0, in_tap = rows > 0 ? columns : c;
                 for (int j = 0; j < NT_NV; j++) {
@@ -277,7 +393,7 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
                     left[j] = q + j < vectors ? in_tap - channel : 0;
                 }
                 int tap = q / per_tap, channel = q % per_tap * NT_VW;
-                if (rows == 0 && channel + NT_NR <= c && (!direct || ks >= NT_MR)) {
+                if (rows == 0 && channel + NT_NR <= c) {
                     NT_NAME(multiply_first)(strip, a_step, ks, from + channel, p0, pixels, depth,
                         height, width, out_d, out_h, out_w, stride_d, stride_h, stride_w,
                         tap / s / r * dil_d - pad_d, tap / s % r * dil_h - pad_h,
@@ -289,7 +405,7 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
                         out_h, out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w,
                         dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w, q, b);
                 }
-                NT_NAME(multiply)(strip, a_step, strip_step, direct, m, ks,
+                NT_NAME(multiply)(strip, a_step, strip_step, in_place, m, ks,
                     rows > 0 ? b + q * NT_VW : b, rows > 0 ? rows : NT_NR, pixels, out, columns,
                     place, left, p0 == first);
             }
@@ -303,12 +419,14 @@ NT_KERNEL_SINGLE(conv_weight_tile)
     int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
     int x_w, int y_n, int y_d, int y_h, int y_w,
-    int direct, int rows, int strips, int panels, int run, int splits, int blocks, int slot)
+    int direct, int rows, int strips, int panels, int run, int unit, int packed, int splits,
+    int blocks, int slot)
 {
     NT_NAME(conv_weight_blocks)(get_global_id(0), get_global_size(0), x, x_offset, dy, dy_offset,
         partial, partial_offset, scratch, images, depth, height, width, c, groups, k, out_d, out_h,
         out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w,
-        x_n, x_d, x_h, x_w, y_n, y_d, y_h, y_w, direct, rows, strips, panels, run, splits, blocks, slot);
+        x_n, x_d, x_h, x_w, y_n, y_d, y_h, y_w, direct, rows,
+        strips, panels, run, unit, packed, splits, blocks, slot);
 }
 
 #undef NT_STRIP

@@ -89,12 +89,14 @@ enum nt_status nt_conv_depthwise(
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 
-/* Weight gradients: partial sums [split][group][k][tap][c] by a variant, then their sum. */
+/* Weight gradients: partial sums [split][group][k][tap][c] by a variant, then their sum. `joined`
+ * neighbouring pixels were taken as one: [split][pixel][k][tap][c] for one group, with taps that
+ * reach (joined - 1) strides further, and pixel i's are those from i strides on. */
 enum nt_status nt_conv_weight_tile(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 enum nt_status nt_conv_weight_group(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_problem *problem,
-    int32_t partial, int64_t splits, const char *variant, const char *reason);
+    int32_t partial, int64_t splits, int64_t joined, const char *variant, const char *reason);
 
 #endif

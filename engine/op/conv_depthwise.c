@@ -117,6 +117,6 @@ enum nt_status nt_conv_weight_depthwise(
     struct nt_conv_problem sum = *p; /* the partial sums of one group of many channels */
     sum.c = p->groups;
     sum.groups = 1;
-    return status == NT_OK ? nt_conv_weight_sum(tape, &sum, partial, splits, "depthwise", reason)
+    return status == NT_OK ? nt_conv_weight_sum(tape, &sum, partial, splits, 1, "depthwise", reason)
                            : status;
 }

@@ -20,34 +20,87 @@
 #define MOST_PARTIAL (16 << 20)
 
 enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_problem *p,
-    int32_t partial, int64_t splits, const char *variant, const char *reason)
+    int32_t partial, int64_t splits, int64_t joined, const char *variant, const char *reason)
 {
     const struct nt_device_info *info = nt_device_get_info(nt_tape_device(tape));
-    bool single = info->type == NT_DEVICE_CPU;
+    bool single = info->type == NT_DEVICE_CPU, plain = joined == 1 && (p->filter == 1 || p->c == 1);
     int width = !single ? 1 : nt_tile_choose(nt_tape_device(tape), 1).width;
-    bool flat = p->filter == 1 || p->c == 1; /* the order of elements does not change */
-    int64_t rows = flat ? 1 : p->groups * p->k;
-    int64_t columns = flat ? nt_shape_count(&p->w.shape) : p->c;
+    int64_t rows = p->groups * p->k, columns = p->c, taps = p->filter, s = p->taps[2];
+    int64_t wide = s + (joined - 1) * p->stride[2];
+    int64_t row = taps / s * wide * p->c, part = rows * row + p->stride[2] * p->c;
+    if (plain) { /* the order of elements does not change */
+        columns = row = nt_shape_count(&p->w.shape);
+        rows = taps = s = wide = 1;
+    } else if (p->c == 1) { /* a line of taps is as good as channels */
+        rows *= taps / s;
+        columns = s;
+        row = wide;
+        taps = s = wide = 1;
+    }
+    int64_t args[] = {splits, joined, rows, columns, taps, s, wide, row, part};
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_weight_sum", "conv_weight_sum", variant, reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
     nt_launch_buffer(&l, partial, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
-    nt_launch_int(&l, splits);
-    nt_launch_int(&l, rows);
-    nt_launch_int(&l, columns);
-    nt_launch_int(&l, flat ? 1 : p->filter);
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
+        nt_launch_int(&l, args[i]);
     size_t global[] = {(size_t)nt_divide_up(columns, width), (size_t)rows};
     nt_launch_grid(&l, 2, global, single ? NULL : (size_t[]){64, 1});
-    l.flops = (double)(splits - 1) * (double)nt_shape_count(&p->w.shape);
-    l.bytes = 4.0 * (double)(splits + 1) * (double)nt_shape_count(&p->w.shape);
+    l.flops = (double)(splits * joined - 1) * (double)nt_shape_count(&p->w.shape);
+    l.bytes = 4.0 * (double)(splits * joined + 1) * (double)nt_shape_count(&p->w.shape);
     return nt_launch_append(&l);
 }
 
+/* Floats of all weights. */
+static int64_t weights(const struct nt_conv_problem *p)
+{
+    return p->groups * p->k * p->filter * p->c;
+}
+
+/* `count` neighbouring pixels as one: its channels are those of all, and its taps reach as far as
+ * those of all do. The sums for pixel i of the `count` then lie i strides further on. */
+static struct nt_conv_problem join(const struct nt_conv_problem *p, int64_t count)
+{
+    struct nt_conv_problem joined = *p;
+    joined.k *= count;
+    joined.taps[2] += (count - 1) * p->stride[2];
+    joined.stride[2] *= count;
+    joined.out[2] /= count;
+    joined.y.stride[4] *= count;
+    joined.filter = nt_conv_product(joined.taps);
+    joined.pixels = nt_conv_product(joined.out);
+    return joined;
+}
+
+/* How many pixels to join so that few output channels fill a tile. */
+static int64_t choose_joined(const struct nt_tile *tile, const struct nt_conv_problem *p)
+{
+    int64_t nr = nt_tile_columns(tile), best = 1;
+    double least = 0;
+    if (p->groups > 1 || p->y.stride[4] != p->k || (p->dilation[2] > 1 && p->taps[2] > 1))
+        return 1;
+    for (int64_t i = 1; i * p->k <= tile->rows && i <= p->out[2]; i++) {
+        if (p->out[2] % i)
+            continue;
+        struct nt_conv_problem joined = join(p, i);
+        double cost = (double)nt_divide_up(joined.filter * p->c, nr) / (double)i;
+        if (i == 1 || cost < least) {
+            least = cost;
+            best = i;
+        }
+    }
+    return best;
+}
+
 struct blocking {
-    bool direct;  /* dy is read in place */
+    bool direct;  /* dy is read in place, where enough of it follows */
     int64_t rows; /* floats from one gathered row to the next; 0: panels */
-    int64_t strips, panels, run, splits, blocks, items, slot;
+    int64_t strips, panels;
+    int64_t run;    /* pixels at a time */
+    int64_t unit;   /* splits are multiples of so many pixels */
+    int64_t packed; /* floats of the strips of dy that are copied */
+    int64_t splits, blocks, items, slot;
 };
 
 /* `count` in equal pieces of at most `limit`. */
@@ -71,6 +124,15 @@ static bool dense(const struct nt_conv_problem *p)
            (dy->stride[0] == p->pixels * dy->stride[4] || p->images == 1);
 }
 
+/* Floats of the part of the pictures that `run` pixels see, at most. */
+static int64_t framed(const struct nt_conv_problem *p, int64_t run)
+{
+    int64_t lines = nt_most(1, nt_least(run / p->out[2], p->out[1]));
+    int64_t count = nt_least(run, p->out[2]);
+    return p->taps[0] * ((lines - 1) * p->stride[1] + (p->taps[1] - 1) * p->dilation[1] + 1) *
+           ((count - 1) * p->stride[2] + (p->taps[2] - 1) * p->dilation[2] + 1) * p->c;
+}
+
 static struct blocking block(
     const struct nt_device *dev, const struct nt_tile *tile, const struct nt_conv_problem *p)
 {
@@ -78,23 +140,27 @@ static struct blocking block(
     int64_t pixels = p->images * p->pixels, vectors = padded_vectors(p, tile->width);
     int64_t strips = nt_divide_up(p->k, tile->rows);
     int64_t strip = nt_divide_up(tile->rows, tile->width) * tile->width;
-    bool few = p->c < tile->width && p->c > 0;
-    struct blocking b = {.strips = piece(strips, MOST_STRIPS)};
-    b.direct = dense(p) &&
-               p->k - (nt_divide_up(strips, b.strips) - 1) * b.strips * tile->rows >= tile->rows;
+    bool few = p->c < tile->width && pixels > 0 && p->c > 0;
+    struct blocking b = {.strips = piece(strips, MOST_STRIPS), .direct = dense(p), .unit = 1};
     int64_t panels = nt_divide_up(few ? columns : vectors * tile->width, nr);
     if (few)
         b.rows = nt_divide_up(columns, nr) * nr + 16;
     b.panels = few ? panels : piece(panels, MOST_PANELS);
     int64_t base = nt_divide_up(strips, b.strips) * nt_divide_up(panels, b.panels) * p->groups;
-    int64_t limit =
-        nt_least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / nt_shape_count(&p->w.shape));
-    b.splits = nt_most(nt_least(nt_divide_up(pieces, base), limit), 1);
+    int64_t limit = nt_least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / weights(p));
     int64_t longest = few ? nt_least(GATHERED / b.rows, LONGEST_RUN) : LONGEST_RUN;
-    b.run = piece(nt_most(nt_divide_up(pixels, b.splits), 1), nt_most(longest, LEAST_RUN));
+    longest = nt_most(longest, LEAST_RUN);
+    if (few && p->out[2] <= longest) {
+        b.unit = p->out[2];
+        limit = nt_least(limit, pixels / b.unit);
+    }
+    b.splits = nt_most(nt_least(nt_divide_up(pieces, base), limit), 1);
+    b.run = piece(nt_most(nt_divide_up(pixels, b.splits), 1), longest);
+    b.run = nt_divide_up(b.run, b.unit) * b.unit;
     b.blocks = base * b.splits;
     b.items = nt_least(b.blocks, pieces);
-    b.slot = b.run * (few ? b.rows : nr) + GAP + (b.direct ? 0 : b.strips * (b.run * strip + GAP));
+    b.packed = b.strips * (b.run * strip + GAP);
+    b.slot = b.run * (few ? b.rows : nr) + GAP + b.packed + (few ? framed(p, b.run) + GAP : 0);
     b.slot = nt_divide_up(b.slot, 16) * 16;
     return b;
 }
@@ -103,37 +169,37 @@ enum nt_status nt_conv_weight_tile(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     const struct nt_device *dev = nt_tape_device(tape);
-    const struct nt_tensor *x = &p->x, *dy = &p->y;
     struct nt_tile tile = nt_tile_choose_for(dev, p->k, p->filter * p->c, flops < SMALL);
-    struct blocking b = block(dev, &tile, p);
-    int64_t count = nt_shape_count(&p->w.shape);
-    bool summed = b.splits > 1 || (p->filter > 1 && p->c > 1);
-    struct nt_shape shape = {1, {b.splits * count}};
+    int64_t count = choose_joined(&tile, p);
+    struct nt_conv_problem joined = join(p, count);
+    struct blocking b = block(dev, &tile, &joined);
+    bool summed = b.splits > 1 || count > 1 || (p->filter > 1 && p->c > 1);
+    struct nt_shape shape = {1, {b.splits * weights(&joined)}};
     struct nt_tensor partial = p->w;
     if (summed)
         partial = nt_tensor_make(nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
-                                     (size_t)(b.splits * count) * sizeof(float), "partial weights"),
+                                     (size_t)shape.dim[0] * sizeof(float), "partial weights"),
             NT_F32, &shape, NT_ROW_MAJOR);
     int32_t scratch = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)(b.slot * b.items) * sizeof(float), "gathered inputs");
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_weight_tile", "conv_weight_tile", "tile", reason);
     nt_tile_define(&l, &tile);
-    nt_launch_tensor(&l, x, NT_ACCESS_READ);
-    nt_launch_tensor(&l, dy, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->x, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->y, NT_ACCESS_READ);
     nt_launch_tensor(&l, &partial, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    nt_conv_problem_args(&l, p);
+    nt_conv_problem_args(&l, &joined);
     const int64_t args[] = {
-        b.direct, b.rows, b.strips, b.panels, b.run, b.splits, b.blocks, b.slot};
+        b.direct, b.rows, b.strips, b.panels, b.run, b.unit, b.packed, b.splits, b.blocks, b.slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)b.items}, NULL);
     l.flops = flops;
     l.bytes =
-        4.0 * (double)(nt_shape_count(&x->shape) + nt_shape_count(&dy->shape) + b.splits * count);
+        4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape) + shape.dim[0]);
     enum nt_status status = nt_launch_append(&l);
     return status == NT_OK && summed
-               ? nt_conv_weight_sum(tape, p, partial.buffer, b.splits, "tile", reason)
+               ? nt_conv_weight_sum(tape, p, partial.buffer, b.splits, count, "tile", reason)
                : status;
 }
