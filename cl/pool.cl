@@ -5,7 +5,8 @@
  * elements). index holds (d*H+h)*W+w of each maximum, -1 where a window covers nothing.
  *
  * Work-items: _tile: one per work-group, takes `chunk` pixels of the result in order, NT_VEC
- * channels at a time; the last vector of a pixel is moved back to end at C, so NT_VEC <= C.
+ * channels at a time. Of the last vector of a pixel the first lanes count, where vectors are of 16;
+ * narrower ones are moved back to end at C, so NT_VEC <= C.
  * _group: one per element; grid W*C, H, N*D of the result, NT_VEC is 1. No local memory.
  *
  * NT_MAX: 1 maximum, 0 average. NT_VEC: 1, 4, 8 or 16. NT_TILE: 1 _tile, 0 _group.
@@ -16,6 +17,7 @@
  * gradient then goes cell by cell, a cell being the pixels of one window.
  */
 #include "prelude.clh"
+#include "tile.clh"
 #include "pool.clh"
 
 #ifndef NT_MAX
@@ -43,8 +45,21 @@
 
 #define VF NT_VECTOR(float, NT_VEC)
 #define VI NT_VECTOR(int, NT_VEC)
+
+/* Vector k of the channels starts at PLACE(k); `lanes` of it count. */
+#if NT_VEC == 16
+#define PLACE(k) (k)
+#define LOAD(p) nt_read_part16(p, lanes)
+#define STORE(v, p) nt_write_part16(v, p, lanes)
+#define LOAD_INDEX(p) as_int16(nt_read_part16((__global const float *)(p), lanes))
+#define STORE_INDEX(v, p) nt_write_part16(as_float16(v), (__global float *)(p), lanes)
+#else
+#define PLACE(k) min(k, C - NT_VEC)
 #define LOAD(p) NT_GET(float, NT_VEC, p)
 #define STORE(v, p) NT_PUT(v, float, NT_VEC, p)
+#define LOAD_INDEX(p) NT_GET(int, NT_VEC, p)
+#define STORE_INDEX(v, p) NT_PUT(v, int, NT_VEC, p)
+#endif
 
 /* Along one dimension of extent `in` with `out` windows: where window o starts, its taps
  * [FIRST_TAP, END_TAP), the taps an average counts, and the windows that reach an element. */
@@ -83,6 +98,11 @@
 #define TAPS_H const int top = FIRST_TAP(h0, kh, dh), bottom = END_TAP(h0, oh, kh, dh, H, OH)
 #define TAPS_W const int left = FIRST_TAP(w0, kw, dw), right = END_TAP(w0, ow, kw, dw, W, OW)
 #endif
+#if NT_KH
+#define UNROLL NT_UNROLL
+#else
+#define UNROLL
+#endif
 #define START_H(o) START(o, sh, ph, H, OH)
 #define START_W(o) START(o, sw, pw, W, OW)
 #define COUNT_H(start, o) COUNT(start, o, kh, dh, H, OH, edge_h)
@@ -120,7 +140,7 @@ static inline float NT_NAME(share)(int count_d, int count_h, int count_w, float 
  * tap. */
 static inline VF NT_NAME(window)(__global const float *x, int step_d, int step_h, int step_w,
     int position, int plane, int line, int column, int front, int back, int top, int bottom,
-    int left, int right, float share, VI *index)
+    int left, int right, float share, int lanes, VI *index)
 {
 #if NT_MAX
     VF best = -INFINITY;
@@ -128,8 +148,10 @@ static inline VF NT_NAME(window)(__global const float *x, int step_d, int step_h
                    ? position + front * plane + top * line + left * column
                    : -1;
     for (int t = front; t < back; t++) {
-        for (int i = top; i < bottom; i++) {
-            for (int j = left; j < right; j++) {
+        UNROLL for (int i = top; i < bottom; i++)
+        {
+            UNROLL for (int j = left; j < right; j++)
+            {
                 const VF v = LOAD(x + t * step_d + i * step_h + j * step_w);
                 const VI take = !(v <= best) & (best == best);
                 best = select(best, v, take);
@@ -142,9 +164,10 @@ static inline VF NT_NAME(window)(__global const float *x, int step_d, int step_h
 #else
     VF sum = 0;
     for (int t = front; t < back; t++) {
-        for (int i = top; i < bottom; i++) {
+        UNROLL for (int i = top; i < bottom; i++)
+        {
             VF row = 0;
-            for (int j = left; j < right; j++)
+            UNROLL for (int j = left; j < right; j++)
                 row += LOAD(x + t * step_d + i * step_h + j * step_w);
             sum += row;
         }
@@ -155,8 +178,9 @@ static inline VF NT_NAME(window)(__global const float *x, int step_d, int step_h
 
 /* NT_VEC channels of dx at pixel (d, h, w), from the windows [front, back) by [top, bottom) by
  * [left, right). */
-static inline VF NT_NAME(gather)(__global const float *dy, __global const int *index, int d, int h,
-    int w, int front, int back, int top, int bottom, int left, int right, STRIDES, WINDOW)
+static inline VF NT_NAME(gather)(__global const float *dy, __global const int *index, int lanes,
+    int d, int h, int w, int front, int back, int top, int bottom, int left, int right, STRIDES,
+    WINDOW)
 {
     VF sum = 0;
     for (int t = front; t < back; t++) {
@@ -165,7 +189,7 @@ static inline VF NT_NAME(gather)(__global const float *dy, __global const int *i
                 const VF g = LOAD(dy + t * y_d + i * y_h + j * y_w);
 #if NT_MAX
                 const VI here =
-                    NT_GET(int, NT_VEC, index + t * i_d + i * i_h + j * i_w) == (d * H + h) * W + w;
+                    LOAD_INDEX(index + t * i_d + i * i_h + j * i_w) == (d * H + h) * W + w;
                 sum += select((VF)0, g, here);
 #else
                 const int d0 = START_D(t), h0 = START_H(i), w0 = START_W(j);
@@ -205,14 +229,14 @@ NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global fl
             __global float *to = y + n * y_n + od * y_d + oh * y_h + ow * y_w;
             __global int *to_index = index + n * i_n + od * i_d + oh * i_h + ow * i_w;
             for (int k = 0; k < C; k += NT_VEC) {
-                const int c = min(k, C - NT_VEC);
+                const int c = PLACE(k), lanes = C - c;
                 VI where = 0;
                 const VF value = NT_NAME(window)(from + c, dd * x_d, dh * x_h, dw * x_w,
                     (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom, left,
-                    right, share, &where);
+                    right, share, lanes, &where);
                 STORE(value, to + c);
                 if (has_index)
-                    NT_PUT(where, int, NT_VEC, to_index + c);
+                    STORE_INDEX(where, to_index + c);
             }
         }
         pixel += last - first;
@@ -229,6 +253,11 @@ NT_KERNEL_SINGLE(pool_forward_tile)
 
 #if NT_CELLS
 
+/* What pixel i, j of a cell gets. */
+#define SPREAD(i, j)                                                                               \
+    STORE(NT_MAX ? select((VF)0, d, where == (h + (i)) * W + w + (j)) : d,                         \
+        to + (i) * x_h + (j) * x_w + c)
+
 /* Cells past the last window hold what is left of a row or column: zeros. */
 NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global const int *index,
     __global float *dx, STRIDES, WINDOW)
@@ -243,31 +272,42 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
             const int w = ow * NT_KW, right = min(NT_KW, W - w), inside = oh < OH && ow < OW;
             __global float *to = dx + n * x_n + h * x_h + w * x_w;
             for (int k = 0; k < C; k += NT_VEC) {
-                const int c = min(k, C - NT_VEC);
+                const int c = PLACE(k), lanes = C - c;
                 VF d = 0;
                 VI where = -1;
                 if (inside) {
                     d = LOAD(dy + n * y_n + oh * y_h + ow * y_w + c);
 #if NT_MAX
-                    where = NT_GET(int, NT_VEC, index + n * i_n + oh * i_h + ow * i_w + c);
+                    where = LOAD_INDEX(index + n * i_n + oh * i_h + ow * i_w + c);
 #else
                     d *= NT_NAME(share)(1, NT_KH, NT_KW, fixed);
 #endif
                 }
-                for (int i = 0; i < NT_KH; i++)
-                    for (int j = 0; j < NT_KW; j++) {
-                        if (i >= bottom || j >= right)
-                            continue;
-                        const VI here = where == (h + i) * W + w + j;
-                        STORE(NT_MAX ? select((VF)0, d, here) : d, to + i * x_h + j * x_w + c);
+                if (bottom == NT_KH && right == NT_KW) {
+                    NT_UNROLL for (int i = 0; i < NT_KH; i++)
+                    {
+                        NT_UNROLL for (int j = 0; j < NT_KW; j++) SPREAD(i, j);
                     }
+                } else {
+                    NT_SLOWLY for (int i = 0; i < bottom; i++)
+                        NT_SLOWLY for (int j = 0; j < right; j++) SPREAD(i, j);
+                }
             }
         }
         cell += last - first;
     }
 }
 
+#undef SPREAD
 #else
+
+#define GATHER(channel, count)                                                                     \
+    do {                                                                                           \
+        const int c = channel, lanes = count;                                                      \
+        STORE(NT_NAME(gather)(dy + n * y_n + c, index + n * i_n + c, lanes, d, h, w, front, back,  \
+                  top, bottom, left, right, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS),                  \
+            to + c);                                                                               \
+    } while (0)
 
 /* The window range of a column moves on by counting: a division per pixel would cost more than
  * the pixel. */
@@ -301,17 +341,16 @@ NT_OUTLINE void NT_NAME(backward)(int pixel, __global const float *dy, __global 
             const int right = min(end, OW);
 #endif
             __global float *to = dx + n * x_n + d * x_d + h * x_h + w * x_w;
-            for (int k = 0; k < C; k += NT_VEC) {
-                const int c = min(k, C - NT_VEC);
-                STORE(NT_NAME(gather)(dy + n * y_n + c, index + n * i_n + c, d, h, w, front, back,
-                          top, bottom, left, right, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS),
-                    to + c);
-            }
+            int k = 0;
+            for (; k + NT_VEC <= C; k += NT_VEC) GATHER(k, NT_VEC);
+            if (k < C)
+                GATHER(PLACE(k), C - c);
         }
         pixel += last - first;
     }
 }
 
+#undef GATHER
 #endif
 
 NT_KERNEL_SINGLE(pool_backward_tile)
@@ -346,7 +385,7 @@ NT_KERNEL(pool_forward_group)
             const float value = NT_NAME(window)(
                 x + x_offset + n * x_n + d0 * x_d + h0 * x_h + w0 * x_w + c, dd * x_d, dh * x_h,
                 dw * x_w, (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom,
-                left, right, share, &where);
+                left, right, share, 1, &where);
             y[y_offset + n * y_n + od * y_d + oh * y_h + ow * y_w + c] = value;
             if (has_index)
                 index[index_offset + n * i_n + od * i_d + oh * i_h + ow * i_w + c] = where;
@@ -369,7 +408,7 @@ NT_KERNEL(pool_backward_group)
             const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH);
             const int bottom = END_WINDOW(h, sh, ph, H, OH);
             dx[dx_offset + n * x_n + d * x_d + h * x_h + w * x_w + c] =
-                NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, d,
+                NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, 1, d,
                     h, w, front, back, top, bottom, left, right, STRIDES_ARGUMENTS,
                     WINDOW_ARGUMENTS);
         }

@@ -16,6 +16,8 @@
 #define LEAST_PIXELS 64
 /* Operations that take a quarter of a millisecond. */
 #define SMALL 5e7
+/* Output channels that are few. */
+#define FEW 16
 /* Floats of all partial sums. */
 #define MOST_PARTIAL (16 << 20)
 
@@ -93,6 +95,15 @@ static int64_t choose_joined(const struct nt_tile *tile, const struct nt_conv_pr
     return best;
 }
 
+/* Few output channels share a tile, however many they and their columns are. */
+static struct nt_tile choose_tile(
+    const struct nt_device *dev, const struct nt_conv_problem *p, double flops)
+{
+    if (p->k <= FEW)
+        return nt_tile_choose_for(dev, FEW, FEW * FEW, false);
+    return nt_tile_choose_for(dev, p->k, p->filter * p->c, flops < SMALL);
+}
+
 struct blocking {
     bool direct;  /* dy is read in place, where enough of it follows */
     int64_t rows; /* floats from one gathered row to the next; 0: panels */
@@ -144,7 +155,7 @@ static struct blocking block(
     struct blocking b = {.strips = piece(strips, MOST_STRIPS), .direct = dense(p), .unit = 1};
     int64_t panels = nt_divide_up(few ? columns : vectors * tile->width, nr);
     if (few)
-        b.rows = nt_divide_up(columns, nr) * nr + 16;
+        b.rows = panels * nr + (panels > 1 ? GAP : 0);
     b.panels = few ? panels : piece(panels, MOST_PANELS);
     int64_t base = nt_divide_up(strips, b.strips) * nt_divide_up(panels, b.panels) * p->groups;
     int64_t limit = nt_least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / weights(p));
@@ -169,7 +180,7 @@ enum nt_status nt_conv_weight_tile(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     const struct nt_device *dev = nt_tape_device(tape);
-    struct nt_tile tile = nt_tile_choose_for(dev, p->k, p->filter * p->c, flops < SMALL);
+    struct nt_tile tile = choose_tile(dev, p, flops);
     int64_t count = choose_joined(&tile, p);
     struct nt_conv_problem joined = join(p, count);
     struct blocking b = block(dev, &tile, &joined);

@@ -194,13 +194,21 @@ static bool is_cells(const struct problem *p)
 /* Windows up to this many taps are unrolled where none is clipped. */
 #define MAX_UNROLLED 9
 
+/* Channels at once: vectors of 16 have masks, so that few channels take one, too. */
+static int vector_width(struct nt_tape *tape, int64_t channels)
+{
+    return nt_device_get_info(nt_tape_device(tape))->vector_width >= 16
+               ? 16
+               : nt_spatial_width(tape, channels);
+}
+
 /* The defines; whether the gradient goes by cells. *width: channels at once. */
 static bool add_defines(struct nt_launch *launch, const struct problem *p, bool tile, int *width)
 {
     const int64_t *kernel = p->pool.kernel;
     bool unrolled = kernel[1] * kernel[2] <= MAX_UNROLLED && all_inside(p);
     bool cells = tile && unrolled && is_cells(p);
-    *width = tile ? nt_spatial_width(launch->tape, p->x.shape.dim[1]) : 1;
+    *width = tile ? vector_width(launch->tape, p->x.shape.dim[1]) : 1;
     nt_launch_define(launch, "NT_MAX", "%d", p->pool.pooling == NT_POOL_MAX);
     nt_launch_define(launch, "NT_VEC", "%d", *width);
     nt_launch_define(launch, "NT_TILE", "%d", tile);
