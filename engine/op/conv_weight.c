@@ -68,6 +68,7 @@ static struct nt_conv_problem join(const struct nt_conv_problem *p, int64_t coun
     joined.k *= count;
     joined.taps[2] += (count - 1) * p->stride[2];
     joined.stride[2] *= count;
+    joined.dilation[2] = count > 1 ? 1 : p->dilation[2];
     joined.out[2] /= count;
     joined.y.stride[4] *= count;
     joined.filter = nt_conv_product(joined.taps);
