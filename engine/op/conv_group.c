@@ -60,5 +60,6 @@ enum nt_status nt_conv_weight_group(
     l.bytes =
         4.0 * (double)(nt_shape_count(&x->shape) + nt_shape_count(&dy->shape) + splits * count);
     enum nt_status status = nt_launch_append(&l);
-    return status == NT_OK ? nt_conv_weight_sum(tape, p, partial, splits, 1, "group", reason) : status;
+    return status == NT_OK ? nt_conv_weight_sum(tape, p, partial, splits, 1, "group", reason)
+                           : status;
 }
