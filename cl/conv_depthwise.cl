@@ -74,6 +74,58 @@ static inline void NT_NAME(depthwise_any)(NT_V *acc, __global const float *from,
     }
 }
 
+/* A column of three rows of inputs: it ends the sum of one pixel, and begins that of another. */
+#define NT_COLUMN(FROM)                                                                            \
+    NT_V v0 = NT_READ_PART(FROM, inside[0]), v1 = NT_READ_PART(FROM + x_line, inside[1]);          \
+    NT_V v2 = NT_READ_PART(FROM + 2 * x_line, inside[2]);                                          \
+    NT_V value = one + weight[2] * v0 + weight[5] * v1 + weight[8] * v2;                           \
+    one = two + weight[1] * v0 + weight[4] * v1 + weight[7] * v2;                                  \
+    two = weight[0] * v0 + weight[3] * v1 + weight[6] * v2
+
+#define NT_GIVE                                                                                    \
+    NT_EPILOGUE_APPLY(value, at, channel);                                                         \
+    NT_WRITE_PART(value, y + at, left);                                                            \
+    at += y_w
+
+/* `count` pixels of 3 x 3 neighbouring taps, whose first column is `column` >= -2; the last
+ * `beyond` ones have none on the right. Rows of inputs are x_line apart. A vector goes along the
+ * whole row, with its weights in registers, while the next rows are fetched in their order. */
+NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column, int width,
+    int x_line, int x_w, int x_next, __global const float *packed, int w_r, int w_s, int groups, int first,
+    int end, int r0, int r1, __global float *y, int place, int y_w, int y_next, int count,
+    int beyond NT_EPILOGUE_PARAMS)
+{
+    __global const float *fetch_x = corner + x_next + first, *fetch_y = y + place + y_next + first;
+    for (int channel = first; channel < end; channel += NT_VW) {
+        int left = groups - channel, at = place + channel, inside[3];
+        __global const float *from = corner + channel;
+        NT_V weight[9], one = (NT_V)(0.0f), two = (NT_V)(0.0f);
+        NT_UNROLL for (int i = 0; i < 9; i++) weight[i] =
+            NT_READ_PART(packed + (i / 3 * w_r + i % 3 * w_s) * groups + channel, left);
+        NT_UNROLL for (int i = 0; i < 3; i++) inside[i] = i >= r0 && i < r1 ? left : 0;
+        NT_SLOWLY for (int i = 0; i < 2; i++, from += x_w)
+            if (column + i >= 0 && column + i < width) {
+                NT_COLUMN(from);
+                (void)value;
+            }
+        for (int i = 0; i < count - beyond; i++, from += x_w) {
+            NT_COLUMN(from);
+            NT_PREFETCH(fetch_x);
+            NT_PREFETCH(fetch_y);
+            fetch_x += NT_VW;
+            fetch_y += NT_VW;
+            NT_GIVE;
+        }
+        NT_SLOWLY for (int i = 0; i < beyond; i++)
+        {
+            NT_V value = one;
+            one = two;
+            two = (NT_V)(0.0f);
+            NT_GIVE;
+        }
+    }
+}
+
 NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __global const float *x,
     int x_offset, __global const float *packed, __global float *y, int y_offset, int images,
     int depth, int height, int width, int c, int groups, int k, int out_d, int out_h, int out_w,
@@ -84,6 +136,7 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
 {
     int last_row = min(images * out_d * out_h, (block + 1) * lines);
     int end = min(groups, (column + 1) * vectors * NT_VW), last = min(out_w, (part + 1) * run);
+    int column_first = column * vectors * NT_VW;
     bool three = s == 3 && stride_w == 1 && dil_w == 1;
     packed += (size_t)w_start * groups;
     for (int row = block * lines; row < last_row; row++) {
@@ -93,6 +146,14 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
         int r0 = NT_FIRST(top, dil_h), r1 = NT_END(top, dil_h, height, r);
         int place = y_start + image * y_n + oz * y_d + oy * y_h;
         __global const float *picture = x + x_offset + (size_t)image * x_n;
+        if (NT_VW > 1 && three && r == 3 && t == 1 && pad_w <= 2 && t0 < t1) {
+            int ox = part * run, column = ox - pad_w, count = last - ox;
+            NT_NAME(depthwise_nine)(picture + front * x_d + (long)top * x_h + (long)column * x_w,
+                column, width, dil_h * x_h, x_w, (2 * dil_h + stride_h) * x_h, packed, w_r, w_s, groups,
+                column_first, end, r0, r1, y + y_offset, place + ox * y_w, y_w, y_h, count,
+                clamp(column + 2 + count - width, 0, count) NT_EPILOGUE_PASS);
+            continue;
+        }
         for (int ox = part * run, count; ox < last; ox += count) {
             int start = ox * stride_w - pad_w, s0 = 0, s1 = s, inside[NT_MANY + 2];
             count = min(NT_MANY, last - ox);
@@ -137,4 +198,6 @@ NT_KERNEL(conv_depthwise)
 }
 
 #undef NT_MANY
+#undef NT_COLUMN
+#undef NT_GIVE
 #undef NT_PIXELS

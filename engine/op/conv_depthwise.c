@@ -6,6 +6,9 @@
 
 #define GROUP_ITEMS 64 /* of a work-group: channels */
 #define GROUP_RUN 4    /* pixels of a work-item where there are many of them */
+/* Floats of a row, six of which the second-level cache holds; pixels of its shortest part. */
+#define ROW 24576
+#define LEAST_RUN 16
 /* Rows that are worth a partial sum, work-items per compute unit: of a CPU, so that both cores
  * end together, and of a GPU, where they hide latencies. */
 #define LEAST_ROWS 4
@@ -54,7 +57,9 @@ enum nt_status nt_conv_depthwise(
     struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
 {
     int width = vector_width(tape);
-    int64_t run = single(tape) ? pass->out[2] : GROUP_RUN;
+    int64_t run = GROUP_RUN;
+    if (single(tape))
+        run = nt_least(pass->out[2], nt_most(LEAST_RUN, ROW / pass->groups));
     int64_t rows = pass->images * pass->out[0] * pass->out[1], lines = 1;
     int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
     if (single(tape))

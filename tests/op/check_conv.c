@@ -431,9 +431,14 @@ START_TEST(known_shapes)
 }
 END_TEST
 
-/* Rows of few pixels under three taps, which may lie beyond both ends of a row at once. */
+/* Rows of few pixels under three taps, which may lie beyond both ends of a row at once; rows that
+ * are cut into parts. */
 START_TEST(depthwise_edges)
 {
+    struct problem wide = {4, 1, 1601, 1601, {1, 3, 37}, {1, 3, 3}, 1601, {1, 1, 1}, {1, 1, 1},
+        {0, 2, 1}, {0, 0, 2}, 0, 0};
+    if (!small())
+        run_problem(&wide, "depthwise", (enum pass)_i);
     for (int width = 1; width <= (small() ? 5 : 10); width++)
         for (int pad = -1; pad <= 2; pad++) {
             struct problem p = {4, 2, 19, 19, {1, 4, width}, {1, 3, 3}, 19, {1, 1, 1}, {1, 1, 1},
