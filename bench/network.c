@@ -85,17 +85,15 @@ static enum nt_status fill_input(
     struct nt_port port = nt_session_input(session, i);
     struct nt_random random = {.key = 11, .stream = (uint64_t)i};
     size_t count = port.bytes / sizeof(float);
-    union {
-        float f;
-        int32_t i;
-    } *data = malloc(port.bytes + 1);
+    void *data = malloc(port.bytes + 1);
+    int32_t *class = data;
     if (!data)
         return nt_fail(ctx, NT_ERR_MEMORY, "bench: no memory for %zu bytes", port.bytes);
-    for (size_t j = 0; j < count; j++)
-        if (port.dtype == NT_F32)
-            data[j].f = (float)(2 * nt_random_uniform(&random) - 1);
-        else
-            data[j].i = (int32_t)nt_random_below(&random, (uint64_t)network->classes);
+    if (port.dtype == NT_F32)
+        nt_random_fill_uniform(random, 1, data, count);
+    else
+        for (size_t j = 0; j < count; j++)
+            class[j] = (int32_t)nt_random_below(&random, (uint64_t)network->classes);
     enum nt_status status = nt_session_write(session, i, data);
     free(data);
     return status;

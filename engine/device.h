@@ -74,6 +74,10 @@ NT_API enum nt_status nt_device_finish(struct nt_device *dev);
 struct nt_memory;
 NT_API enum nt_status nt_memory_create(
     struct nt_device *dev, size_t bytes, const char *name, struct nt_memory **out);
+/* The same with contents: `fill` writes all of `data`, on the host; its error is the result. */
+typedef enum nt_status nt_memory_fill(void *data, void *user);
+NT_API enum nt_status nt_memory_create_filled(struct nt_device *dev, size_t bytes, const char *name,
+    nt_memory_fill *fill, void *user, struct nt_memory **out);
 NT_API void nt_memory_destroy(struct nt_memory *memory);
 NT_API size_t nt_memory_size(const struct nt_memory *memory);
 

@@ -63,8 +63,25 @@ enum nt_status nt_memory_copy_out(struct nt_device *dev, cl_mem mem, size_t size
     return code == CL_SUCCESS ? NT_OK : nt_fail_cl(dev->ctx, code, "%s: read", name);
 }
 
-enum nt_status nt_memory_create(
-    struct nt_device *dev, size_t bytes, const char *name, struct nt_memory **out)
+/* Has `fill` write into the buffer where it lies, or where the driver lets the host write it. */
+static enum nt_status fill_mapped(struct nt_memory *memory, nt_memory_fill *fill, void *user)
+{
+    struct nt_device *dev = memory->dev;
+    cl_int code = CL_SUCCESS;
+    void *data = clEnqueueMapBuffer(dev->queue, memory->mem, CL_TRUE,
+        CL_MAP_WRITE_INVALIDATE_REGION, 0, memory->bytes, 0, NULL, NULL, &code);
+    if (!data || code != CL_SUCCESS)
+        return nt_fail_cl(
+            dev->ctx, code ? code : CL_MAP_FAILURE, "%s: access by the host", memory->name);
+    enum nt_status status = fill(data, user);
+    code = clEnqueueUnmapMemObject(dev->queue, memory->mem, data, 0, NULL, NULL);
+    return status != NT_OK || code == CL_SUCCESS
+               ? status
+               : nt_fail_cl(dev->ctx, code, "%s: end of access by the host", memory->name);
+}
+
+enum nt_status nt_memory_create_filled(struct nt_device *dev, size_t bytes, const char *name,
+    nt_memory_fill *fill, void *user, struct nt_memory **out)
 {
     struct nt_memory *memory = calloc(1, sizeof *memory);
     if (!memory)
@@ -74,7 +91,9 @@ enum nt_status nt_memory_create(
     snprintf(memory->name, sizeof memory->name, "%s", name ? name : "memory");
     enum nt_status status =
         nt_memory_allocate(dev, CL_MEM_READ_WRITE, bytes, memory->name, &memory->mem);
-    if (status == NT_OK)
+    if (status == NT_OK && fill && bytes)
+        status = fill_mapped(memory, fill, user);
+    else if (status == NT_OK)
         status = nt_memory_zero(dev, memory->mem, bytes, memory->name);
     if (status != NT_OK) {
         nt_memory_destroy(memory);
@@ -82,6 +101,12 @@ enum nt_status nt_memory_create(
     }
     *out = memory;
     return NT_OK;
+}
+
+enum nt_status nt_memory_create(
+    struct nt_device *dev, size_t bytes, const char *name, struct nt_memory **out)
+{
+    return nt_memory_create_filled(dev, bytes, name, NULL, NULL, out);
 }
 
 void nt_memory_destroy(struct nt_memory *memory)

@@ -57,47 +57,63 @@ static enum nt_status collect(struct nt_weights *weights, const struct nt_graph 
     return NT_OK;
 }
 
-static enum nt_status allocate(struct nt_weights *weights, struct nt_device *dev)
+/* What the memory of the weights starts with. */
+struct start {
+    const struct nt_weights *weights;
+    const struct nt_graph *graph;
+    struct nt_init_job *jobs;
+    uint64_t seed;
+};
+
+static const struct nt_init *init_of(const struct start *start, int index)
 {
-    enum nt_status status =
-        nt_memory_create(dev, (weights->elements + 1) * sizeof(float), "weights", &weights->memory);
+    return &start->graph->value[nt_graph_find(start->graph, start->weights->info[index].name)].init;
+}
+
+static enum nt_status fill(void *memory, void *user)
+{
+    const struct start *start = user;
+    const struct nt_weights *weights = start->weights;
+    float *data = memory;
+    enum nt_status status = NT_OK;
+    int jobs = 0;
+    for (int i = 0; status == NT_OK && i < weights->count; i++) {
+        const struct nt_weight_info *info = &weights->info[i];
+        const struct nt_init *init = init_of(start, i);
+        float *to = data + info->offset;
+        if (init->kind == NT_INIT_FILE)
+            status = init->read(weights->ctx, init->source, to);
+        else
+            start->jobs[jobs++] =
+                (struct nt_init_job){init, (uint64_t)i, to, (size_t)nt_shape_count(&info->shape)};
+    }
+    if (status != NT_OK)
+        return status;
+    nt_init_fill(start->jobs, jobs, start->seed);
+    for (int i = 0; i < weights->count; i++) {
+        const struct nt_weight_info *info = &weights->info[i];
+        int64_t zeros = init_of(start, i)->zero_row;
+        size_t row = zeros ? (size_t)(nt_shape_count(&info->shape) / info->shape.dim[0]) : 0;
+        if (row)
+            memset(data + info->offset + row * (size_t)(zeros - 1), 0, row * sizeof *data);
+    }
+    data[weights->elements] = 0;
+    return NT_OK;
+}
+
+/* The optimizer's state is zeroed by the device, while the host goes on. */
+static enum nt_status create_memory(
+    struct nt_weights *weights, struct nt_device *dev, const struct nt_graph *graph, uint64_t seed)
+{
+    struct nt_init_job *jobs = calloc((size_t)weights->count + 1, sizeof *jobs);
+    if (!jobs)
+        return nt_fail(weights->ctx, NT_ERR_MEMORY, "weights: host memory is exhausted");
+    enum nt_status status = nt_memory_create_filled(dev, (weights->elements + 1) * sizeof(float),
+        "weights", fill, &(struct start){weights, graph, jobs, seed}, &weights->memory);
+    free(jobs);
     for (int i = 0; status == NT_OK && i < weights->slots; i++)
         status = nt_memory_create(
             dev, (weights->trained + 1) * sizeof(float), "optimizer state", &weights->state[i]);
-    return status;
-}
-
-static enum nt_status initialise(
-    struct nt_weights *weights, int index, const struct nt_value *value, uint64_t seed)
-{
-    const struct nt_weight_info *info = &weights->info[index];
-    size_t count = (size_t)nt_shape_count(&info->shape);
-    float *data = malloc((count + 1) * sizeof *data);
-    if (!data)
-        return nt_fail(weights->ctx, NT_ERR_MEMORY, "weights: host memory is exhausted");
-    enum nt_status status = NT_OK;
-    if (value->init.kind == NT_INIT_FILE)
-        status = value->init.read(weights->ctx, value->init.source, data);
-    else
-        nt_init_fill(&value->init, seed, (uint64_t)index, data, count);
-    if (value->init.zero_row > 0) {
-        size_t row = count / (size_t)info->shape.dim[0];
-        memset(data + row * (size_t)(value->init.zero_row - 1), 0, row * sizeof *data);
-    }
-    if (status == NT_OK && count)
-        status = nt_weights_write(weights, index, data);
-    free(data);
-    return status;
-}
-
-static enum nt_status initialise_all(
-    struct nt_weights *weights, const struct nt_graph *graph, uint64_t seed)
-{
-    enum nt_status status = NT_OK;
-    for (int i = 0; status == NT_OK && i < weights->count; i++) {
-        int value = nt_graph_find(graph, weights->info[i].name);
-        status = initialise(weights, i, &graph->value[value], seed);
-    }
     return status;
 }
 
@@ -118,9 +134,7 @@ enum nt_status nt_weights_create(struct nt_device *dev, struct nt_model *model, 
         weights->slots = state_slots;
         status = collect(weights, graph);
         if (status == NT_OK)
-            status = allocate(weights, dev);
-        if (status == NT_OK)
-            status = initialise_all(weights, graph, seed);
+            status = create_memory(weights, dev, graph, seed);
     } else {
         status = nt_fail(ctx, NT_ERR_MEMORY, "weights: host memory is exhausted");
     }

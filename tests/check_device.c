@@ -111,6 +111,41 @@ START_TEST(memory_is_zeroed_and_checked)
 }
 END_TEST
 
+struct contents {
+    unsigned char byte[1003];
+    enum nt_status status;
+};
+
+static enum nt_status give(void *data, void *user)
+{
+    struct contents *contents = user;
+    memcpy(data, contents->byte, sizeof contents->byte);
+    return contents->status;
+}
+
+START_TEST(memory_is_filled)
+{
+    struct nt_device *dev = test_device();
+    struct nt_memory *memory = NULL;
+    struct contents contents = {.status = NT_OK};
+    unsigned char back[1003];
+    for (size_t i = 0; i < sizeof back; i++)
+        contents.byte[i] = (unsigned char)test_int(0, 255);
+    test_ok(nt_memory_create_filled(dev, sizeof back, "weights", give, &contents, &memory));
+    test_ok(nt_memory_read(memory, 0, back, sizeof back));
+    ck_assert_mem_eq(back, contents.byte, sizeof back);
+    nt_memory_destroy(memory);
+    memory = NULL;
+    contents.status = NT_ERR_FILE;
+    ck_assert_int_eq(nt_memory_create_filled(dev, sizeof back, "weights", give, &contents, &memory),
+        NT_ERR_FILE);
+    ck_assert_ptr_null(memory);
+    test_ok(nt_device_finish(dev));
+    test_ok(nt_memory_create_filled(dev, 0, "nothing", give, NULL, &memory));
+    nt_memory_destroy(memory);
+}
+END_TEST
+
 /* In a process of its own, because the OpenCL loader looks for drivers once. */
 static int without_devices(void)
 {
@@ -147,6 +182,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, selectors_choose);
     tcase_add_test(tcase, unknown_devices_are_told);
     tcase_add_test(tcase, memory_is_zeroed_and_checked);
+    tcase_add_test(tcase, memory_is_filled);
     tcase_add_test(tcase, no_device_says_what_to_install);
     suite_add_tcase(suite, tcase);
     int status = test_main(suite);

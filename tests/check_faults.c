@@ -125,12 +125,20 @@ static struct nt_tape *tape;
 static struct nt_feed *feed;
 static int32_t in, mid, weights, out;
 
+static enum nt_status ones(void *data, void *user)
+{
+    (void)user;
+    for (int i = 0; i < 4 * COUNT; i++)
+        ((float *)data)[i] = 1;
+    return NT_OK;
+}
+
 static enum nt_status set_up(bool own_memory)
 {
     struct nt_context_params params = {.cache_dir = test_folder()};
     enum nt_status status = nt_context_create(&params, &ctx);
     if (status || (status = nt_device_open(ctx, NULL, &dev)) || (status = nt_profile_enable(dev)) ||
-        (status = nt_memory_create(dev, 4 * BYTES, "memory", &memory)) ||
+        (status = nt_memory_create_filled(dev, 4 * BYTES, "memory", ones, NULL, &memory)) ||
         (status = nt_tape_create(dev, &tape)))
         return status;
     ((struct nt_device_info *)nt_device_get_info(dev))->unified_memory = !own_memory;

@@ -65,24 +65,32 @@ START_TEST(many_at_once_are_the_single_ones)
 }
 END_TEST
 
+static void plain_fill(const struct nt_init *init, uint64_t stream, float *out, size_t count)
+{
+    struct nt_random random = {.key = 5, .stream = stream};
+    if (init->kind == NT_INIT_NORMAL)
+        nt_random_fill_normal(random, init->a, out, count);
+    else if (init->kind == NT_INIT_UNIFORM)
+        nt_random_fill_uniform(random, init->a, out, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            out[i] = (float)init->a;
+}
+
 START_TEST(parameters_do_not_depend_on_threads)
 {
-    size_t count = 1000000 + (size_t)test_int(0, 5);
+    size_t count = 1000000 + (size_t)test_int(0, 5), part = (size_t)test_int(1, 300000);
     float *all = malloc(count * sizeof *all), *one = malloc(count * sizeof *one);
     ck_assert(all && one);
     const enum nt_init_kind kinds[] = {NT_INIT_NORMAL, NT_INIT_UNIFORM, NT_INIT_CONSTANT};
     for (int k = 0; k < 3; k++) {
         struct nt_init init = {.kind = kinds[k], .a = 0.25};
-        struct nt_random random = {.key = 5, .stream = 9};
         memset(all, 0xff, count * sizeof *all);
-        nt_init_fill(&init, 5, 9, all, count);
-        if (init.kind == NT_INIT_NORMAL)
-            nt_random_fill_normal(random, 0.25, one, count);
-        else if (init.kind == NT_INIT_UNIFORM)
-            nt_random_fill_uniform(random, 0.25, one, count);
-        else
-            for (size_t i = 0; i < count; i++)
-                one[i] = 0.25F;
+        nt_init_fill((struct nt_init_job[]){{&init, 3, all, part}, {&init, 4, all, 0},
+                         {&init, 9, all + part, count - part}},
+            3, 5);
+        plain_fill(&init, 3, one, part);
+        plain_fill(&init, 9, one + part, count - part);
         ck_assert_mem_eq(all, one, count * sizeof *all);
     }
     free(all);
