@@ -85,7 +85,13 @@ static enum nt_status rewrite(const struct bench_layer *layer, struct norm *norm
         if (graph->value[v].kind == NT_VALUE_STATE && graph->value[v].update >= 0)
             roots[count++] = graph->value[v].update;
     enum nt_status status = nt_fuse(graph, count, roots);
-    return status == NT_OK ? nt_assign_layouts(graph) : status;
+    if (status == NT_OK)
+        status = nt_assign_layouts(graph);
+    /* As between convolutions; nothing here asks for another layout. */
+    for (int v = 0; v < graph->value_count; v++)
+        if (graph->value[v].shape.rank == 4)
+            graph->value[v].layout = NT_CHANNELS_LAST;
+    return status;
 }
 
 /* Gives memory to what the host fills and reads, and to parameters and states. */

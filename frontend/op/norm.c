@@ -146,7 +146,8 @@ static enum nt_status finish(struct nt_lowering *lowering, const struct nt_node 
     return status;
 }
 
-static enum nt_status mean_and_variance(struct nt_tape *tape, const struct nt_tensor *x,
+/* The variance as the mean square of the differences from the mean. */
+static enum nt_status two_passes(struct nt_tape *tape, const struct nt_tensor *x,
     const struct nt_tensor *mean, const struct nt_tensor *var, double count)
 {
     static const char *const texts[] = {"a", "(a - b) * (a - b)"};
@@ -159,6 +160,52 @@ static enum nt_status mean_and_variance(struct nt_tape *tape, const struct nt_te
         status = nt_reduce(tape, NT_REDUCE_SUM, expr, terms[0], 1, in, 1 / count, mean);
     if (status == NT_OK)
         status = nt_reduce(tape, NT_REDUCE_SUM, expr, terms[1], 2, in, 1 / count, var);
+    nt_expr_destroy(expr);
+    return status;
+}
+
+/* The dimension of which one_pass takes the first index alone: a reduced one of pixels, else of
+ * images; -1 where kernels do not add up two terms in one pass. */
+static int sampled_axis(const struct nt_node *node, const struct nt_tensor *x)
+{
+    int axis = -1;
+    for (int i = 0; i < node->attr[AXES].count; i++) {
+        int64_t other = node->attr[AXES].ints[i];
+        if (other == 1)
+            return -1;
+        axis = axis < 1 ? (int)other : axis;
+    }
+    return nt_attr_int(node, "groups") > 0 || x->stride[1] != 1 ? -1 : axis;
+}
+
+/* With d = x - shift: mean = shift + sum d / n, variance = sum d^2 / n - (sum d / n)^2, which loses
+ * few digits where the shift is near the mean (Chan, Golub, LeVeque 1983, section 2): here it is
+ * the mean of the first index of dimension `axis`. */
+static enum nt_status one_pass(struct nt_lowering *lowering, const struct nt_tensor *x, int axis,
+    const struct nt_tensor *mean, const struct nt_tensor *var, double count)
+{
+    static const char *const texts[] = {
+        "a", "a - b", "(a - b) * (a - b)", "b + c", "max(d - c * c, 0)"};
+    struct nt_tape *tape = lowering->tape;
+    struct nt_tensor sample = *x, shift = transient(lowering, &mean->shape, "shift");
+    struct nt_tensor sums[2] = {transient(lowering, &mean->shape, "mean difference"),
+        transient(lowering, &mean->shape, "mean square")};
+    struct nt_tensor all[2] = {*x, nt_tensor_broadcast(&shift, &x->shape)};
+    struct nt_tensor few[4] = {
+        as_list(&shift), as_list(&shift), as_list(&sums[0]), as_list(&sums[1])};
+    struct nt_expr *expr;
+    int terms[5];
+    enum nt_status status =
+        parse(nt_device_context(nt_tape_device(tape)), &expr, 4, 5, texts, terms);
+    sample.shape.dim[axis] = 1;
+    if (status == NT_OK)
+        status = nt_reduce(tape, NT_REDUCE_SUM, expr, terms[0], 1, &sample,
+            (double)x->shape.dim[axis] / count, &shift);
+    if (status == NT_OK)
+        status = nt_reduce_two(tape, NT_REDUCE_SUM, expr, terms + 1, 2, all, 1 / count, sums);
+    if (status == NT_OK)
+        status = nt_map(
+            tape, expr, 2, terms + 3, (struct nt_tensor[]){as_list(mean), as_list(var)}, 4, few);
     nt_expr_destroy(expr);
     return status;
 }
@@ -188,7 +235,9 @@ static enum nt_status statistics_lower(struct nt_lowering *lowering, const struc
         mean = nt_lower_tensor(lowering, node->output[0]);
         rstd = nt_lower_tensor(lowering, node->output[1]);
     }
-    enum nt_status status = mean_and_variance(lowering->tape, &x, &mean, &var, count);
+    int axis = sampled_axis(node, &x);
+    enum nt_status status = axis >= 0 ? one_pass(lowering, &x, axis, &mean, &var, count)
+                                      : two_passes(lowering->tape, &x, &mean, &var, count);
     if (status == NT_OK)
         status = finish(lowering, node, &mean, &var, &rstd, count);
     if (status == NT_OK && groups > 0)
