@@ -128,17 +128,20 @@ START_TEST(norms_are_those_of_their_formulas)
     s.c = s.groups * test_int(1, 4);
     char call[128];
     snprintf(call, sizeof call, names[_i], s.groups);
-    open_model("local x = input('input', {%d, %d})\n"
+    /* pooling single elements leaves them, channels-last */
+    open_model("local x = input('input', {%d, %d})%s\n"
                "output('y', x:%sname = 'n', eps = 0.01})\nloss(x:sum())\n",
-        s.c, s.l, call);
+        s.c, s.l, test_int(0, 1) ? ":neg():max_pool1d{kernel = 1}:neg()" : "", call);
     int count = s.n * s.c * s.l, per_weight = _i >= LAYER ? s.c * s.l : s.c;
     set("n.weight", (size_t)per_weight, w, -2, 2);
     if (_i != RMS)
         set("n.bias", (size_t)per_weight, b, -2, 2);
-    /* far from zero: a sum of squares alone would lose the variance */
+    /* far from zero: a sum of squares alone would lose the variance; or the first elements of
+     * channels far from the others */
     float shift = test_int(0, 1) ? 300 : 0;
+    bool all = test_int(0, 1);
     for (int e = 0; e < count; e++)
-        x[e] = test_float() + shift;
+        x[e] = test_float() + (all || e % s.l == 0 ? shift : 0);
     struct nt_session *session = open_session(s.n, true);
     run(session, x, 1, 0, y);
     naive_norm((enum kind)_i, &s, 0.01, x, w, b, want);
