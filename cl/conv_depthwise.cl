@@ -82,7 +82,7 @@ static inline void NT_NAME(depthwise_any)(NT_V *acc, __global const float *from,
     one = two + weight[1] * v0 + weight[4] * v1 + weight[7] * v2;                                  \
     two = weight[0] * v0 + weight[3] * v1 + weight[6] * v2
 
-#define NT_GIVE                                                                                    \
+#define NT_GIVE_PIXEL                                                                              \
     NT_EPILOGUE_APPLY(value, at, channel);                                                         \
     NT_WRITE_PART(value, y + at, left);                                                            \
     at += y_w
@@ -91,9 +91,9 @@ static inline void NT_NAME(depthwise_any)(NT_V *acc, __global const float *from,
  * `beyond` ones have none on the right. Rows of inputs are x_line apart. A vector goes along the
  * whole row, with its weights in registers, while the next rows are fetched in their order. */
 NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column, int width,
-    int x_line, int x_w, int x_next, __global const float *packed, int w_r, int w_s, int groups, int first,
-    int end, int r0, int r1, __global float *y, int place, int y_w, int y_next, int count,
-    int beyond NT_EPILOGUE_PARAMS)
+    int x_line, int x_w, int x_next, __global const float *packed, int w_r, int w_s, int groups,
+    int first, int end, int r0, int r1, __global float *y, int place, int y_w, int y_next,
+    int count, int beyond NT_EPILOGUE_PARAMS)
 {
     __global const float *fetch_x = corner + x_next + first, *fetch_y = y + place + y_next + first;
     for (int channel = first; channel < end; channel += NT_VW) {
@@ -114,14 +114,14 @@ NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column
             NT_PREFETCH(fetch_y);
             fetch_x += NT_VW;
             fetch_y += NT_VW;
-            NT_GIVE;
+            NT_GIVE_PIXEL;
         }
         NT_SLOWLY for (int i = 0; i < beyond; i++)
         {
             NT_V value = one;
             one = two;
             two = (NT_V)(0.0f);
-            NT_GIVE;
+            NT_GIVE_PIXEL;
         }
     }
 }
@@ -149,8 +149,8 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
         if (NT_VW > 1 && three && r == 3 && t == 1 && pad_w <= 2 && t0 < t1) {
             int ox = part * run, column = ox - pad_w, count = last - ox;
             NT_NAME(depthwise_nine)(picture + front * x_d + (long)top * x_h + (long)column * x_w,
-                column, width, dil_h * x_h, x_w, (2 * dil_h + stride_h) * x_h, packed, w_r, w_s, groups,
-                column_first, end, r0, r1, y + y_offset, place + ox * y_w, y_w, y_h, count,
+                column, width, dil_h * x_h, x_w, (2 * dil_h + stride_h) * x_h, packed, w_r, w_s,
+                groups, column_first, end, r0, r1, y + y_offset, place + ox * y_w, y_w, y_h, count,
                 clamp(column + 2 + count - width, 0, count) NT_EPILOGUE_PASS);
             continue;
         }
@@ -199,5 +199,5 @@ NT_KERNEL(conv_depthwise)
 
 #undef NT_MANY
 #undef NT_COLUMN
-#undef NT_GIVE
+#undef NT_GIVE_PIXEL
 #undef NT_PIXELS

@@ -271,7 +271,8 @@ NT_OUTLINE void NT_NAME(multiply)(__global const float *a, int a_step, int strip
     for (int j = 0; j < NT_NV; j++) whole = whole && left[j] >= NT_VW;
     for (; m < k; m += NT_MR) {
         /* Where dy is read in place, the last strip reaches back instead of beyond. */
-        int start = direct ? clamp(k - NT_MR, 0, m) : m, skip = m - start, count = min(NT_MR, k - start);
+        int start = direct ? clamp(k - NT_MR, 0, m) : m, skip = m - start;
+        int count = min(NT_MR, k - start);
         __global float *row = out + (size_t)start * out_step;
         __global const float *strip = direct ? a + start : a + m / NT_MR * strip_step;
         NT_V acc[NT_MR][NT_NV];

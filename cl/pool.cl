@@ -408,8 +408,8 @@ NT_KERNEL(pool_backward_group)
             const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH);
             const int bottom = END_WINDOW(h, sh, ph, H, OH);
             dx[dx_offset + n * x_n + d * x_d + h * x_h + w * x_w + c] =
-                NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, 1, d,
-                    h, w, front, back, top, bottom, left, right, STRIDES_ARGUMENTS,
+                NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, 1,
+                    d, h, w, front, back, top, bottom, left, right, STRIDES_ARGUMENTS,
                     WINDOW_ARGUMENTS);
         }
     }
