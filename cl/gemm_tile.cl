@@ -27,7 +27,14 @@ static void NT_NAME(pack_rows)(__global const float *a, int a_step, int turned, 
         for (int i = 0; i < NT_MR; i += NT_VW)
             NT_WRITE_PART(NT_READ_PART(a + k * a_step + i, rows - i), to + k * step + i, NT_MR - i);
 #else
-    for (int k = 0; turned && k < depth; k++)
+    /* Four by four, the last rows once more where four do not divide them. */
+    int done = turned && NT_MR >= 4 && rows == NT_MR ? depth / 4 * 4 : 0;
+    for (int k = 0; k < done; k += 4)
+        for (int i = 0; i < NT_MR; i += 4) {
+            int row = max(min(i, NT_MR - 4), 0);
+            nt_turn4(a + k * a_step + row, a_step, to + row * step + k, step);
+        }
+    for (int k = done; turned && k < depth; k++)
         NT_SLOWLY for (int i = 0; i < NT_MR; i++) to[i * step + k] =
             i < rows ? a[k * a_step + i] : 0.0f;
     for (int i = 0; !turned && i < NT_MR; i++)
@@ -145,7 +152,7 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *
                     bool whole = first == 0 && count == NT_MR && p + NT_NR <= n;
                     NT_V acc[NT_MR][NT_NV];
                     NT_TILE_ZERO(acc);
-                    for (int i = first; i < count; i++)
+                    NT_UNROLL for (int i = 0; i < NT_MR; i++)
                         for (int j = 0; j < NT_NR; j += 16)
                             NT_PREFETCH(c + c_offset + at + i * c_step + p + j);
                     __global const float *panel = b_panels + (size_t)(p - n0) * depth;
