@@ -46,6 +46,18 @@ static bool read_text(const char *name, struct nt_text *text)
     return false;
 }
 
+uint64_t nt_source_hash_all(void)
+{
+    uint64_t hash = NT_HASH_START;
+    for (const struct nt_source_file *file = nt_embedded_sources; file->name; file++) {
+        struct nt_text text = {0};
+        read_text(file->name, &text);
+        hash = nt_source_hash(hash, text.data, text.length);
+        free(text.data);
+    }
+    return hash;
+}
+
 /* The text after "#", spaces and the directive's word; NULL for any other line. */
 static const char *directive(const char *line, const char *word)
 {

@@ -49,4 +49,7 @@ void nt_source_undefs(struct nt_text *undefs, const char *text);
 #define NT_HASH_START 14695981039346656037u
 uint64_t nt_source_hash(uint64_t hash, const void *data, size_t bytes);
 
+/* Of all sources that the library brings, each as it is read now. */
+uint64_t nt_source_hash_all(void);
+
 #endif

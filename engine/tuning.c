@@ -17,19 +17,13 @@
 #define MAGIC "neutra-tuning 1"
 #define MOST_BYTES ((size_t)16 << 20)
 
-static uint64_t hash_sources(void)
-{
-    uint64_t hash = NT_HASH_START;
-    for (const struct nt_source_file *file = nt_embedded_sources; file->name; file++)
-        hash = nt_source_hash(hash, file->text, strlen(file->text));
-    return hash;
-}
-
 /* The lines that a file of this device begins with. */
 static void head_text(const struct nt_device *dev, struct nt_text *text)
 {
+    if (!dev->tuning->sources)
+        dev->tuning->sources = nt_source_hash_all();
     nt_text_format(text, MAGIC "\ndevice %s / %s / %016llx\n", dev->info.name, dev->info.driver,
-        (unsigned long long)hash_sources());
+        (unsigned long long)dev->tuning->sources);
 }
 
 static enum nt_status no_memory(struct nt_device *dev)

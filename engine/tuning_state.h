@@ -26,7 +26,8 @@ struct nt_tuning_entry {
 };
 
 struct nt_tuning {
-    char path[1200]; /* "": no cache folder */
+    uint64_t sources; /* hash of the kernels' sources, 0: not asked for yet */
+    char path[1200];  /* "": no cache folder */
     struct nt_tuning_entry *entry;
     int entries;
     struct nt_tuning_problem *problem;

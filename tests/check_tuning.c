@@ -326,7 +326,14 @@ START_TEST(wrong_results_are_never_taken)
     const char *folder = fixture_path("cl");
     fixture_write(fixture_path("cl/empty"), "", 0);
     sabotage(folder);
+    char usual[1300];
+    open_device(&o, fixture_path("kept"));
+    snprintf(usual, sizeof usual, "%s", nt_tuning_path(o.dev));
+    close_device(&o);
     setenv("NEUTRA_CL_DIR", folder, 1);
+    open_device(&o, fixture_path("kept"));
+    ck_assert_str_ne(nt_tuning_path(o.dev), usual); /* what is known of other kernels is not used */
+    close_device(&o);
     open_device(&o, "");
     record(&o);
     ok(&o, nt_tuning_measure(o.dev, 0, 0.01, &t));
