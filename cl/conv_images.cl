@@ -9,11 +9,12 @@
  *
  *   taken[(t tap * lines + line) * columns + column][channel at `pitch`][image]
  *
- * with zeros for columns outside, works out a row of y, NT_PIXELS x NT_CHANNELS vectors at a time,
+ * with zeros for what is outside, works out NT_DOWN rows of y, NT_DOWN x 2 pixels of NT_CHANNELS
+ * vectors at a time,
  *
- *   given[pixel][group][panel * NT_CHANNELS + channel][image]
+ *   given[row][pixel][group][panel * NT_CHANNELS + channel][image]
  *
- * and turns it back. NT_EPILOGUE_BY_CHANNEL: the epilogue reads nothing that differs between
+ * and turns them back. NT_EPILOGUE_BY_CHANNEL: the epilogue reads nothing that differs between
  * images, so it is applied before that, to NT_VW images at once; else afterwards.
  */
 #include "prelude.clh"
@@ -22,7 +23,8 @@
 #include "taps.clh"
 
 #define NT_CHANNELS 6
-#define NT_PIXELS (NT_VW == 16 ? 4 : 2) /* 12 or 24 accumulators of 16 or 32 registers */
+#define NT_DOWN (NT_VW == 16 ? 2 : 1) /* 12 or 24 accumulators of 16 or 32 registers */
+#define NT_PIXELS (NT_DOWN * 2)
 
 /* Exchanges rows and columns of NT_VW x NT_VW floats. */
 static inline void NT_NAME(turn)(NT_V *rows)
@@ -71,15 +73,9 @@ static void NT_NAME(take_row)(__global const float *from, int x_n, int x_w, int 
             NT_NAME(take)(from + i * x_w, x_n, images, channels, to + i * pitch * NT_VW);
 }
 
-/* Zeros for columns outside, of all rows: `before`, then what `inside` others leave. */
-static void NT_NAME(zero_outside)(
-    __global float *taken, int rows, int pitch, int columns, int before, int inside)
+static void NT_NAME(zero)(__global float *to, int vectors)
 {
-    for (int i = 0; i < rows; i++, taken += columns * pitch * NT_VW) {
-        for (int j = 0; j < before * pitch; j++) NT_VSTORE((NT_V)(0.0f), taken + j * NT_VW);
-        for (int j = (before + inside) * pitch; j < columns * pitch; j++)
-            NT_VSTORE((NT_V)(0.0f), taken + j * NT_VW);
-    }
+    for (int i = 0; i < vectors; i++) NT_VSTORE((NT_V)(0.0f), to + i * NT_VW);
 }
 
 /* The reverse of take: y[at + image * y_n + i] = from[i * NT_VW + image]. */
@@ -138,7 +134,8 @@ static void NT_NAME(pack)(__global const float *w, int w_g, int w_k, int w_c, in
 #define NT_IMAGES_STEP_(x, w)                                                                      \
     do {                                                                                           \
         NT_V pixel_[NT_PIXELS];                                                                    \
-        NT_UNROLL for (int p_ = 0; p_ < NT_PIXELS; p_++) pixel_[p_] = NT_VLOAD((x) + p_ * step);   \
+        NT_UNROLL for (int p_ = 0; p_ < NT_PIXELS; p_++) pixel_[p_] = NT_VLOAD(                    \
+            (x) + p_ / 2 * down_step + p_ % 2 * step);                                             \
         NT_UNROLL for (int q_ = 0; q_ < NT_CHANNELS; q_++)                                         \
         {                                                                                          \
             NT_V weight_ = (NT_V)((w)[q_]);                                                        \
@@ -160,47 +157,62 @@ NT_OUTLINE void NT_NAME(images_units)(int item, int items, __global const float 
     __global float *weights = scratch + (size_t)item * slot, *taken = weights + packed;
     __global float *given = taken + (size_t)t * lines * line_step;
     int before = clamp(pad_w, 0, columns), inside = clamp(width + pad_w, before, columns) - before;
+    int given_step = (out_w + 1) / 2 * 2 * groups * padded * NT_VW;
     int by_channel = NT_EPILOGUE_BY_CHANNEL, apply = by_channel ? !NT_EPILOGUE_NONE : 0;
     bool in_line = by_channel && groups == 1 && padded == k && y_w == k;
+    bool merged = dil_w == 1 && pitch == c;
+    int step = stride_w * pitch * NT_VW, down_step = stride_h * line_step;
     NT_NAME(pack)(w + w_offset + w_start, w_g, w_k, w_c, w_t, w_r, w_s, groups, k, c, t, r, s,
         panels, weights);
-    NT_NAME(zero_outside)(taken, t * lines, pitch, columns, before, inside);
+    for (int i = 0; i < t * lines; i++) {
+        int outside = before + inside;
+        NT_NAME(zero)(taken + (size_t)i * line_step, before * pitch);
+        NT_NAME(zero)(taken + (size_t)i * line_step + outside * pitch * NT_VW,
+            (columns - outside) * pitch);
+    }
     int end = (int)((long)units * (item + 1) / items);
     for (int unit = (int)((long)units * item / items); unit < end; unit++) {
         int v0 = unit % strips * rows, v1 = min(out_h, v0 + rows), z = unit / strips % out_d;
         int image = unit / strips / out_d * NT_VW, here = min(images - image, NT_VW);
         int front = z * stride_d - pad_d, top = v0 * stride_h - pad_h;
         int t0 = NT_FIRST(front, dil_d), t1 = NT_END(front, dil_d, depth, t);
+        /* Rows outside are read where they are inside for another row of the tile. */
+        int j0 = max(0, -stride_h - top), j1 = min(lines, height + stride_h - top);
         for (int i = t0; i < t1; i++)
-            for (int j = max(0, -top); j < min(lines, height - top); j++)
-                NT_NAME(take_row)(x + x_offset + (size_t)image * x_n + (front + i * dil_d) * x_d +
-                                      (top + j) * x_h + (before - pad_w) * x_w,
-                    x_n, x_w, here, groups * c, pitch, inside,
-                    taken + (size_t)(i * lines + j) * line_step + before * pitch * NT_VW);
-        for (int v = v0; v < v1; v++) {
+            for (int j = j0; j < j1; j++) {
+                __global float *to = taken + (size_t)(i * lines + j) * line_step;
+                if (top + j < 0 || top + j >= height)
+                    NT_NAME(zero)(to, columns * pitch);
+                else
+                    NT_NAME(take_row)(x + x_offset + (size_t)image * x_n +
+                                          (front + i * dil_d) * x_d + (top + j) * x_h +
+                                          (before - pad_w) * x_w,
+                        x_n, x_w, here, groups * c, pitch, inside, to + before * pitch * NT_VW);
+            }
+        for (int v = v0; v < v1; v += NT_DOWN) {
+            /* Taps outside for all pixels of a tile are left out. */
             int down = v * stride_h - pad_h;
-            int r0 = NT_FIRST(down, dil_h), r1 = NT_END(down, dil_h, height, r);
+            int r0 = NT_FIRST(down + (NT_DOWN - 1) * stride_h, dil_h);
+            int r1 = NT_END(down, dil_h, height, r);
             for (int part = 0; part < groups * panels; part++)
-                for (int u = 0; u < out_w; u += NT_PIXELS) {
-                    /* Taps outside for all of the pixels are left out. */
+                for (int u = 0; u < out_w; u += 2) {
                     int left = u * stride_w - pad_w;
-                    int s0 = NT_FIRST(left + (NT_PIXELS - 1) * stride_w, dil_w);
-                    int s1 = NT_END(left, dil_w, width, s);
-                    bool merged = dil_w == 1 && pitch == c;
+                    int s0 = NT_FIRST(left + stride_w, dil_w), s1 = NT_END(left, dil_w, width, s);
                     int runs = s1 > s0 ? merged ? 1 : s1 - s0 : 0;
-                    int length = merged ? (s1 - s0) * c : c, step = stride_w * pitch * NT_VW;
+                    int length = merged ? (s1 - s0) * c : c;
                     NT_V acc[NT_PIXELS][NT_CHANNELS];
                     NT_UNROLL for (int p = 0; p < NT_PIXELS; p++)
                         NT_UNROLL for (int q = 0; q < NT_CHANNELS; q++) acc[p][q] = (NT_V)(0.0f);
-                    for (int i = t0; i < t1; i++)
-                        for (int j = r0; j < r1; j++)
-                            for (int run = s0; run < s0 + runs; run++) {
-                                __global const float *from =
-                                    taken + (size_t)(i * lines + down - top + j * dil_h) * line_step +
-                                    ((u * stride_w + run * dil_w) * pitch + part / panels * c) *
-                                        NT_VW;
-                                __global const float *by =
-                                    weights + (((part * t + i) * r + j) * s + run) * c * NT_CHANNELS;
+                    for (int i = t0; i < t1; i++) {
+                        __global const float *line =
+                            taken + (size_t)(i * lines + down - top + r0 * dil_h) * line_step +
+                            ((u * stride_w + s0 * dil_w) * pitch + part / panels * c) * NT_VW;
+                        __global const float *weight =
+                            weights + (((part * t + i) * r + r0) * s + s0) * c * NT_CHANNELS;
+                        for (int j = r0; j < r1; j++) {
+                            for (int run = 0; run < runs; run++) {
+                                __global const float *from = line + run * dil_w * pitch * NT_VW;
+                                __global const float *by = weight + run * c * NT_CHANNELS;
                                 int e = length;
                                 _Pragma("nounroll") for (; e >= 2; e -= 2)
                                 {
@@ -212,25 +224,29 @@ NT_OUTLINE void NT_NAME(images_units)(int item, int items, __global const float 
                                 if (e)
                                     NT_IMAGES_STEP_(from, by);
                             }
+                            line += dil_h * line_step;
+                            weight += s * c * NT_CHANNELS;
+                        }
+                    }
                     __global float *to = given + (u * groups * panels + part) * NT_CHANNELS * NT_VW;
                     NT_UNROLL for (int p = 0; p < NT_PIXELS; p++)
-                    {
-                        NT_UNROLL for (int q = 0; q < NT_CHANNELS; q++)
-                            NT_VSTORE(acc[p][q], to + q * NT_VW);
-                        to += groups * padded * NT_VW;
-                    }
+                        NT_UNROLL for (int q = 0; q < NT_CHANNELS; q++) NT_VSTORE(acc[p][q],
+                            to + p / 2 * given_step + (p % 2 * groups * padded + q) * NT_VW);
                 }
-            if (apply)
-                NT_NAME(apply_by_channel)(given, out_w, groups, k, padded NT_EPILOGUE_PASS);
-            int place = y_start + image * y_n + z * y_d + v * y_h;
-            if (in_line)
-                NT_NAME(give)(given, y, y_offset, place, y_n, here, out_w * k, 0, 0
-                    NT_EPILOGUE_PASS);
-            else
-                for (int i = 0; i < out_w * groups; i++)
-                    NT_NAME(give)(given + i * padded * NT_VW, y, y_offset,
-                        place + i / groups * y_w + i % groups * k, y_n, here, k, i % groups * k,
-                        !by_channel NT_EPILOGUE_PASS);
+            for (int row = v; row < min(v1, v + NT_DOWN); row++) {
+                __global float *from = given + (row - v) * given_step;
+                int place = y_start + image * y_n + z * y_d + row * y_h;
+                if (apply)
+                    NT_NAME(apply_by_channel)(from, out_w, groups, k, padded NT_EPILOGUE_PASS);
+                if (in_line)
+                    NT_NAME(give)(from, y, y_offset, place, y_n, here, out_w * k, 0,
+                        0 NT_EPILOGUE_PASS);
+                else
+                    for (int i = 0; i < out_w * groups; i++)
+                        NT_NAME(give)(from + i * padded * NT_VW, y, y_offset,
+                            place + i / groups * y_w + i % groups * k, y_n, here, k,
+                            i % groups * k, !by_channel NT_EPILOGUE_PASS);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 #include "engine/variant.h"
 
 #define CHANNELS 6 /* NT_CHANNELS of the kernel */
-#define PIXELS 4   /* its NT_PIXELS at most */
+#define SIDE 2     /* pixels of its tile across, and down at most */
 /* With more output channels the vectors of a register tile are as full; with few input channels
  * there its bookkeeping costs more. */
 #define MOST_CHANNELS 16
@@ -19,6 +19,11 @@ struct cutting {
     int64_t units, items, packed, slot;
 };
 
+static int64_t even(int64_t count)
+{
+    return nt_divide_up(count, SIDE) * SIDE;
+}
+
 static int64_t lines_of(const struct nt_conv_pass *pass, int64_t rows)
 {
     return (rows - 1) * pass->stride[1] + nt_most(pass->taps[1] - 1, 0) * pass->dilation[1] + 1;
@@ -27,22 +32,22 @@ static int64_t lines_of(const struct nt_conv_pass *pass, int64_t rows)
 static struct cutting cut(
     const struct nt_device *dev, const struct nt_tile *tile, const struct nt_conv_pass *pass)
 {
-    int64_t across = nt_divide_up(pass->out[2], PIXELS) * PIXELS, lanes = tile->width;
+    int64_t across = even(pass->out[2]), lanes = tile->width;
     int64_t padded = nt_divide_up(pass->k, CHANNELS) * CHANNELS, step = pass->x_step[2];
     int64_t all = nt_divide_up(pass->images, lanes) * pass->out[0];
     int64_t strips = nt_divide_up(nt_tile_pieces(dev), all), channels = pass->groups * pass->c;
-    struct cutting c = {.rows = nt_divide_up(pass->out[1], nt_least(strips, pass->out[1]))};
+    struct cutting c = {.rows = even(nt_divide_up(pass->out[1], nt_least(strips, pass->out[1])))};
     c.columns =
         (across - 1) * pass->stride[2] + nt_most(pass->taps[2] - 1, 0) * pass->dilation[2] + 1;
     c.pitch = step >= channels && step <= 2 * channels ? step : channels;
     int64_t line = pass->taps[0] * c.columns * c.pitch * lanes;
-    while (c.rows > 1 && line * lines_of(pass, c.rows) > MOST_TAKEN)
-        c.rows = nt_divide_up(c.rows, 2);
+    while (c.rows > SIDE && line * lines_of(pass, c.rows) > MOST_TAKEN)
+        c.rows = even(nt_divide_up(c.rows, 2));
     c.lines = lines_of(pass, c.rows);
     c.units = all * nt_divide_up(pass->out[1], c.rows);
     c.items = nt_least(c.units, nt_tile_pieces(dev));
     c.packed = nt_divide_up(pass->groups * padded * nt_conv_product(pass->taps) * pass->c, 16) * 16;
-    c.slot = c.packed + line * c.lines + (across * pass->groups * padded + lanes) * lanes;
+    c.slot = c.packed + line * c.lines + (SIDE * across * pass->groups * padded + lanes) * lanes;
     return c;
 }
 
@@ -81,7 +86,7 @@ bool nt_conv_images_pays(
     int64_t lanes = nt_tile_choose(dev, 1).width;
     int64_t c = backward ? p->k : p->c, k = backward ? p->c : p->k;
     int64_t width = (backward ? p->out[2] : p->in[2]) + p->pad[2] + p->taps[2];
-    int64_t high = p->taps[0] * ((p->taps[1] - 1) * p->dilation[1] + 1);
+    int64_t high = p->taps[0] * ((p->taps[1] - 1) * p->dilation[1] + SIDE);
     bool filled = 4 * p->images >= 3 * nt_divide_up(p->images, lanes) * lanes;
     return nt_prefers_tiles(dev) && filled && p->filter > 1 &&
            k <= (c <= FEW_INPUTS ? MOST_OF_FEW : MOST_CHANNELS) &&
