@@ -6,8 +6,8 @@
 
 #define CHANNELS 6 /* NT_CHANNELS of the kernel */
 #define SIDE 2     /* pixels of its tile across, and down at most */
-/* With more output channels the vectors of a register tile are as full; with few input channels
- * there its bookkeeping costs more. */
+/* With more output channels the vectors of a register tile are as full; with few input channels,
+ * unless most of the time goes into memory, its bookkeeping there costs more. */
 #define MOST_CHANNELS 16
 #define FEW_INPUTS 4
 #define MOST_OF_FEW 32
@@ -87,8 +87,9 @@ bool nt_conv_images_pays(
     int64_t c = backward ? p->k : p->c, k = backward ? p->c : p->k;
     int64_t width = (backward ? p->out[2] : p->in[2]) + p->pad[2] + p->taps[2];
     int64_t high = p->taps[0] * ((p->taps[1] - 1) * p->dilation[1] + SIDE);
+    bool few = c <= FEW_INPUTS && p->stride[2] == 1;
     bool filled = 4 * p->images >= 3 * nt_divide_up(p->images, lanes) * lanes;
     return nt_prefers_tiles(dev) && filled && p->filter > 1 &&
-           k <= (c <= FEW_INPUTS ? MOST_OF_FEW : MOST_CHANNELS) &&
+           k <= (few ? MOST_OF_FEW : MOST_CHANNELS) &&
            width * high * p->groups * c * lanes <= 2 * MOST_TAKEN;
 }
