@@ -107,6 +107,9 @@ NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column
             if (column + i >= 0 && column + i < width) {
                 NT_COLUMN(from);
                 (void)value;
+            } else {
+                one = two;
+                two = (NT_V)(0.0f);
             }
         for (int i = 0; i < count - beyond; i++, from += x_w) {
             NT_COLUMN(from);
