@@ -23,6 +23,8 @@
 #define NT_STRIP ((NT_MR + NT_VW - 1) / NT_VW * NT_VW)
 /* Strips are this much longer than their pixels, to use all sets of a cache. */
 #define NT_GAP 16
+/* Floats of a cache line. */
+#define NT_LINE 16
 
 /* `count` floats, and up to NT_VW - 1 more that mean nothing. */
 static inline void NT_NAME(copy)(
@@ -212,7 +214,6 @@ NT_OUTLINE void NT_NAME(pack_panel)(__global const float *x, __global const floa
         {                                                                                          \
             NT_V row_[NT_NV];                                                                      \
             NT_UNROLL for (int j_ = 0; j_ < NT_NV; j_++) row_[j_] = NT_VLOAD(b_ + j_ * NT_VW);     \
-            NT_PREFETCH(a_ + (a_step)*EARLY);                                                      \
             NT_PREFETCH(a_ + (a_step)*EARLY + NT_MR - 1);                                          \
             also;                                                                                  \
             NT_UNROLL for (int i_ = 0; i_ < NT_MR; i_++)                                           \
@@ -261,15 +262,18 @@ NT_OUTLINE void NT_NAME(pack_panel)(__global const float *x, __global const floa
         }                                                                                          \
     } while (0)
 
-/* The strips of a panel from output channel `m` on: those before are done. */
+/* The strips of a panel from output channel `m` on: those before are done. Meanwhile a line of
+ * what comes next, from `next` to `next_end`, is fetched per pixel. */
 NT_OUTLINE void NT_NAME(multiply)(__global const float *a, int a_step, int strip_step, int direct,
     int m, int k, __global const float *b, int b_step, int pixels, __global float *out,
-    int out_step, const int *place, const int *left, int fresh)
+    int out_step, const int *place, const int *left, int fresh, __global const float *next,
+    __global const float *next_end)
 {
     NT_V tile[NT_MR * NT_NV];
     bool whole = true;
     for (int j = 0; j < NT_NV; j++) whole = whole && left[j] >= NT_VW;
     for (; m < k; m += NT_MR) {
+        long line = next < next_end ? NT_LINE : 0;
         /* Where dy is read in place, the last strip reaches back instead of beyond. */
         int start = direct ? clamp(k - NT_MR, 0, m) : m, skip = m - start;
         int count = min(NT_MR, k - start);
@@ -281,6 +285,8 @@ NT_OUTLINE void NT_NAME(multiply)(__global const float *a, int a_step, int strip
         PIXELS(acc, strip, a_step, b, b_step, pixels, {
             NT_UNROLL for (int j_ = 0; j_ < NT_NV; j_++)
                 NT_PREFETCH(b_ + b_step * EARLY + j_ * NT_VW);
+            NT_PREFETCH_FAR(next);
+            next += line;
         });
         ROWS_ADD(acc, row);
     }
@@ -386,6 +392,10 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
                     dil_h, dil_w, x_n, x_d, x_h, x_w, picture, b, rows);
             __global const float *strip = in_place ? gradient + (size_t)p0 * y_w : a;
             int a_step = in_place ? y_w : NT_STRIP;
+            /* dy of the next pixels, unless most of it belongs to other blocks. */
+            __global const float *next = gradient + (size_t)(p0 + pixels) * y_w;
+            __global const float *next_end =
+                direct && y_w < 2 * ks ? next + (size_t)min(run, last - p0 - pixels) * y_w : next;
             for (int q = q0; q < q1; q += NT_NV) {
                 int place[NT_NV], left[NT_NV], m = 0, in_tap = rows > 0 ? columns : c;
                 for (int j = 0; j < NT_NV; j++) {
@@ -408,7 +418,8 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
                 }
                 NT_NAME(multiply)(strip, a_step, strip_step, in_place, m, ks,
                     rows > 0 ? b + q * NT_VW : b, rows > 0 ? rows : NT_NR, pixels, out, columns,
-                    place, left, p0 == first);
+                    place, left, p0 == first, next, next_end);
+                next += (ks - m + NT_MR - 1) / NT_MR * pixels * NT_LINE;
             }
         }
     }
@@ -432,6 +443,7 @@ NT_KERNEL_SINGLE(conv_weight_tile)
 
 #undef NT_STRIP
 #undef NT_GAP
+#undef NT_LINE
 #undef NEXT
 #undef PIXELS
 #undef EARLY
