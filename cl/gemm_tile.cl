@@ -28,10 +28,10 @@ static void NT_NAME(pack_rows)(__global const float *a, int a_step, int turned, 
             NT_WRITE_PART(NT_READ_PART(a + k * a_step + i, rows - i), to + k * step + i, NT_MR - i);
 #else
     /* Four by four, the last rows once more where four do not divide them. */
-    int done = turned && NT_MR >= 4 && rows == NT_MR ? depth / 4 * 4 : 0;
+    int done = turned && rows == NT_MR ? depth / 4 * 4 : 0;
     for (int k = 0; k < done; k += 4)
         for (int i = 0; i < NT_MR; i += 4) {
-            int row = max(min(i, NT_MR - 4), 0);
+            int row = min(i, NT_MR - 4);
             nt_turn4(a + k * a_step + row, a_step, to + row * step + k, step);
         }
     for (int k = done; turned && k < depth; k++)
