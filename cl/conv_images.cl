@@ -4,8 +4,8 @@
  * NT_VW images, so no lane is idle however few the channels are. The formula is conv.h's.
  *
  * A work-item takes units of NT_VW images x `rows` rows of one plane of y. It packs the weights as
- * [group][panel][t tap][r tap][s tap][channel][NT_CHANNELS], zeros beyond k, then for each unit turns
- * the rows of x that it needs to
+ * [group][panel][t tap][r tap][s tap][channel][NT_CHANNELS], zeros beyond k, then for each unit
+ * turns the rows of x that it needs to
  *
  *   taken[(t tap * lines + line) * columns + column][channel at `pitch`][image]
  *
@@ -19,8 +19,11 @@
  */
 #include "prelude.clh"
 #include "tile.clh"
+#include "gather.clh"
 #include "panels.clh"
 #include "taps.clh"
+
+NT_DEFINE_COPIES
 
 #define NT_CHANNELS 6
 #define NT_DOWN (NT_VW == 16 ? 2 : 1) /* 12 or 24 accumulators of 16 or 32 registers */
@@ -30,10 +33,7 @@
 static inline void NT_NAME(turn)(NT_V *rows)
 {
 #if NT_VW == 16 && defined(NT_MASKED)
-    NT_EXCHANGE_(rows, 1, NT_LOW1_, NT_HIGH1_);
-    NT_EXCHANGE_(rows, 2, NT_LOW2_, NT_HIGH2_);
-    NT_EXCHANGE_(rows, 4, NT_LOW4_, NT_HIGH4_);
-    NT_EXCHANGE_(rows, 8, NT_LOW8_, NT_HIGH8_);
+    NT_TURN16_(rows);
 #else
     float *at = (float *)rows;
     NT_SLOWLY for (int i = 1; i < NT_VW; i++)
@@ -71,11 +71,6 @@ static void NT_NAME(take_row)(__global const float *from, int x_n, int x_w, int 
     else
         NT_SLOWLY for (int i = 0; i < count; i++)
             NT_NAME(take)(from + i * x_w, x_n, images, channels, to + i * pitch * NT_VW);
-}
-
-static void NT_NAME(zero)(__global float *to, int vectors)
-{
-    for (int i = 0; i < vectors; i++) NT_VSTORE((NT_V)(0.0f), to + i * NT_VW);
 }
 
 /* The reverse of take: y[at + image * y_n + i] = from[i * NT_VW + image]. */
@@ -166,9 +161,9 @@ NT_OUTLINE void NT_NAME(images_units)(int item, int items, __global const float 
         panels, weights);
     for (int i = 0; i < t * lines; i++) {
         int outside = before + inside;
-        NT_NAME(zero)(taken + (size_t)i * line_step, before * pitch);
+        NT_NAME(zero)(taken + (size_t)i * line_step, before * pitch * NT_VW);
         NT_NAME(zero)(taken + (size_t)i * line_step + outside * pitch * NT_VW,
-            (columns - outside) * pitch);
+            (columns - outside) * pitch * NT_VW);
     }
     int end = (int)((long)units * (item + 1) / items);
     for (int unit = (int)((long)units * item / items); unit < end; unit++) {
@@ -182,7 +177,7 @@ NT_OUTLINE void NT_NAME(images_units)(int item, int items, __global const float 
             for (int j = j0; j < j1; j++) {
                 __global float *to = taken + (size_t)(i * lines + j) * line_step;
                 if (top + j < 0 || top + j >= height)
-                    NT_NAME(zero)(to, columns * pitch);
+                    NT_NAME(zero)(to, line_step);
                 else
                     NT_NAME(take_row)(x + x_offset + (size_t)image * x_n +
                                           (front + i * dil_d) * x_d + (top + j) * x_h +

@@ -17,6 +17,7 @@
 #include "prelude.clh"
 #include "tile.clh"
 #include "gather.clh"
+#include "taps.clh"
 
 NT_DEFINE_GATHER
 
@@ -80,12 +81,6 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offse
             NT_WRITE_PART(value, y + y_offset + at, left);
         }
 }
-
-/* The first tap whose position start + tap * dilation is not negative; one past the last tap
- * inside the extent. */
-#define FIRST_TAP(start, dilation) ((start) < 0 ? (-(start) + (dilation)-1) / (dilation) : 0)
-#define END_TAP(start, dilation, extent, taps)                                                     \
-    ((start) >= (extent) ? 0 : min(taps, ((extent)-1 - (start)) / (dilation) + 1))
 
 NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     __global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
@@ -154,9 +149,9 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                 if (direct) {
                     int front = oz * stride_d - pad_d, top = oy * stride_h - pad_h;
                     int left = ox * stride_w - pad_w;
-                    int t0 = FIRST_TAP(front, dil_d), t1 = END_TAP(front, dil_d, depth, t);
-                    int r0 = FIRST_TAP(top, dil_h), r1 = END_TAP(top, dil_h, height, r);
-                    int s0 = FIRST_TAP(left, dil_w), s1 = END_TAP(left, dil_w, width, s);
+                    int t0 = NT_FIRST(front, dil_d), t1 = NT_END(front, dil_d, depth, t);
+                    int r0 = NT_FIRST(top, dil_h), r1 = NT_END(top, dil_h, height, r);
+                    int s0 = NT_FIRST(left, dil_w), s1 = NT_END(left, dil_w, width, s);
                     a += (size_t)image * x_n + (front + t0 * dil_d) * x_d +
                          (top + r0 * dil_h) * x_h + (left + s0 * dil_w) * x_w;
                     a_plane = dil_d * x_d;
@@ -175,15 +170,7 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                     int n = image, z = oz, v = oy, u = ox;
                     for (int i = 0; i < NT_MR; i++) {
                         place[i] = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
-                        bool wraps = ++u == out_w;
-                        u = wraps ? 0 : u;
-                        v += wraps;
-                        wraps = v == out_h;
-                        v = wraps ? 0 : v;
-                        z += wraps;
-                        wraps = z == out_d;
-                        z = wraps ? 0 : z;
-                        n += wraps;
+                        NT_NEXT_PIXEL(n, z, v, u);
                     }
                 }
                 if (!direct) {

@@ -19,6 +19,7 @@
  */
 #include "prelude.clh"
 #include "tile.clh"
+#include "gather.clh"
 
 #define NT_STRIP ((NT_MR + NT_VW - 1) / NT_VW * NT_VW)
 /* Strips are this much longer than their pixels, to use all sets of a cache. */
@@ -26,19 +27,7 @@
 /* Floats of a cache line. */
 #define NT_LINE 16
 
-/* `count` floats, and up to NT_VW - 1 more that mean nothing. */
-static inline void NT_NAME(copy)(
-    __global float *to, __global const float *from, int count, __global const float *end)
-{
-    for (int j = 0; j < count; j += NT_VW)
-        NT_VSTORE(from + j + NT_VW <= end ? NT_VLOAD(from + j) : NT_READ_PART(from + j, count - j),
-            to + j);
-}
-
-static inline void NT_NAME(zero)(__global float *to, int count)
-{
-    for (int j = 0; j < count; j += NT_VW) NT_VSTORE((NT_V)(0.0f), to + j);
-}
+NT_DEFINE_COPIES
 
 /* A part of a picture, with zeros for what lies outside: to[plane][line][column][c] of `t` planes
  * dil_d apart, `high` lines and `wide` columns, from (z0, y0, x0) on. */
@@ -78,18 +67,8 @@ NT_OUTLINE void NT_NAME(unfold)(__global const float *from, int lines, int line_
             for (int i = 0; i < a; i++)
                 for (int j = 0; j < b; j++) {
                     __global const float *at = from + u * pixel_step + i * a_step + j * b_step;
-                    /* Longer stores than need be cross cache lines. */
-                    if (NT_VW > 8 && piece <= 8) {
-                        for (int k = 0; k < d; k++, at += d_step, row += piece)
-                            NT_PUT(NT_GET(float, 8, at), float, 8, row);
-                    } else if (piece <= NT_VW) {
-                        for (int k = 0; k < d; k++, at += d_step, row += piece)
-                            NT_VSTORE(NT_VLOAD(at), row);
-                    } else {
-                        for (int k = 0; k < d; k++, at += d_step, row += piece)
-                            for (int l = 0; l < piece; l += NT_VW)
-                                NT_VSTORE(NT_VLOAD(at + l), row + l);
-                    }
+                    NT_NAME(copy_columns)(at, d_step, row, piece, piece, d);
+                    row += d * piece;
                 }
         }
 }
@@ -132,28 +111,9 @@ NT_OUTLINE void NT_NAME(rows_of)(__global const float *x, __global const float *
         pixels -= lines * count;
         u = full ? 0 : (u + count) % out_w;
         v += full ? lines : u == 0;
-        bool wraps = v == out_h;
-        v = wraps ? 0 : v;
-        z += wraps;
-        wraps = z == out_d;
-        z = wraps ? 0 : z;
-        n += wraps;
+        NT_CARRY(n, z, v);
     }
 }
-
-/* Steps to the next output pixel. */
-#define NEXT(n, z, v, u)                                                                           \
-    do {                                                                                           \
-        bool wraps_ = ++u == out_w;                                                                \
-        u = wraps_ ? 0 : u;                                                                        \
-        v += wraps_;                                                                               \
-        wraps_ = v == out_h;                                                                       \
-        v = wraps_ ? 0 : v;                                                                        \
-        z += wraps_;                                                                               \
-        wraps_ = z == out_d;                                                                       \
-        z = wraps_ ? 0 : z;                                                                        \
-        n += wraps_;                                                                               \
-    } while (0)
 
 NT_OUTLINE void NT_NAME(pack_strips)(__global const float *dy, __global const float *end, int p0,
     int pixels, int out_d, int out_h, int out_w, int y_n, int y_d, int y_h, int y_w, int columns,
@@ -169,7 +129,7 @@ NT_OUTLINE void NT_NAME(pack_strips)(__global const float *dy, __global const fl
                 NT_VSTORE(from + m + j + NT_VW <= end ? NT_VLOAD(from + m + j)
                                                       : NT_READ_PART(from + m + j, columns - m - j),
                     strip + j);
-        NEXT(n, z, v, u);
+        NT_NEXT_PIXEL(n, z, v, u);
     }
 }
 
@@ -198,7 +158,7 @@ NT_OUTLINE void NT_NAME(pack_panel)(__global const float *x, __global const floa
                 value = at + NT_VW <= end ? NT_VLOAD(at) : NT_READ_PART(at, c - channel);
             }
             NT_VSTORE(value, to + i * NT_NR + j * NT_VW);
-            NEXT(n, z, v, u);
+            NT_NEXT_PIXEL(n, z, v, u);
         }
     }
 }
@@ -334,12 +294,8 @@ NT_OUTLINE void NT_NAME(multiply_first)(__global const float *a, int a_step, int
             copy += NT_NR;
         });
         u = 0;
-        bool wraps = ++v == out_h;
-        v = wraps ? 0 : v;
-        z += wraps;
-        wraps = z == out_d;
-        z = wraps ? 0 : z;
-        n += wraps;
+        v++;
+        NT_CARRY(n, z, v);
     }
     ROWS_ADD(acc, out);
 }
@@ -444,7 +400,6 @@ NT_KERNEL_SINGLE(conv_weight_tile)
 #undef NT_STRIP
 #undef NT_GAP
 #undef NT_LINE
-#undef NEXT
 #undef PIXELS
 #undef EARLY
 #undef ROWS_PREFETCH
