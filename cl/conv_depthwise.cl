@@ -40,7 +40,7 @@ static inline void NT_NAME(depthwise_three)(NT_V *acc, __global const float *fro
 /* `count` pixels from ox on, all channels of the work-item; TAPS adds what a row of taps, at `from`
  * and `w`, gives. */
 #define NT_PIXELS(TAPS)                                                                            \
-    for (int channel = column * vectors * NT_VW; channel < end; channel += NT_VW) {                \
+    for (int channel = first; channel < end; channel += NT_VW) {                                   \
         int left = groups - channel, at = place + ox * y_w + channel;                              \
         NT_V acc[NT_MANY];                                                                         \
         NT_UNROLL for (int i = 0; i < NT_MANY; i++) acc[i] = (NT_V)(0.0f);                         \
@@ -138,8 +138,8 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
     int run, int vectors, int lines NT_EPILOGUE_PARAMS)
 {
     int last_row = min(images * out_d * out_h, (block + 1) * lines);
-    int end = min(groups, (column + 1) * vectors * NT_VW), last = min(out_w, (part + 1) * run);
-    int column_first = column * vectors * NT_VW;
+    int first = column * vectors * NT_VW, end = min(groups, first + vectors * NT_VW);
+    int last = min(out_w, (part + 1) * run);
     bool three = s == 3 && stride_w == 1 && dil_w == 1;
     packed += (size_t)w_start * groups;
     for (int row = block * lines; row < last_row; row++) {
@@ -150,11 +150,11 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
         int place = y_start + image * y_n + oz * y_d + oy * y_h;
         __global const float *picture = x + x_offset + (size_t)image * x_n;
         if (NT_VW > 1 && three && r == 3 && t == 1 && pad_w <= 2 && t0 < t1) {
-            int ox = part * run, column = ox - pad_w, count = last - ox;
-            NT_NAME(depthwise_nine)(picture + front * x_d + (long)top * x_h + (long)column * x_w,
-                column, width, dil_h * x_h, x_w, (2 * dil_h + stride_h) * x_h, packed, w_r, w_s,
-                groups, column_first, end, r0, r1, y + y_offset, place + ox * y_w, y_w, y_h, count,
-                clamp(column + 2 + count - width, 0, count) NT_EPILOGUE_PASS);
+            int ox = part * run, start = ox - pad_w, count = last - ox;
+            NT_NAME(depthwise_nine)(picture + front * x_d + (long)top * x_h + (long)start * x_w,
+                start, width, dil_h * x_h, x_w, (2 * dil_h + stride_h) * x_h, packed, w_r, w_s,
+                groups, first, end, r0, r1, y + y_offset, place + ox * y_w, y_w, y_h, count,
+                clamp(start + 2 + count - width, 0, count) NT_EPILOGUE_PASS);
             continue;
         }
         for (int ox = part * run, count; ox < last; ox += count) {

@@ -344,7 +344,7 @@ NT_OUTLINE void NT_NAME(backward)(int pixel, __global const float *dy, __global 
             int k = 0;
             for (; k + NT_VEC <= C; k += NT_VEC) GATHER(k, NT_VEC);
             if (k < C)
-                GATHER(PLACE(k), C - c);
+                GATHER(PLACE(k), C - PLACE(k));
         }
         pixel += last - first;
     }

@@ -203,6 +203,14 @@ void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass
     nt_conv_ints(launch, pass->w_step);
 }
 
+void nt_conv_pass_cost(struct nt_launch *launch, const struct nt_conv_pass *pass)
+{
+    launch->flops = pass->flops;
+    launch->bytes =
+        4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->w->shape) +
+                       nt_shape_count(&pass->y->shape));
+}
+
 void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem *p)
 {
     nt_launch_int(launch, p->images);

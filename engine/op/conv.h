@@ -53,7 +53,9 @@ int64_t nt_conv_product(const int64_t extent[3]);
 void nt_conv_ints(struct nt_launch *launch, const int64_t values[3]);
 /* The arguments of a pass's kernel after its buffers, from images to w_s. */
 void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass);
-/* The same of a weight gradient's, from images to y_w. */
+/* Its operations, and the bytes of its operands, each once. */
+void nt_conv_pass_cost(struct nt_launch *launch, const struct nt_conv_pass *pass);
+/* The arguments of a weight gradient's kernel, from images to y_w. */
 void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem *problem);
 
 enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass);

@@ -20,9 +20,7 @@ enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pa
     nt_conv_pass_args(&l, pass);
     nt_epilogue_args(&l, pass->epilogue);
     nt_group_grid(&l, pass->images * nt_conv_product(pass->out), pass->k, pass->groups);
-    l.flops = pass->flops;
-    l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->w->shape) +
-                             nt_shape_count(&pass->y->shape));
+    nt_conv_pass_cost(&l, pass);
     return nt_launch_append(&l);
 }
 

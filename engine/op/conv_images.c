@@ -74,9 +74,7 @@ enum nt_status nt_conv_images(struct nt_tape *tape, const struct nt_conv_pass *p
         nt_launch_int(&l, args[i]);
     nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)c.items}, NULL);
-    l.flops = pass->flops;
-    l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->w->shape) +
-                             nt_shape_count(&pass->y->shape));
+    nt_conv_pass_cost(&l, pass);
     return nt_launch_append(&l);
 }
 
