@@ -7,7 +7,7 @@
 
 #include "frontend/graph.h"
 
-/* A parameter of `count` numbers; init is not of a file. */
+/* A parameter of `count` numbers; init is not of a file, unless they are none. */
 struct nt_init_job {
     const struct nt_init *init;
     uint64_t stream; /* of random numbers */

@@ -61,41 +61,35 @@ static enum nt_status collect(struct nt_weights *weights, const struct nt_graph 
 struct start {
     const struct nt_weights *weights;
     const struct nt_graph *graph;
-    struct nt_init_job *jobs;
+    struct nt_init_job *jobs; /* one for each; of what files hold, no number */
     uint64_t seed;
 };
-
-static const struct nt_init *init_of(const struct start *start, int index)
-{
-    return &start->graph->value[nt_graph_find(start->graph, start->weights->info[index].name)].init;
-}
 
 static enum nt_status fill(void *memory, void *user)
 {
     const struct start *start = user;
     const struct nt_weights *weights = start->weights;
     float *data = memory;
-    enum nt_status status = NT_OK;
-    int jobs = 0;
-    for (int i = 0; status == NT_OK && i < weights->count; i++) {
-        const struct nt_weight_info *info = &weights->info[i];
-        const struct nt_init *init = init_of(start, i);
-        float *to = data + info->offset;
-        if (init->kind == NT_INIT_FILE)
-            status = init->read(weights->ctx, init->source, to);
-        else
-            start->jobs[jobs++] =
-                (struct nt_init_job){init, (uint64_t)i, to, (size_t)nt_shape_count(&info->shape)};
-    }
-    if (status != NT_OK)
-        return status;
-    nt_init_fill(start->jobs, jobs, start->seed);
     for (int i = 0; i < weights->count; i++) {
         const struct nt_weight_info *info = &weights->info[i];
-        int64_t zeros = init_of(start, i)->zero_row;
-        size_t row = zeros ? (size_t)(nt_shape_count(&info->shape) / info->shape.dim[0]) : 0;
+        const struct nt_init *init =
+            &start->graph->value[nt_graph_find(start->graph, info->name)].init;
+        size_t count = (size_t)nt_shape_count(&info->shape);
+        start->jobs[i] = (struct nt_init_job){init, (uint64_t)i, data + info->offset, count};
+        if (init->kind == NT_INIT_FILE) {
+            enum nt_status status = init->read(weights->ctx, init->source, data + info->offset);
+            if (status != NT_OK)
+                return status;
+            start->jobs[i].count = 0;
+        }
+    }
+    nt_init_fill(start->jobs, weights->count, start->seed);
+    for (int i = 0; i < weights->count; i++) {
+        const struct nt_shape *shape = &weights->info[i].shape;
+        int64_t zeros = start->jobs[i].init->zero_row;
+        size_t row = zeros ? (size_t)(nt_shape_count(shape) / shape->dim[0]) : 0;
         if (row)
-            memset(data + info->offset + row * (size_t)(zeros - 1), 0, row * sizeof *data);
+            memset(start->jobs[i].data + row * (size_t)(zeros - 1), 0, row * sizeof *data);
     }
     data[weights->elements] = 0;
     return NT_OK;
