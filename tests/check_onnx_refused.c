@@ -7,6 +7,7 @@
 
 #include "frontend/model.h"
 #include "frontend/onnx/messages.pb-c.h"
+#include "frontend/onnx/table.h"
 #include "tests/onnx_model.h"
 
 #define SHAPE_ERROR NT_ERR_SHAPE
@@ -255,6 +256,108 @@ START_TEST(nodes)
 }
 END_TEST
 
+/* ---- surplus operands ---- */
+
+/* How many inputs the format gives an operator at most, from an opset on; those that take any
+ * number are missing. */
+/* clang-format off */
+static const struct {
+    const char *op;
+    int opset, most;
+} limits[] = {
+    {"Abs", 1, 1}, {"Acos", 7, 1}, {"Acosh", 9, 1}, {"Add", 1, 2}, {"Add", 7, 2}, {"And", 1, 2},
+    {"And", 7, 2}, {"Asin", 7, 1}, {"Asinh", 9, 1}, {"Atan", 7, 1}, {"Atanh", 9, 1},
+    {"BitShift", 11, 2}, {"BitwiseAnd", 18, 2}, {"BitwiseNot", 18, 1}, {"BitwiseOr", 18, 2},
+    {"BitwiseXor", 18, 2}, {"Cast", 6, 1}, {"CastLike", 15, 2}, {"Ceil", 1, 1}, {"Celu", 12, 1},
+    {"Clip", 1, 1}, {"Clip", 11, 3}, {"Cos", 7, 1}, {"Cosh", 9, 1}, {"Div", 1, 2}, {"Div", 7, 2},
+    {"Dropout", 1, 1}, {"Dropout", 12, 3}, {"Elu", 1, 1}, {"Equal", 1, 2}, {"Equal", 7, 2},
+    {"Erf", 9, 1}, {"Exp", 1, 1}, {"Floor", 1, 1}, {"Gelu", 20, 1}, {"Greater", 1, 2},
+    {"Greater", 7, 2}, {"GreaterOrEqual", 12, 2}, {"HardSigmoid", 1, 1}, {"HardSwish", 14, 1},
+    {"Identity", 1, 1}, {"IsInf", 10, 1}, {"IsNaN", 9, 1}, {"LeakyRelu", 1, 1}, {"Less", 1, 2},
+    {"Less", 7, 2}, {"LessOrEqual", 12, 2}, {"Log", 1, 1}, {"Mish", 18, 1}, {"Mod", 10, 2},
+    {"Mul", 1, 2}, {"Mul", 7, 2}, {"Neg", 1, 1}, {"Not", 1, 1}, {"Or", 1, 2}, {"Or", 7, 2},
+    {"PRelu", 1, 2}, {"Pow", 1, 2}, {"Pow", 7, 2}, {"Reciprocal", 1, 1}, {"Relu", 1, 1},
+    {"Round", 11, 1}, {"Selu", 1, 1}, {"Shrink", 9, 1}, {"Sigmoid", 1, 1}, {"Sign", 9, 1},
+    {"Sin", 7, 1}, {"Sinh", 9, 1}, {"Softplus", 1, 1}, {"Softsign", 1, 1}, {"Sqrt", 1, 1},
+    {"Sub", 1, 2}, {"Sub", 7, 2}, {"Swish", 24, 1}, {"Tan", 7, 1}, {"Tanh", 1, 1},
+    {"SwiGLU", 28, 2}, {"ThresholdedRelu", 1, 1}, {"Where", 9, 3}, {"Xor", 1, 2}, {"Xor", 7, 2},
+    {"CenterCropPad", 18, 2}, {"Compress", 9, 2}, {"Constant", 1, 0}, {"ConstantOfShape", 9, 1},
+    {"CumProd", 26, 2}, {"CumSum", 11, 2}, {"DepthToSpace", 1, 1}, {"EyeLike", 9, 1},
+    {"Expand", 8, 2}, {"Flatten", 1, 1}, {"Gather", 1, 2}, {"GatherElements", 11, 2},
+    {"GatherND", 11, 2}, {"If", 1, 1}, {"NonMaxSuppression", 10, 5}, {"NonZero", 9, 1},
+    {"OneHot", 9, 3}, {"Pad", 2, 1}, {"Pad", 11, 3}, {"Pad", 18, 4}, {"Range", 11, 3},
+    {"Reshape", 1, 1}, {"Reshape", 5, 2}, {"ReverseSequence", 10, 2}, {"Scatter", 9, 3},
+    {"ScatterElements", 11, 3}, {"ScatterND", 11, 3}, {"Shape", 1, 1}, {"Size", 1, 1},
+    {"Slice", 1, 1}, {"Slice", 10, 5}, {"SpaceToDepth", 1, 1}, {"Split", 2, 1}, {"Split", 13, 2},
+    {"Squeeze", 1, 1}, {"Squeeze", 13, 2}, {"TensorScatter", 24, 3}, {"Tile", 6, 2}, {"TopK", 1, 1},
+    {"TopK", 10, 2}, {"Transpose", 1, 1}, {"Trilu", 14, 2}, {"Unique", 11, 1}, {"Unsqueeze", 1, 1},
+    {"Unsqueeze", 13, 2}, {"ArgMax", 1, 1}, {"ArgMin", 1, 1}, {"Attention", 23, 6},
+    {"Attention", 24, 7}, {"Det", 11, 1}, {"Gemm", 1, 3}, {"Hardmax", 1, 1},
+    {"LinearAttention", 27, 6}, {"LogSoftmax", 1, 1}, {"LpNormalization", 1, 1}, {"MatMul", 1, 2},
+    {"ReduceL1", 1, 1}, {"ReduceL1", 18, 2}, {"ReduceL2", 1, 1}, {"ReduceL2", 18, 2},
+    {"ReduceLogSum", 1, 1}, {"ReduceLogSum", 18, 2}, {"ReduceLogSumExp", 1, 1},
+    {"ReduceLogSumExp", 18, 2}, {"ReduceMax", 1, 1}, {"ReduceMax", 18, 2}, {"ReduceMean", 1, 1},
+    {"ReduceMean", 18, 2}, {"ReduceMin", 1, 1}, {"ReduceMin", 18, 2}, {"ReduceProd", 1, 1},
+    {"ReduceProd", 18, 2}, {"ReduceSum", 1, 1}, {"ReduceSum", 13, 2}, {"ReduceSumSquare", 1, 1},
+    {"ReduceSumSquare", 18, 2}, {"RotaryEmbedding", 23, 4}, {"Softmax", 1, 1},
+    {"AffineGrid", 20, 2}, {"AveragePool", 1, 1}, {"BatchNormalization", 1, 5},
+    {"CausalConvWithState", 27, 4}, {"Col2Im", 18, 3}, {"Conv", 1, 3}, {"ConvTranspose", 1, 3},
+    {"DeformConv", 19, 5}, {"GlobalAveragePool", 1, 1}, {"GlobalLpPool", 2, 1},
+    {"GlobalMaxPool", 1, 1}, {"GridSample", 16, 2}, {"GroupNormalization", 18, 3},
+    {"InstanceNormalization", 1, 3}, {"LRN", 1, 1}, {"LayerNormalization", 17, 3}, {"LpPool", 2, 1},
+    {"MaxPool", 1, 1}, {"MaxRoiPool", 1, 2}, {"MaxUnpool", 9, 3},
+    {"MeanVarianceNormalization", 9, 1}, {"RMSNormalization", 23, 2}, {"Resize", 10, 2},
+    {"Resize", 11, 4}, {"RoiAlign", 10, 3}, {"Upsample", 1, 1}, {"Upsample", 9, 2},
+    {"BlackmanWindow", 17, 1}, {"DFT", 17, 2}, {"DFT", 20, 3}, {"HammingWindow", 17, 1},
+    {"HannWindow", 17, 1}, {"MelWeightMatrix", 17, 5}, {"STFT", 17, 4}, {"GRU", 7, 6},
+    {"LSTM", 7, 8}, {"NegativeLogLikelihoodLoss", 12, 3}, {"RNN", 7, 6},
+    {"SoftmaxCrossEntropyLoss", 12, 3},
+};
+/* clang-format on */
+
+static enum nt_status load(const char *setting)
+{
+    struct nt_model *model = NULL;
+    const char *path = onnx_model_write(m);
+    enum nt_status status = nt_model_load(test_context(), path, setting != NULL, &setting, &model);
+    nt_model_destroy(model);
+    return status;
+}
+
+static enum nt_status with_inputs(const char *op, int opset, int count)
+{
+    char line[64] = "";
+    for (int i = 0; i < count; i++)
+        strcat(line, "f1 ");
+    m = onnx_model_start(opset);
+    onnx_model_line(m, op, line);
+    return load(NULL);
+}
+
+START_TEST(surplus_operands)
+{
+    const char *op = limits[_i].op;
+    int opset = limits[_i].opset, most = limits[_i].most;
+    char want[96];
+    snprintf(want, sizeof want, "node 'y': %s: %d inputs: must be at most %d", op, most + 1, most);
+    refused(FORMAT, with_inputs(op, opset, most + 1), want);
+    if (with_inputs(op, opset, most) != NT_OK)
+        ck_assert_ptr_null(strstr(nt_error_message(test_context()), "inputs: must be at most"));
+}
+END_TEST
+
+START_TEST(every_operator_has_a_limit)
+{
+    for (int i = 0; i < nt_onnx_rule_count; i++) {
+        const struct nt_onnx_rule *rule = &nt_onnx_rules[i];
+        bool any = rule->takes && strcmp(rule->takes, "any") == 0, listed = false;
+        for (size_t j = 0; j < sizeof limits / sizeof *limits; j++)
+            listed = listed || strcmp(limits[j].op, rule->name) == 0;
+        ck_assert_msg(any != listed, "%s: must be in the list, or take any number", rule->name);
+    }
+}
+END_TEST
+
 /* ---- values, lists ---- */
 
 START_TEST(values_of_nodes)
@@ -326,15 +429,6 @@ END_TEST
 
 /* ---- inputs, settings ---- */
 
-static enum nt_status load(const char *setting)
-{
-    struct nt_model *model = NULL;
-    const char *path = onnx_model_write(m);
-    enum nt_status status = nt_model_load(test_context(), path, setting != NULL, &setting, &model);
-    nt_model_destroy(model);
-    return status;
-}
-
 static enum nt_status feed(int rank, int64_t extent)
 {
     const float numbers[8] = {0};
@@ -391,6 +485,8 @@ int main(void)
     tcase_set_timeout(tests, 240);
     tcase_add_checked_fixture(tests, NULL, onnx_model_finish);
     tcase_add_loop_test(tests, nodes, 0, sizeof rows / sizeof *rows);
+    tcase_add_loop_test(tests, surplus_operands, 0, sizeof limits / sizeof *limits);
+    tcase_add_test(tests, every_operator_has_a_limit);
     tcase_add_test(tests, values_of_nodes);
     tcase_add_test(tests, graphs_that_explode);
     tcase_add_test(tests, more_operators_than_a_message_holds);

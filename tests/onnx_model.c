@@ -314,7 +314,7 @@ static void operand_word(struct onnx_model *m, const char *name, char *word)
 
 void onnx_model_line(struct onnx_model *m, const char *op, const char *line)
 {
-    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
     char inputs[2 * MAX] = "", outputs[2 * MAX] = "y", *copy = text(m, line), *rest = copy;
     int operands = 0;
     for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
@@ -322,7 +322,7 @@ void onnx_model_line(struct onnx_model *m, const char *op, const char *line)
         bool given = strcmp(word, "-") != 0;
         if (strchr(word, '='))
             continue;
-        ck_assert(operands < 8 && strlen(list) + strlen(word) + 2 < sizeof inputs);
+        ck_assert(operands < 9 && strlen(list) + strlen(word) + 2 < sizeof inputs);
         strcat(list, " ");
         strcat(list, *word == '>' ? word + 1 : given ? names[operands] : "-");
         if (*word != '>' && given)

@@ -292,10 +292,7 @@ static enum nt_status fold_op(struct nt_onnx_node *node, const char *op, int typ
     struct nt_shape shape;
     if (!x[0])
         return node->graph->failure;
-    enum nt_status status =
-        node->rule->add == nt_onnx_variadic ? NT_OK : nt_onnx_limit_inputs(node, arity);
-    if (status == NT_OK)
-        status = parse(node, op, arity, &expr, &term);
+    enum nt_status status = parse(node, op, arity, &expr, &term);
     if (status != NT_OK)
         return status;
     const struct nt_onnx_host *y = arity == 1 || node->inputs > 1 ? NULL : x[0];

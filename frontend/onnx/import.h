@@ -126,8 +126,6 @@ struct nt_onnx_node {
 enum nt_status nt_onnx_fail(struct nt_onnx_node *node, enum nt_status status, const char *fmt, ...)
     NT_PRINTF(3, 4);
 
-/* Refuses a node with more inputs. */
-enum nt_status nt_onnx_limit_inputs(struct nt_onnx_node *node, int most);
 bool nt_onnx_has(const struct nt_onnx_node *node, int input);
 bool nt_onnx_wants(const struct nt_onnx_node *node, int output);
 int nt_onnx_type(const struct nt_onnx_node *node, int input);

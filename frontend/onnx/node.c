@@ -16,13 +16,6 @@ enum nt_status nt_onnx_fail(struct nt_onnx_node *node, enum nt_status status, co
     return nt_graph_fail(node->graph, status, "%s: %s", node->proto->op_type, text);
 }
 
-enum nt_status nt_onnx_limit_inputs(struct nt_onnx_node *node, int most)
-{
-    if (node->inputs <= most)
-        return NT_OK;
-    return nt_onnx_fail(node, NT_ERR_FORMAT, "%d inputs: must be at most %d", node->inputs, most);
-}
-
 bool nt_onnx_has(const struct nt_onnx_node *node, int input)
 {
     return input < node->inputs && node->input[input];

@@ -21,7 +21,10 @@ struct nt_onnx_rule {
     /* What computes the outputs when all inputs are known; NULL: the expression of `op`, or none.
      */
     enum nt_status (*fold)(struct nt_onnx_node *node);
-    int fold_inputs;  /* of how many inputs it needs the numbers; 0: of all */
+    int fold_inputs; /* of how many inputs it needs the numbers; 0: of all */
+    /* How many inputs it takes at most, and how many from a later opset on: "1 11:3 18:4"; "any".
+     * NULL: as many as `op`. */
+    const char *takes;
     int type;         /* of the outputs; NT_ONNX_NONE: input 0's */
     const char *note; /* for the reference: what is not offered; NULL: nothing */
 };
