@@ -59,6 +59,11 @@ struct nt_value {
     bool whole;  /* an input whose shape is all there is: dimension 0 is not the batch */
 };
 
+static inline size_t nt_value_bytes(const struct nt_value *value)
+{
+    return (size_t)nt_shape_count(&value->shape) * nt_dtype_size(value->dtype);
+}
+
 enum nt_attr_type {
     NT_ATTR_INT,
     NT_ATTR_FLOAT,

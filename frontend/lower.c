@@ -15,8 +15,8 @@ struct nt_tensor nt_lower_tensor(struct nt_lowering *lowering, int value)
     if (v->kind == NT_VALUE_INDEX)
         return nt_tensor_index(&v->shape, (int64_t)v->constant);
     if (tensor->buffer < 0) {
-        size_t bytes = (size_t)nt_shape_count(&v->shape) * nt_dtype_size(v->dtype);
-        int32_t buffer = nt_tape_buffer(lowering->tape, NT_BUFFER_TRANSIENT, bytes, v->name);
+        int32_t buffer =
+            nt_tape_buffer(lowering->tape, NT_BUFFER_TRANSIENT, nt_value_bytes(v), v->name);
         *tensor = nt_tensor_make(buffer, v->dtype, &v->shape, v->layout);
     }
     return *tensor;
