@@ -2,13 +2,29 @@
  *
  * Broken ONNX files, each with its message; data outside of the file.
  */
+#define _GNU_SOURCE
+#include "frontend/weights.h"
 #include "tests/onnx_raw.h"
 #include "tests/testing.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static bool disk_fails;
+
+/* Reads as the library's does, or fails like a bad disk. */
+ssize_t pread(int file, void *to, size_t size, off_t from)
+{
+    if (disk_fails) {
+        errno = EIO;
+        return -1;
+    }
+    return ((__typeof__(&pread))dlsym(RTLD_NEXT, "pread64"))(file, to, size, from);
+}
 
 static void add_external(
     NtOnnx__TensorProto *tensor, const char *location, const char *offset, const char *length)
@@ -51,6 +67,11 @@ START_TEST(external_data)
         want[i] = (double)x[i] + (double)data[i + 2];
     onnx_raw_run(1, (const void *[]){x}, y);
     test_close("external", 4, y, want, 1e-6);
+    struct nt_weights *weights;
+    disk_fails = true;
+    test_fails(nt_weights_create(test_device(), onnx_raw.model, 1, 0, &weights), NT_ERR_FILE,
+        ": tensor 'w': external file w.bin: cannot be read");
+    disk_fails = false;
     add_external(&onnx_raw.tensors[0], "w.bin", "12", "16");
     onnx_raw_refused(
         NT_ERR_FORMAT, ": tensor 'w': external file w.bin of 24 bytes: must have 16 from 12 on");

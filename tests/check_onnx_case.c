@@ -76,12 +76,13 @@ static void write_array(
     fclose(to);
 }
 
-/* Runs the folder, or a file: the verdict, and what the reason ends in. */
+/* Runs a file, or a folder: the verdict, and what the reason ends in. */
 static void gives(const char *path, enum nt_onnx_verdict verdict, const char *reason)
 {
     const struct nt_onnx_tolerance upstream = {0};
     struct nt_onnx_result result;
-    test_ok((path == folder ? nt_onnx_case_run : nt_onnx_case_run_file)(
+    bool is_file = strchr(strrchr(path, '/'), '.') != NULL;
+    test_ok((is_file ? nt_onnx_case_run_file : nt_onnx_case_run)(
         test_device(), path, upstream, &result));
     size_t length = strlen(result.reason), end = strlen(reason);
     ck_assert_msg(result.verdict == verdict && length >= end &&
@@ -128,6 +129,18 @@ START_TEST(inputs)
         "/tmp/no-such-folder/model.txt", NT_ONNX_FAIL, ": is no .onnx file, or its path too long");
     snprintf(folder, sizeof folder, "%.127s", set);
     gives(folder, NT_ONNX_FAIL, ": has no .onnx file");
+}
+END_TEST
+
+/* The model's own path is just short enough. */
+START_TEST(long_path)
+{
+    char path[4096];
+    begin_case("Neg", "f2x3");
+    snprintf(path, sizeof path, "%s/", folder);
+    while (strlen(path) < 4070)
+        strcat(path, "./");
+    gives(path, NT_ONNX_FAIL, "...: the path is too long");
 }
 END_TEST
 
@@ -240,6 +253,7 @@ int main(void)
     tcase_add_checked_fixture(tests, NULL, finish);
     tcase_add_test(tests, outputs);
     tcase_add_test(tests, inputs);
+    tcase_add_test(tests, long_path);
     tcase_add_test(tests, batches_that_differ);
     tcase_add_test(tests, what_is_not_offered);
     tcase_add_test(tests, output_beside_the_file);

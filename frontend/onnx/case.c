@@ -89,7 +89,7 @@ static enum nt_status read_all(
         char path[MAX_PATH];
         int length = snprintf(path, sizeof path, "%s/%s_%d.pb", set, stem, *count);
         if (length < 0 || (size_t)length >= sizeof path)
-            return nt_fail(run->ctx, NT_ERR_FILE, "%s: the path is too long", set);
+            return nt_fail(run->ctx, NT_ERR_FILE, "%.64s...: the path is too long", set);
         FILE *file = fopen(path, "rb");
         if (!file)
             return NT_OK;

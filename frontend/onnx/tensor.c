@@ -174,6 +174,13 @@ static enum nt_status resolve(struct nt_context *ctx, const struct nt_onnx_tenso
     return NT_OK;
 }
 
+static enum nt_status unreadable(
+    struct nt_context *ctx, const struct nt_onnx_tensor *tensor, const struct external *external)
+{
+    return nt_fail(ctx, NT_ERR_FILE, "%s: tensor '%s': external file %s: cannot be read",
+        tensor->path, tensor->message->name, external->location);
+}
+
 /* Opens the external file and checks that it is large enough; the caller closes *file. */
 static enum nt_status open_external(struct nt_context *ctx, const struct nt_onnx_tensor *tensor,
     struct external *external, int *file)
@@ -187,8 +194,7 @@ static enum nt_status open_external(struct nt_context *ctx, const struct nt_onnx
         return status;
     *file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*file < 0 || fstat(*file, &info) != 0 || !S_ISREG(info.st_mode)) {
-        status = nt_fail(ctx, NT_ERR_FILE, "%s: tensor '%s': external file %s: cannot be read",
-            tensor->path, tensor->message->name, external->location);
+        status = unreadable(ctx, tensor, external);
     } else {
         uint64_t bytes = (uint64_t)tensor->count * (uint64_t)types[tensor->type].size;
         uint64_t size = (uint64_t)info.st_size;
@@ -387,7 +393,7 @@ static enum nt_status read_external(
     if (done == size)
         return NT_OK;
     free(*bytes);
-    return fail(ctx, tensor, NT_ERR_FILE, "the external file cannot be read");
+    return unreadable(ctx, tensor, &external);
 }
 
 enum nt_status nt_onnx_tensor_read(
