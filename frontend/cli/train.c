@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "frontend/cli/task.h"
+#include "frontend/cli/train.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -9,9 +10,8 @@
 #include "engine/device.h"
 #include "frontend/file.h"
 #include "frontend/progress.h"
-#include "frontend/trainer.h"
 
-struct options {
+struct cli_train_options {
     int64_t epochs, steps, batch, warmup, step_size, seed, save_every, log_every;
     int optimizer, schedule, augment;
     double lr, momentum, weight_decay, l1, beta1, beta2, alpha, epsilon, clip_norm, clip_value;
@@ -21,7 +21,7 @@ struct options {
     struct cli_list no_decay, freeze;
 };
 
-#define AT(field) offsetof(struct options, field)
+#define AT(field) offsetof(struct cli_train_options, field)
 #define MANY 1e15
 
 static const struct cli_option options[] = {
@@ -92,171 +92,6 @@ static const struct cli_option options[] = {
     {0},
 };
 
-/* All that a run has open. */
-struct work {
-    struct cli *cli;
-    const struct options *options;
-    struct nt_trainer_params params;
-    struct nt_trainer_stored stored;
-    struct nt_model *model;
-    struct nt_device *dev;
-    struct nt_dataset *train, *held_out;
-    enum nt_status train_status;
-    enum nt_split split; /* of held_out */
-    bool evaluates;
-    struct nt_trainer *trainer;
-    const char *held_out_word; /* "test" or "validation" */
-    const char *item_word;     /* "images" or "items" */
-    char checkpoint[4096], out[4096];
-    char fitted[5][64]; /* settings taken from the data */
-    char no_decay[1024], freeze[1024];
-};
-
-/* ---- what the user sees ---- */
-
-static int add_part(char parts[][48], int count, const char *format, double value)
-{
-    if (!isnan(value))
-        snprintf(parts[count++], 48, format, value);
-    return count;
-}
-
-/* Share of the time without data from which on their preparation is to blame for the rate. */
-#define MUCH_WAITING 0.2
-
-static void show_live(struct work *w, const struct nt_training *t)
-{
-    char head[64], parts[7][48], eta[32];
-    const char *pointers[7];
-    if (t->evaluating) {
-        snprintf(head, sizeof head, "epoch %lld/%lld  evaluating", (long long)t->epoch,
-            (long long)t->epochs);
-        nt_progress_show(w->cli->progress, head, -1, 0, NULL);
-        return;
-    }
-    snprintf(head, sizeof head, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
-    if (isnan(t->items_per_second)) {
-        const char *const starting[] = {"starting: kernels are compiled at their first use"};
-        nt_progress_show(w->cli->progress, head, -1, 1, starting);
-        return;
-    }
-    int count = add_part(parts, 0, "loss %.4f", t->loss);
-    count = add_part(parts, count, "accuracy %.1f %%", 100 * t->accuracy);
-    snprintf(parts[count++], 48, "%.0f %s/s", t->items_per_second, w->item_word);
-    if (t->waiting > MUCH_WAITING)
-        count = add_part(parts, count, "waiting for data %.0f %%", 100 * t->waiting);
-    snprintf(parts[count++], 48, "ETA %s", nt_progress_time(t->remaining, eta, sizeof eta));
-    snprintf(parts[count++], 48, "step %lld/%lld", (long long)t->step, (long long)t->steps);
-    for (int i = 0; i < count; i++)
-        pointers[i] = parts[i];
-    nt_progress_show(w->cli->progress, head, t->epoch_done, count, pointers);
-}
-
-static void append(char *line, size_t size, const char *format, const char *word, double value)
-{
-    size_t at = strlen(line);
-    if (!isnan(value))
-        snprintf(line + at, size - at, format, word, value);
-}
-
-static void show_epoch(struct work *w, const struct nt_training *t)
-{
-    char line[400], waiting[48] = "";
-    snprintf(line, sizeof line, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
-    append(line, sizeof line, "  %s%.4f", "loss ", t->loss);
-    append(line, sizeof line, "  %s%.1f %%", "accuracy ", 100 * t->accuracy);
-    if (isnan(t->validation_accuracy)) /* one figure is enough: the line is to fit a window */
-        append(line, sizeof line, "  %s loss %.4f", w->held_out_word, t->validation_loss);
-    append(
-        line, sizeof line, "  %s accuracy %.1f %%", w->held_out_word, 100 * t->validation_accuracy);
-    size_t at = strlen(line);
-    if (t->waiting > MUCH_WAITING)
-        snprintf(waiting, sizeof waiting, ", waiting for data %.0f %%", 100 * t->waiting);
-    snprintf(line + at, sizeof line - at, "  %.0f %s/s%s%s", t->items_per_second, w->item_word,
-        waiting, t->best_epoch == t->epoch && t->epoch > 1 ? "  best" : "");
-    nt_progress_print(w->cli->progress, line);
-}
-
-static void on_report(void *user, const struct nt_training *t)
-{
-    struct work *w = user;
-    if (t->epoch_end)
-        show_epoch(w, t);
-    else if (nt_progress_due(w->cli->progress))
-        show_live(w, t);
-}
-
-static void introduce(struct work *w)
-{
-    const struct nt_dataset_info *train = nt_dataset_get_info(w->train);
-    const struct nt_trainer_params *p = &w->params;
-    char held_out[64] = "";
-    if (w->held_out)
-        snprintf(held_out, sizeof held_out, ", %lld for %s",
-            (long long)nt_dataset_get_info(w->held_out)->count, w->held_out_word);
-    cli_note(w->cli, "%s: %zu parameters; %lld %s for training%s; on %s", nt_model_name(w->model),
-        nt_weights_trained_elements(nt_trainer_weights(w->trainer)), (long long)train->count,
-        w->item_word, held_out, nt_device_get_info(w->dev)->name);
-    double lr = p->learning_rate != 0 ? p->learning_rate : nt_default_learning_rate(p->optimizer);
-    char more[96] = "";
-    if (p->momentum != 0)
-        snprintf(
-            more, sizeof more, ", momentum %g%s", p->momentum, p->nesterov ? " (Nesterov)" : "");
-    cli_note(w->cli, "%s, learning rate %g (%s)%s, seed %llu, into %s",
-        nt_optimizer_name(p->optimizer), lr, nt_schedule_name(p->schedule), more,
-        (unsigned long long)p->seed, p->out);
-    if (p->resume)
-        cli_note(w->cli, "goes on after step %lld", (long long)w->stored.step);
-}
-
-static json_t *real(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static int print_summary(struct work *w, const struct nt_training *t, enum nt_status status)
-{
-    json_t *files = json_array();
-    static const char *const names[] = {
-        "last.safetensors", "best.safetensors", "metrics.jsonl", "curve.svg"};
-    for (int i = 0; i < 4; i++)
-        json_array_append_new(files, json_sprintf("%s/%s", w->params.out, names[i]));
-    return cli_print_json(w->cli,
-        json_pack("{ss ss sI sI so so so so so sI sf so so sb ss so}", "model",
-            nt_model_name(w->model), "device", nt_device_get_info(w->dev)->name, "epochs",
-            (json_int_t)t->epoch, "steps", (json_int_t)t->step, "loss", real(t->loss), "accuracy",
-            real(t->accuracy), "val_loss", real(t->validation_loss), "val_accuracy",
-            real(t->validation_accuracy), "best", real(t->best), "best_epoch",
-            (json_int_t)t->best_epoch, "seconds", t->seconds, "items_per_second",
-            real(t->items_per_second), "waiting", real(t->waiting), "interrupted",
-            status == NT_ERR_INTERRUPTED, "out", w->params.out, "files", files));
-}
-
-static void conclude(struct work *w, const struct nt_training *t)
-{
-    char time[32], result[160] = "";
-    const char *model = w->cli->arguments[0];
-    bool held_out = w->held_out != NULL;
-    const char *word = held_out ? w->held_out_word : "training";
-    if (t->has_accuracy && !isnan(t->best))
-        snprintf(result, sizeof result, "; best %s accuracy %.2f %% (epoch %lld)", word,
-            100 * t->best, (long long)t->best_epoch);
-    else if (!isnan(t->best))
-        snprintf(result, sizeof result, "; best %s loss %.5g (epoch %lld)", word, t->best,
-            (long long)t->best_epoch);
-    cli_note(w->cli, "%lld steps in %s%s", (long long)t->step,
-        nt_progress_time(t->seconds, time, sizeof time), result);
-    if (t->waiting > MUCH_WAITING)
-        cli_note(w->cli,
-            "the data were the bottleneck (%.0f %% of the last epoch): try more --workers, smaller "
-            "files or a faster disk",
-            100 * t->waiting);
-    cli_note(w->cli, "%s holds best.safetensors, last.safetensors, metrics.jsonl and curve.svg",
-        w->params.out);
-    cli_note(w->cli, "next: neutra eval %s --weights %s/best.safetensors --data %s", model,
-        w->params.out, w->cli->data);
-}
-
 /* ---- from options to a trainer ---- */
 
 static void take_int(int64_t given, int64_t *value)
@@ -276,7 +111,7 @@ static const unsigned augments[] = {NT_AUGMENT_DEFAULT, NT_AUGMENT_NONE, NT_AUGM
     NT_AUGMENT_CROP, NT_AUGMENT_FLIP | NT_AUGMENT_CROP};
 
 /* Given options over the parameters of the resumed training or the defaults. */
-static void take_options(struct nt_trainer_params *p, const struct options *o)
+static void take_options(struct nt_trainer_params *p, const struct cli_train_options *o)
 {
     int64_t seed = (int64_t)p->seed;
     take_int(o->epochs, &p->epochs);
@@ -331,7 +166,7 @@ static enum nt_status join_patterns(struct cli *cli, const char *option,
     return NT_OK;
 }
 
-static enum nt_status take_patterns(struct work *w)
+static enum nt_status take_patterns(struct cli_training *w)
 {
     enum nt_status status = join_patterns(w->cli, "no-decay", &w->options->no_decay, w->no_decay,
         sizeof w->no_decay, &w->params.no_decay);
@@ -342,7 +177,7 @@ static enum nt_status take_patterns(struct work *w)
 }
 
 /* "1.5G" in bytes. */
-static enum nt_status take_memory_limit(struct work *w)
+static enum nt_status take_memory_limit(struct cli_training *w)
 {
     static const char units[] = "KMG";
     const char *text = w->options->memory_limit;
@@ -363,7 +198,7 @@ static enum nt_status take_memory_limit(struct work *w)
     return NT_OK;
 }
 
-static enum nt_status read_resumed(struct work *w)
+static enum nt_status read_resumed(struct cli_training *w)
 {
     const char *dir = w->options->resume;
     struct nt_context *ctx = w->cli->ctx;
@@ -380,7 +215,7 @@ static enum nt_status read_resumed(struct work *w)
 }
 
 static enum nt_status open_split(
-    struct work *w, enum nt_split split, double share, struct nt_dataset **out)
+    struct cli_training *w, enum nt_split split, double share, struct nt_dataset **out)
 {
     const struct nt_dataset_params params = {
         .split = split,
@@ -394,7 +229,7 @@ static enum nt_status open_split(
 #define SHARE_WITHOUT_TEST 0.1
 
 /* Chooses what is evaluated on. */
-static void choose_parts(struct work *w)
+static void choose_parts(struct cli_training *w)
 {
     bool given = !isnan(w->options->validation) || w->options->resume;
     struct nt_dataset_parts parts = nt_dataset_find_parts(w->cli->data);
@@ -410,13 +245,13 @@ static void choose_parts(struct work *w)
 
 static void *open_train(void *user)
 {
-    struct work *w = user;
+    struct cli_training *w = user;
     w->train_status = open_split(w, NT_SPLIT_TRAIN, w->params.validation_share, &w->train);
     return NULL;
 }
 
 /* The training data are read and unpacked while the device is opened. */
-static enum nt_status open_all(struct work *w)
+static enum nt_status open_all(struct cli_training *w)
 {
     pthread_t thread;
     choose_parts(w);
@@ -441,7 +276,7 @@ struct fit {
 };
 
 /* Whether the model declares the setting, it was not given, and stands at another value. */
-static bool is_unfit(const struct work *w, const struct fit *fit)
+static bool is_unfit(const struct cli_training *w, const struct fit *fit)
 {
     for (int i = 0; i < nt_model_setting_count(w->model); i++) {
         struct nt_setting setting = nt_model_setting(w->model, i);
@@ -454,7 +289,7 @@ static bool is_unfit(const struct work *w, const struct fit *fit)
 
 /* Settings that only say what the data are like need not be given: classes, and the size of
  * pictures that come in one size. */
-static enum nt_status fit_to_data(struct work *w)
+static enum nt_status fit_to_data(struct cli_training *w)
 {
     const struct nt_dataset_info *info = nt_dataset_get_info(w->train);
     bool sized = !strcmp(info->kind, "images") || !strcmp(info->kind, "segmentation") ||
@@ -486,10 +321,10 @@ static enum nt_status fit_to_data(struct work *w)
     return cli_load_model(w->cli, NULL, &w->model);
 }
 
-static enum nt_status set_up(struct work *w)
+static enum nt_status set_up(struct cli_training *w)
 {
     struct cli *cli = w->cli;
-    const struct options *o = w->options;
+    const struct cli_train_options *o = w->options;
     enum nt_status status = o->resume ? read_resumed(w) : NT_OK;
     if (status != NT_OK)
         return status;
@@ -514,12 +349,12 @@ static enum nt_status set_up(struct work *w)
     w->params.validation = w->held_out;
     w->params.data = cli->data;
     w->params.stop = &cli_stop;
-    w->params.report = on_report;
+    w->params.report = cli_train_report;
     w->params.user = w;
     return nt_trainer_create(w->dev, w->model, w->train, &w->params, &w->trainer);
 }
 
-static int train(struct work *w)
+static int train(struct cli_training *w)
 {
     struct cli *cli = w->cli;
     struct nt_training result = {0};
@@ -529,7 +364,7 @@ static int train(struct work *w)
         nt_progress_show(cli->progress, "preparing data, device and kernels", -1, 0, NULL);
     enum nt_status status = set_up(w);
     if (status == NT_OK) {
-        introduce(w);
+        cli_train_introduce(w);
         status = nt_trainer_run(w->trainer, &result);
     }
     nt_progress_destroy(cli->progress);
@@ -543,20 +378,20 @@ static int train(struct work *w)
         cli_note(cli, "nothing left to do: all %lld steps are done; --epochs sets more",
             (long long)result.step);
     else if (status == NT_OK)
-        conclude(w, &result);
+        cli_train_conclude(w, &result);
     if (status == NT_OK && w->options->onnx) {
         status =
             cli_export(cli, w->dev, w->model, w->params.out, w->options->fold, w->options->onnx);
         code = status == NT_OK ? code : cli_fail(cli, status);
     }
     if (cli->json && (status == NT_OK || status == NT_ERR_INTERRUPTED))
-        print_summary(w, &result, status);
+        cli_train_print(w, &result, status);
     return code;
 }
 
 static int run(struct cli *cli, void *fields)
 {
-    const struct options *o = fields;
+    const struct cli_train_options *o = fields;
     if (!cli->data && !o->resume)
         return cli_usage(cli, "--data: is missing: --data fashion-mnist, --data images:DIR, ...");
     if (o->resume && o->out && strcmp(o->resume, o->out))
@@ -571,7 +406,7 @@ static int run(struct cli *cli, void *fields)
     if (wrong >= 0)
         return wrong;
     cli_catch_signals();
-    struct work *w = calloc(1, sizeof *w);
+    struct cli_training *w = calloc(1, sizeof *w);
     if (!w)
         return cli_fail(cli, nt_fail(cli->ctx, NT_ERR_MEMORY, "no memory"));
     w->cli = cli;
@@ -605,7 +440,7 @@ const struct cli_command cli_train = {
     .shared = CLI_HAS_DATA | CLI_HAS_PICTURES | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE |
               CLI_HAS_JSON,
     .options = options,
-    .options_size = sizeof(struct options),
+    .options_size = sizeof(struct cli_train_options),
     .min_arguments = 1,
     .max_arguments = 1,
     .run = run,
