@@ -291,70 +291,80 @@ static void speak(int kept)
     close(kept);
 }
 
-/* Runs a kernel of one work-group whose elements must all become `want`. */
-static bool works(struct bench *bench, struct nt_tape *tape, struct nt_launch *l, int32_t out,
-    int count, float want)
+/* What a device may have: a kernel of one work-group whose elements all become `want` tells. */
+struct ability {
+    const char *name, *stem;
+    void (*arguments)(struct nt_launch *l); /* behind the elements */
+    size_t items, count;
+    float want;
+    const char *there, *missing; /* notes */
+};
+
+static bool works(struct nt_tape *tape, struct nt_launch *l, int32_t out, const struct ability *a)
 {
     float got[256];
     memset(got, 0xff, sizeof got);
-    size_t bytes = (size_t)count * sizeof *got;
+    size_t bytes = a->count * sizeof *got;
     int kept = hush();
     bool right = nt_launch_append(l) == NT_OK && nt_tape_plan(tape, NULL) == NT_OK &&
                  nt_tape_build(tape) == NT_OK;
     speak(kept);
     right = right && nt_tape_write(tape, out, 0, got, bytes) == NT_OK &&
             nt_tape_run(tape) == NT_OK && nt_tape_read(tape, out, 0, got, bytes) == NT_OK;
-    for (int i = 0; right && i < count; i++)
-        right = got[i] == want;
+    for (size_t i = 0; right && i < a->count; i++)
+        right = got[i] == a->want;
     return right;
 }
 
-static enum nt_status try_half(struct bench *bench)
+static void note_ability(struct bench *bench, const char *name, bool there, const char *note)
+{
+    append(bench, json_pack("{ss sb ss}", "name", name, "available", (int)there, "note", note));
+}
+
+static enum nt_status try_ability(struct bench *bench, const struct ability *a)
 {
     struct nt_tape *tape;
     struct nt_launch l;
-    size_t items = 16;
     enum nt_status status = nt_tape_create(bench->dev, &tape);
     if (status != NT_OK)
         return status;
-    int32_t out = nt_tape_buffer(tape, NT_BUFFER_KEPT, items * sizeof(float), "probe");
-    nt_launch_init(&l, tape, "half_peak", "half_peak", "probe", "");
+    int32_t out = nt_tape_buffer(tape, NT_BUFFER_KEPT, a->count * sizeof(float), "probe");
+    nt_launch_init(&l, tape, a->stem, a->stem, "probe", "");
     nt_launch_buffer(&l, out, NT_ACCESS_WRITE);
-    nt_launch_int(&l, 100);
-    nt_launch_grid(&l, 1, &items, &items);
-    bool there = works(bench, tape, &l, out, (int)items, 150.25f);
-    append(
-        bench, json_pack("{ss sb ss}", "name", "fp16", "available", (int)there, "note",
-                   there ? "16-bit floats compute rightly" : "a kernel with half does not build"));
+    a->arguments(&l);
+    nt_launch_grid(&l, 1, &a->items, &a->items);
+    bool there = works(tape, &l, out, a);
+    note_ability(bench, a->name, there, there ? a->there : a->missing);
     nt_tape_destroy(tape);
     return NT_OK;
 }
 
+static void half_arguments(struct nt_launch *l)
+{
+    nt_launch_int(l, 100);
+}
+
+static enum nt_status try_half(struct bench *bench)
+{
+    static const struct ability half = {"fp16", "half_peak", half_arguments, 16, 16, 150.25f,
+        "16-bit floats compute rightly", "a kernel with half does not build"};
+    return try_ability(bench, &half);
+}
+
+static void matrix_arguments(struct nt_launch *l)
+{
+    nt_launch_float(l, 1.5f);
+    nt_launch_float(l, 0.5f);
+}
+
 static enum nt_status try_matrix_units(struct bench *bench)
 {
+    static const struct ability units = {"matrix units", "matrix_ptx", matrix_arguments, 32, 128, 6,
+        "tf32 by PTX, mma.sync", "PTX's mma.sync does not build or computes wrongly"};
     const struct nt_device_info *info = nt_device_get_info(bench->dev);
-    const char *note = "not tried: no way to them is known here";
-    bool there = false;
-    if (info->type == NT_DEVICE_GPU_DISCRETE && !strncasecmp(info->vendor, "NVIDIA", 6)) {
-        struct nt_tape *tape;
-        struct nt_launch l;
-        size_t items = 32;
-        enum nt_status status = nt_tape_create(bench->dev, &tape);
-        if (status != NT_OK)
-            return status;
-        int32_t out = nt_tape_buffer(tape, NT_BUFFER_KEPT, 4 * items * sizeof(float), "probe");
-        nt_launch_init(&l, tape, "matrix_ptx", "matrix_ptx", "probe", "");
-        nt_launch_buffer(&l, out, NT_ACCESS_WRITE);
-        nt_launch_float(&l, 1.5f);
-        nt_launch_float(&l, 0.5f);
-        nt_launch_grid(&l, 1, &items, &items);
-        there = works(bench, tape, &l, out, 128, 6);
-        note =
-            there ? "tf32 by PTX, mma.sync" : "PTX's mma.sync does not build or computes wrongly";
-        nt_tape_destroy(tape);
-    }
-    append(bench,
-        json_pack("{ss sb ss}", "name", "matrix units", "available", (int)there, "note", note));
+    if (info->type == NT_DEVICE_GPU_DISCRETE && !strncasecmp(info->vendor, "NVIDIA", 6))
+        return try_ability(bench, &units);
+    note_ability(bench, units.name, false, "not tried: no way to them is known here");
     return NT_OK;
 }
 
