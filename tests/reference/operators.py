@@ -570,6 +570,14 @@ arg_reduction("argmin")
 
 
 @operator("reductions")
+def hardmax(c):
+    x, axis, ties = c.parameter(*c.ints(2, 1, 9), c.int(17, 30)), c.int(-3, 2), c.flip()
+    largest = (x.floor() if ties else x).argmax(axis, keepdim=True)
+    return ("a * a" + (":floor()" if ties else "") + ":hardmax" + lua({"axis": axis}),
+            x * torch.zeros_like(x).scatter(axis, largest, 1))
+
+
+@operator("reductions")
 def cumsum(c):
     x, axis, exclusive, reverse = c.parameter(*c.ints(3, 1, 9)), c.int(-3, 2), c.flip(), c.flip()
     y = x.flip(axis).cumsum(axis).flip(axis) if reverse else x.cumsum(axis)
@@ -636,6 +644,14 @@ def pad(c):
 def trilu(c):
     x, k, upper = c.parameter(*c.ints(3, 1, 7)), c.int(-4, 4), c.flip()
     return "a:trilu" + lua({"k": k, "upper": upper}), x.triu(k) if upper else x.tril(k)
+
+
+@operator("shapes")
+def eye_like(c):
+    x, k = c.parameter(*c.ints(c.int(2, 4), 1, 7)), c.int(-4, 4)
+    ones = torch.zeros_like(x)
+    ones.diagonal(k, -2, -1).fill_(1)
+    return "a * a:eye_like" + lua({"k": k}), x * ones
 
 
 @operator("shapes")
