@@ -19,10 +19,11 @@ static const char style[] =
     "@media(prefers-color-scheme:dark){:root{--ink:#e4e8ec;--soft:#9aa5b1;--line:#39424c;"
     "--paper:#15191d;--band:#1e242a}}\n"
     "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
-    "max-width:1000px;margin:0 auto;padding:24px 16px 64px}\n"
+    "max-width:1240px;margin:0 auto;padding:24px 16px 64px}\n"
     "h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 6px}\n"
-    "h3{font-size:15px;margin:20px 0 4px}p{margin:4px 0 10px;color:var(--soft)}\n"
-    "svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font-size:12px}\n"
+    "h3{font-size:15px;margin:20px 0 4px}p{margin:4px 0 10px;color:var(--soft);max-width:1000px}\n"
+    "svg{width:100%;max-width:1000px;height:auto;display:block}svg "
+    "text{fill:var(--soft);font-size:12px}\n"
     ".grid{stroke:var(--line)}.roof{fill:none;stroke-width:2}.dot{stroke:var(--paper)}\n"
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:3px 10px;text-align:left;border-bottom:1px solid var(--line);"
@@ -85,11 +86,13 @@ static void cell(struct nt_text *page, const char *text)
     nt_text_string(page, "</td>");
 }
 
-/* A number by which the table can be sorted, with a unit; nothing when it is 0. */
+/* A number by which the table can be sorted, with a unit, NULL: a count; nothing when it is 0. */
 static void number_cell(struct nt_text *page, double value, const char *unit)
 {
     char text[32];
-    if (value > 0)
+    if (value > 0 && !unit)
+        nt_text_format(page, "<td class=\"n\" data-v=\"%.0f\">%.0f</td>", value, value);
+    else if (value > 0)
         nt_text_format(page, "<td class=\"n\" data-v=\"%.6g\">%s%s</td>", value,
             bench_digits(value, text, sizeof text), unit);
     else
@@ -243,69 +246,111 @@ static void add_kernels(struct nt_text *page, const json_t *row)
     nt_text_string(page, "</td>");
 }
 
-static double spread_of(const json_t *row)
+/* ---- tables of numbers ---- */
+
+struct column {
+    const char *head, *key;
+    double scale;     /* of the document's number; 0: the spread of its times, in percent */
+    const char *unit; /* NULL: a count */
+};
+
+#define SPREAD                                                                                     \
+    {                                                                                              \
+        "spread", "median_ms", 0, " %"                                                             \
+    }
+#define COLUMNS(columns) columns, sizeof columns / sizeof *columns
+
+static double value_of(const struct column *column, const json_t *row)
 {
-    return 100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) /
-           bench_number(row, "median_ms");
+    double value = bench_number(row, column->key);
+    return column->scale > 0
+               ? column->scale * value
+               : 100 * (bench_number(row, "greatest_ms") - bench_number(row, "least_ms")) / value;
+}
+
+/* Whether anything in the column was measured. */
+static bool is_used(const struct column *column, const json_t *rows)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        if (value_of(column, row) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_heads(
+    struct nt_text *page, const struct column *column, size_t count, const json_t *rows)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_used(&column[i], rows))
+            nt_text_format(page, "<th class=\"n\">%s</th>", column[i].head);
+}
+
+static void add_numbers(struct nt_text *page, const struct column *column, size_t count,
+    const json_t *rows, const json_t *row)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_used(&column[i], rows))
+            number_cell(page, value_of(&column[i], row), column[i].unit);
 }
 
 static void add_layers(struct nt_text *page, const struct bench_subject *subject)
 {
+    static const struct column columns[] = {{"time", "median_ms", 1, " ms"}, SPREAD,
+        {"GFLOP/s", "gflops", 1, ""}, {"GB/s", "gbytes", 1, ""}, {"of limit", "share", 100, " %"}};
     size_t i;
     json_t *row;
     const json_t *layers = json_object_get(subject->device, "layers");
     if (!json_array_size(layers))
         return;
     nt_text_string(page, "<h2>All layers</h2>\n<p>A click on a head sorts.</p>\n"
-                         "<div class=\"wide\"><table class=\"sort\"><thead><tr><th>layer</th>"
-                         "<th>time</th><th>spread</th><th>GFLOP/s</th><th>GB/s</th>"
-                         "<th>of limit</th><th>limit</th><th>error</th><th>kernels</th></tr>"
-                         "</thead><tbody>\n");
+                         "<div class=\"wide\"><table class=\"sort\"><thead><tr><th>layer</th>");
+    add_heads(page, COLUMNS(columns), layers);
+    nt_text_string(
+        page, "<th>limit</th><th class=\"n\">error</th><th>kernels</th></tr></thead><tbody>\n");
     json_array_foreach(layers, i, row)
     {
         nt_text_string(page, "<tr>");
         cell(page, bench_text(row, "name"));
-        number_cell(page, bench_number(row, "median_ms"), " ms");
-        number_cell(page, spread_of(row), " %");
-        number_cell(page, bench_number(row, "gflops"), "");
-        number_cell(page, bench_number(row, "gbytes"), "");
-        number_cell(page, 100 * bench_number(row, "share"), " %");
+        add_numbers(page, COLUMNS(columns), layers, row);
         cell(page, bench_text(row, "bound"));
-        nt_text_format(page, "<td class=\"n%s\" data-v=\"%.3g\">%.1e</td>",
-            json_is_true(json_object_get(row, "right")) ? "" : " wrong", bench_number(row, "error"),
-            bench_number(row, "error"));
+        double error = bench_number(row, "error");
+        nt_text_format(page,
+            error == 0 ? "<td class=\"n%s\" data-v=\"0\">0</td>"
+                       : "<td class=\"n%s\" data-v=\"%.3g\">%.1e</td>",
+            json_is_true(json_object_get(row, "right")) ? "" : " wrong", error, error);
         add_kernels(page, row);
         nt_text_string(page, "</tr>\n");
     }
     nt_text_string(page, "</tbody></table></div>\n");
 }
 
+#define MIB (1.0 / (1 << 20))
+
 static void add_networks(struct nt_text *page, const struct bench_subject *subject)
 {
+    static const struct column columns[] = {{"time", "median_ms", 1, " ms"}, SPREAD,
+        {"items/s", "items_per_second", 1, ""}, {"GFLOP/s", "gflops", 1, ""},
+        {"of peak", "share", 100, " %"}, {"launches", "launches", 1, NULL},
+        {"device", "device_bytes", MIB, " MiB"}, {"host", "host_peak_bytes", MIB, " MiB"},
+        {"warm start", "warm_start_ms", 1, " ms"}, {"cold start", "cold_start_ms", 1, " ms"}};
     size_t i;
     json_t *row;
     const json_t *networks = json_object_get(subject->device, "networks");
     if (!json_array_size(networks))
         return;
-    nt_text_string(page,
-        "<h2>All networks</h2>\n<div class=\"wide\"><table class=\"sort\"><thead>"
-        "<tr><th>network</th><th>time</th><th>spread</th><th>items/s</th>"
-        "<th>GFLOP/s</th><th>of peak</th><th>launches</th><th>device</th>"
-        "<th>host</th><th>warm start</th><th>cold start</th></tr></thead><tbody>\n");
+    nt_text_string(page, "<h2>All networks</h2>\n<div class=\"wide\"><table class=\"sort\">"
+                         "<thead><tr><th>network</th>");
+    add_heads(page, COLUMNS(columns), networks);
+    nt_text_string(page, "</tr></thead><tbody>\n");
     json_array_foreach(networks, i, row)
     {
         nt_text_string(page, "<tr>");
         cell(page, bench_text(row, "name"));
-        number_cell(page, bench_number(row, "median_ms"), " ms");
-        number_cell(page, spread_of(row), " %");
-        number_cell(page, bench_number(row, "items_per_second"), "");
-        number_cell(page, bench_number(row, "gflops"), "");
-        number_cell(page, 100 * bench_number(row, "share"), " %");
-        number_cell(page, bench_number(row, "launches"), "");
-        number_cell(page, bench_number(row, "device_bytes") / (1 << 20), " MiB");
-        number_cell(page, bench_number(row, "host_peak_bytes") / (1 << 20), " MiB");
-        number_cell(page, bench_number(row, "warm_start_ms"), " ms");
-        number_cell(page, bench_number(row, "cold_start_ms"), " ms");
+        add_numbers(page, COLUMNS(columns), networks, row);
         nt_text_string(page, "</tr>\n");
     }
     nt_text_string(page, "</tbody></table></div>\n");
