@@ -5,6 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether several of the devices have the name. */
+static bool is_shared(const json_t *devices, const char *name)
+{
+    size_t i;
+    int named = 0;
+    json_t *device;
+    json_array_foreach(devices, i, device) named += !strcmp(bench_text(device, "name"), name);
+    return named > 1;
+}
+
 int bench_subjects(
     const json_t *document, const char *path, int count, struct bench_subject *subject)
 {
@@ -18,12 +28,11 @@ int bench_subjects(
             break;
         struct bench_subject *s = &subject[count++];
         *s = (struct bench_subject){.document = document, .device = device};
-        if (!file)
-            snprintf(s->label, sizeof s->label, "%s", bench_text(device, "name"));
-        else if (json_array_size(devices) == 1)
-            snprintf(s->label, sizeof s->label, "%s", file);
+        const char *name = file ? file : bench_text(device, "name");
+        if (file ? json_array_size(devices) > 1 : is_shared(devices, name))
+            snprintf(s->label, sizeof s->label, "%.80s, %zu", name, i + 1);
         else
-            snprintf(s->label, sizeof s->label, "%s, %zu", file, i + 1);
+            snprintf(s->label, sizeof s->label, "%s", name);
     }
     return count;
 }

@@ -138,6 +138,30 @@ START_TEST(layer)
 }
 END_TEST
 
+/* The same one twice: they are told apart. */
+START_TEST(several_devices)
+{
+    if (absent())
+        return;
+    const char *html = fixture_path("two.html");
+    expect(0, NULL, "bench --device 0,0 --filter 'map tanh' --json - --html %s", html);
+    json_t *all = document();
+    const json_t *devices = json_object_get(all, "devices");
+    ck_assert_int_eq(json_array_size(devices), 2);
+    char label[300], *page;
+    size_t size;
+    test_ok(nt_file_read(test_context(), html, 0, (uint8_t **)&page, &size));
+    for (int i = 1; i <= 2; i++) {
+        snprintf(label, sizeof label, "%s, %d</t",
+            json_string_value(json_object_get(json_array_get(devices, 0), "name")), i);
+        ck_assert_msg(strstr(page, label) != NULL, "the page lacks %s", label);
+    }
+    free(page);
+    json_decref(all);
+    check_page(html);
+}
+END_TEST
+
 START_TEST(products_have_a_roofline)
 {
     if (absent())
@@ -443,6 +467,7 @@ int main(void)
     tcase_set_timeout(tests, 300);
     suite_add_tcase(suite, tests);
     tcase_add_test(tests, layer);
+    tcase_add_test(tests, several_devices);
     tcase_add_test(tests, products_have_a_roofline);
     tcase_add_test(tests, network);
     tcase_add_test(tests, start_of_the_program);
