@@ -98,6 +98,8 @@ START_TEST(devices)
     json_decref(json);
     expect(1, "no-such-device", "devices --device no-such-device");
     expect(1, "no-such-device", "gradcheck zoo/linear.lua --device no-such-device");
+    expect(1, "is a list: neutra gradcheck runs on one device",
+        "gradcheck zoo/linear.lua --device 0,1");
     setenv("OCL_ICD_VENDORS", "/nonexistent", 1);
     expect(1, "pocl", "devices");
     unsetenv("OCL_ICD_VENDORS");

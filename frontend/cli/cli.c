@@ -170,6 +170,9 @@ static void print_profile(struct nt_device *dev)
 enum nt_status cli_open_device(struct cli *cli, struct nt_device **dev)
 {
     enum nt_status status = nt_device_open(cli->ctx, cli->device, dev);
+    if (status == NT_ERR_DEVICE && cli->device && strchr(cli->device, ','))
+        return nt_fail(cli->ctx, status, "--device %s: is a list: neutra %s runs on one device",
+            cli->device, cli->command->name);
     if (status == NT_OK && (cli->profile || cli->trace))
         status = nt_profile_enable(*dev);
     return status;
