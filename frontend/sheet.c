@@ -10,6 +10,7 @@
 #define LINE (NT_FONT_HEIGHT * SCALE + 3)
 #define SCALE 2
 #define MOST_CHARACTERS 24 /* of a class name */
+#define MOST_IN_LINE 31    /* characters; more than those of a class and its probability */
 #define MOST_PIXELS 200000000.0
 
 static const uint8_t black[3] = {60, 60, 60};
@@ -17,36 +18,108 @@ static const uint8_t green[3] = {20, 130, 60}, red[3] = {200, 40, 40};
 
 struct grid {
     int columns, rows, size, cell_width, cell_height;
+    bool sentences;
+    int characters; /* of a line */
 };
 
-static void caption(const struct nt_sheet_item *item, char *text, size_t size)
+/* ---- texts ---- */
+
+struct texts {
+    char truth[MOST_CHARACTERS + 1], predicted[MOST_CHARACTERS + 16]; /* of a class */
+};
+
+/* What stands below the picture; a class takes one line. */
+static const char *truth_of(
+    const struct grid *grid, const struct nt_sheet_item *item, struct texts *texts)
 {
-    double p = item->probability * 100;
-    snprintf(text, size, "%.*s %.0f%%", MOST_CHARACTERS, item->predicted, p > 0 ? p : 0);
+    if (grid->sentences || !item->truth)
+        return item->truth;
+    snprintf(texts->truth, sizeof texts->truth, "%s", item->truth);
+    return texts->truth;
 }
+
+static const char *predicted_of(
+    const struct grid *grid, const struct nt_sheet_item *item, struct texts *texts)
+{
+    if (grid->sentences)
+        return item->predicted;
+    double p = item->probability * 100;
+    snprintf(texts->predicted, sizeof texts->predicted, "%.*s %.0f%%", MOST_CHARACTERS,
+        item->predicted, p > 0 ? p : 0);
+    return texts->predicted;
+}
+
+/* Bytes of a text's first line: it ends at a space, or inside a word that is longer. */
+static size_t first_line(const char *text, int characters)
+{
+    size_t length = 0, space = 0;
+    for (int i = 0; text[length]; length++) {
+        if (text[length] == ' ')
+            space = length;
+        if (((unsigned char)text[length] & 0xC0) != 0x80 && ++i > characters)
+            return space ? space : length;
+    }
+    return length;
+}
+
+/* Writes a text in lines around `middle`; returns where the next one begins. sheet NULL: where it
+ * would. */
+static int put_text(struct nt_picture *sheet, const struct grid *grid, int middle, int y,
+    const uint8_t *color, const char *text)
+{
+    char line[4 * MOST_IN_LINE + 1];
+    do {
+        size_t length = first_line(text, grid->characters);
+        snprintf(line, sizeof line, "%.*s", (int)length, text);
+        if (sheet)
+            nt_font_draw(sheet, middle - nt_font_width(line, SCALE) / 2, y, SCALE, color, line);
+        y += LINE;
+        text += length + (text[length] == ' ');
+    } while (*text);
+    return y;
+}
+
+static int put_texts(struct nt_picture *sheet, const struct grid *grid, int middle, int y,
+    const struct nt_sheet_item *item)
+{
+    struct texts texts;
+    const char *truth = truth_of(grid, item, &texts);
+    if (truth)
+        y = put_text(sheet, grid, middle, y, black, truth);
+    const uint8_t *color = !truth ? black : item->right ? green : red;
+    return put_text(sheet, grid, middle, y, color, predicted_of(grid, item, &texts));
+}
+
+/* ---- the grid ---- */
 
 static struct grid make_grid(
     const struct nt_sheet_item *items, int count, const struct nt_sheet_params *params)
 {
     struct grid grid = {.columns = params && params->columns > 0 ? params->columns : 8,
-        .size = params && params->picture_size > 0 ? params->picture_size : 112};
-    int width = grid.size;
+        .size = params && params->picture_size > 0 ? params->picture_size : 112,
+        .sentences = params && params->sentences,
+        .characters = MOST_IN_LINE};
+    int width = grid.size, height = 2 * LINE,
+        letter = nt_font_width("ab", SCALE) - nt_font_width("a", SCALE);
+    if (grid.sentences && grid.size / letter < MOST_IN_LINE)
+        grid.characters = grid.size > letter ? grid.size / letter : 1;
     for (int i = 0; i < count; i++) {
-        char text[128];
-        caption(&items[i], text, sizeof text);
-        int w = nt_font_width(text, SCALE);
+        struct texts texts;
+        int h = put_texts(NULL, &grid, 0, 0, &items[i]);
+        height = h > height ? h : height;
+        if (grid.sentences)
+            continue;
+        const char *truth = truth_of(&grid, &items[i], &texts);
+        int w = nt_font_width(predicted_of(&grid, &items[i], &texts), SCALE);
+        int v = truth ? nt_font_width(truth, SCALE) : 0;
+        w = w > v ? w : v;
         width = w > width ? w : width;
-        if (items[i].truth) {
-            snprintf(text, sizeof text, "%.*s", MOST_CHARACTERS, items[i].truth);
-            w = nt_font_width(text, SCALE);
-            width = w > width ? w : width;
-        }
     }
     if (grid.columns > count)
         grid.columns = count;
     grid.rows = (count + grid.columns - 1) / grid.columns;
     grid.cell_width = width + MARGIN;
-    grid.cell_height = grid.size + 2 * LINE + 4 + MARGIN;
+    grid.cell_height = grid.size + height + 4 + MARGIN;
     return grid;
 }
 
@@ -99,16 +172,7 @@ static enum nt_status draw_item(struct nt_context *ctx, struct nt_picture *sheet
                                    (size_t)from];
             }
     nt_picture_finish(&picture);
-    char text[128];
-    int middle = left + (grid->cell_width - MARGIN) / 2, line = top + grid->size + 6;
-    if (item->truth) {
-        snprintf(text, sizeof text, "%.*s", MOST_CHARACTERS, item->truth);
-        nt_font_draw(sheet, middle - nt_font_width(text, SCALE) / 2, line, SCALE, black, text);
-        line += LINE;
-    }
-    caption(item, text, sizeof text);
-    const uint8_t *color = !item->truth ? black : item->right ? green : red;
-    nt_font_draw(sheet, middle - nt_font_width(text, SCALE) / 2, line, SCALE, color, text);
+    put_texts(sheet, grid, left + (grid->cell_width - MARGIN) / 2, top + grid->size + 6, item);
     return NT_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Contact sheets: pictures in a grid, each with its true class and what a model takes it for, as a
- * PNG file.
+ * Contact sheets: pictures in a grid, each with its true class, or a sentence about it, and what a
+ * model takes it for, as a PNG file.
  */
 #ifndef NT_FRONTEND_SHEET_H
 #define NT_FRONTEND_SHEET_H
@@ -19,6 +19,7 @@ struct nt_sheet_item {
 struct nt_sheet_params {
     int columns;      /* 0: 8 */
     int picture_size; /* the longer side of each, in pixels; 0: 112 */
+    bool sentences;   /* truth and prediction take the lines that they need, without probability */
 };
 
 /* params may be NULL. Captions are plain ASCII: other characters become '?'. */

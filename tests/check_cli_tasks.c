@@ -483,8 +483,14 @@ START_TEST(pictures_get_captions)
     ck_assert_ptr_nonnull(strstr(out, text_field(row, "caption")));
     expect(0, "", "eval %s --data captions:%s --weights %s/last.safetensors", model, spec, dir);
     ck_assert(strstr(out, "as written  ") && strstr(out, text_field(row, "caption")));
-    expect(1, "--sheet: captions are printed",
-        "eval %s --data captions:%s --weights %s/last.safetensors --sheet x.png", model, spec, dir);
+    const char *sheet = fixture_path("captions.png");
+    expect(0, "", "eval %s --data captions:%s --weights %s/last.safetensors --sheet %s", model,
+        spec, dir, sheet);
+    struct nt_picture picture;
+    test_ok(nt_picture_load(test_context(), sheet, NULL, &picture));
+    ck_assert_int_eq(picture.width, 14 + 4 * (224 + 14));
+    ck_assert_int_gt(picture.height, 4 * (224 + 2 * 19));
+    nt_picture_finish(&picture);
     json_decref(images);
     json_decref(json);
 }

@@ -67,6 +67,40 @@ START_TEST(sheets_hold_their_pictures)
 }
 END_TEST
 
+/* Nine characters fit under a picture of 112 pixels; a line is 19 pixels high. */
+START_TEST(sentences_take_lines)
+{
+    static const struct {
+        const char *truth, *predicted;
+        int lines;
+    } texts[] = {
+        {"one", "two", 2},
+        {NULL, "two", 2}, /* the space of two is always there */
+        {"one two three four", "one two t", 4},
+        {"nine char", "nine chars", 3},
+        {"Donaudampfschifffahrt", "a Donaudampfschifffahrt b", 3 + 4},
+        {"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", "", 2},
+    };
+    char *path = fixture_path("sentences.png");
+    struct nt_picture gray = fixture_picture(28, 28, 1);
+    struct nt_sheet_params params = {.sentences = true};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const struct nt_sheet_item item = {&gray, texts[i].truth, texts[i].predicted, 1, true};
+        test_ok(nt_sheet_write(test_context(), path, &item, 1, &params));
+        struct nt_picture sheet = load(path);
+        ck_assert_int_eq(sheet.width, 14 + 112 + 14);
+        ck_assert_msg(sheet.height == 14 + 112 + 19 * texts[i].lines + 4 + 14,
+            "%s: %s: a height of %d", texts[i].truth, texts[i].predicted, sheet.height);
+        for (int y = 0; y < sheet.height; y++) /* nothing runs into the margins */
+            for (int x = 0; x < sheet.width; x++)
+                if (x < 14 || x >= 14 + 112)
+                    ck_assert_int_eq(sheet.pixels[3 * (y * sheet.width + x)], 255);
+        nt_picture_finish(&sheet);
+    }
+    nt_picture_finish(&gray);
+}
+END_TEST
+
 START_TEST(odd_captions_do_no_harm)
 {
     char *path = fixture_path("odd.png");
@@ -115,6 +149,7 @@ int main(void)
     Suite *suite = suite_create("sheet");
     TCase *tcase = tcase_create("sheet");
     tcase_add_test(tcase, sheets_hold_their_pictures);
+    tcase_add_test(tcase, sentences_take_lines);
     tcase_add_test(tcase, odd_captions_do_no_harm);
     tcase_add_test(tcase, glyphs_differ);
     suite_add_tcase(suite, tcase);

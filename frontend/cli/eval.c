@@ -39,7 +39,7 @@ static const struct cli_option options[] = {
     {"confusion", CLI_FLAG, offsetof(struct options, confusion), NULL,
         "print how often each class was taken for each other"},
     {"sheet", CLI_TEXT, offsetof(struct options, sheet), "FILE.png",
-        "draw a contact sheet: pictures with true and predicted class, mask or boxes"},
+        "draw a contact sheet: pictures with true and predicted class, mask, boxes or caption"},
     {"regions", CLI_TEXT, offsetof(struct options, regions), "FILE.png",
         "draw which class each place of the plane is given: for items of two numbers"},
     {"plot", CLI_TEXT, offsetof(struct options, plot), "FILE.svg",
@@ -309,14 +309,12 @@ static enum nt_status prepare(struct work *w, const struct options *o, const str
         return nt_fail(
             ctx, NT_ERR_ARGUMENT, "--sheet: the items of %s are no pictures", w->info->kind);
     bool failed = false, captions = !strcmp(w->info->kind, "captions");
-    if (o->sheet && captions)
-        return nt_fail(ctx, NT_ERR_ARGUMENT, "--sheet: captions are printed, not drawn");
-    if (captions)
-        failed = !(w->captions = eval_captions_create(ctx, x->data));
-    else if (o->sheet && segments(w))
+    if (o->sheet && segments(w))
         failed = !(w->masks = eval_masks_create(ctx, x->data));
     else if (o->sheet && w->classes)
-        failed = !(w->sheet = eval_sheet_create(ctx, x->data));
+        failed = !(w->sheet = eval_sheet_create(ctx, x->data, captions));
+    if (captions)
+        failed = failed || !(w->captions = eval_captions_create(ctx, x->data, w->sheet));
     if (w->info->box_classes)
         failed = !(w->boxes = eval_boxes_create(ctx, x->data, o->sheet != NULL));
     else if (w->classes == 0 && w->info->target_dtype == NT_F32)

@@ -6,25 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/cli/eval_sheet.h"
+
 #define SHOWN 10 /* captions in the text; JSON has all */
 
 struct eval_captions {
     struct nt_context *ctx;
     const struct nt_dataset *dataset;
     const struct nt_dataset_info *info;
+    struct eval_sheet *sheet;
     float *written;
     int64_t items, same;
     json_t *list;
     enum nt_status status;
 };
 
-struct eval_captions *eval_captions_create(struct nt_context *ctx, const struct nt_dataset *dataset)
+struct eval_captions *eval_captions_create(
+    struct nt_context *ctx, const struct nt_dataset *dataset, struct eval_sheet *sheet)
 {
     struct eval_captions *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     c->ctx = ctx;
     c->dataset = dataset;
+    c->sheet = sheet;
     c->info = nt_dataset_get_info(dataset);
     c->written = calloc((size_t)nt_shape_count(&c->info->target) + 1, sizeof *c->written);
     c->list = json_array();
@@ -84,6 +89,8 @@ void eval_captions_add(struct eval_captions *c, const struct nt_prediction *p)
     if (row && json_array_append_new(c->list, row) == 0) {
         c->items++;
         c->same += strcmp(truth, text) == 0;
+        if (c->sheet)
+            eval_sheet_add_texts(c->sheet, p->index, truth, text);
     } else {
         c->status = nt_fail(c->ctx, NT_ERR_MEMORY, "eval: no memory for captions");
     }

@@ -11,10 +11,11 @@
 #include "frontend/evaluate.h"
 
 struct eval_captions;
+struct eval_sheet;
 
-/* NULL when memory is exhausted. */
+/* NULL when memory is exhausted. The captions go onto the sheet too; NULL: there is none. */
 struct eval_captions *eval_captions_create(
-    struct nt_context *ctx, const struct nt_dataset *dataset);
+    struct nt_context *ctx, const struct nt_dataset *dataset, struct eval_sheet *sheet);
 void eval_captions_destroy(struct eval_captions *captions);
 void eval_captions_add(struct eval_captions *captions, const struct nt_prediction *p);
 
