@@ -7,6 +7,7 @@
 #include "engine/random.h"
 #include "frontend/metrics.h"
 
+#define MIB ((size_t)1 << 20)
 #define RANDOM_STREAM 0x6b657973 /* of the random numbers that name a run's */
 
 static enum nt_status start_session(struct nt_session *session)
@@ -83,9 +84,9 @@ static enum nt_status create_within(struct nt_device *dev, struct nt_model *mode
         nt_session_destroy(session);
     }
     return nt_fail(ctx, NT_ERR_MEMORY,
-        "memory limit %zu bytes: with batch %lld %s needs at least %zu bytes", params->memory_limit,
-        (long long)(params->batch > 0 ? params->batch : 1), again ? "a training step" : "a run",
-        least);
+        "memory limit %zu bytes: with batch %lld %s needs at least %zu bytes (%zu MiB)",
+        params->memory_limit, (long long)(params->batch > 0 ? params->batch : 1),
+        again ? "a training step" : "a run", least, (least + MIB - 1) / MIB);
 }
 
 enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,

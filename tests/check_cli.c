@@ -129,7 +129,7 @@ START_TEST(wrong_input)
     expect(1, "nowhere.jpg", "run %s nowhere.jpg", model);
     expect(1, "did you mean", "train %s --data %s --set clases=3", model, spec);
     expect(1, "--memory-limit: 1T:", "train %s --data %s --memory-limit 1T", model, spec);
-    expect(1, "needs at least", "train %s --data %s --memory-limit 1.5K --out %s", model, spec,
+    expect(1, " bytes (1 MiB)", "train %s --data %s --memory-limit 1.5K --out %s", model, spec,
         fixture_path("limit/run"));
     expect(1, "--mean", "run %s x.png --mean 1,2 --std 1", model);
     set_up();
