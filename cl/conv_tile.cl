@@ -17,9 +17,58 @@
 #include "prelude.clh"
 #include "tile.clh"
 #include "gather.clh"
+#include "panels.clh"
 #include "taps.clh"
 
 NT_DEFINE_GATHER
+
+/* Rows of weights that are fetched ahead. */
+#define NT_ROWS_AHEAD 4
+
+#if NT_VW == 16 && defined(NT_MASKED)
+/* from[0], from[step], ... from[15 * step] where step <= 16: permutes 32 consecutive floats at a
+ * time. */
+static inline float16 NT_NAME(read_apart)(__global const float *from, int step)
+{
+    int16 at = (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) * step;
+    float16 value = (float16)(0.0f);
+    int last = 15 * step - 31;
+    if (last < 0)
+        return __builtin_ia32_vpermi2varps512(
+            NT_READ_PART(from, last + 32), at, NT_READ_PART(from + 16, last + 16));
+    NT_SLOWLY for (int first = 0; first < last + 32; first += 32)
+    {
+        int start = min(first, last);
+        int16 in = at - start;
+        float16 here = __builtin_ia32_vpermi2varps512(
+            NT_GET(float, 16, from + start), in, NT_GET(float, 16, from + start + 16));
+        value = as_uint16(in) < 32u ? here : value;
+    }
+    return value;
+}
+
+/* 16 columns, each of `count` consecutive floats whose order is [channel][tap]. */
+static void NT_NAME(pack_turned)(
+    __global const float *w, int w_k, int taps, int channels, int count, __global float *to)
+{
+    int tap = 0, c = 0, e = 0;
+    for (; e + 16 <= count; e += 16) {
+        float16 rows[16];
+        NT_UNROLL for (int i = 0; i < 16; i++) rows[i] = NT_GET(float, 16, w + i * w_k + e);
+        NT_TURN16_(rows);
+        NT_UNROLL for (int i = 0; i < 16; i++)
+        {
+            NT_PUT(rows[i], float, 16, to + (tap * channels + c) * NT_NR);
+            bool wraps = ++tap == taps;
+            tap = wraps ? 0 : tap;
+            c += wraps;
+        }
+    }
+    NT_SLOWLY for (; e < count; e++)
+        NT_SLOWLY for (int i = 0; i < 16; i++)
+            to[(e % taps * channels + e / taps) * NT_NR + i] = w[i * w_k + e];
+}
+#endif
 
 /* One panel: to[(tap * channels + channel) * NT_NR + column], zeros beyond `columns`. */
 static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int w_t, int w_r,
@@ -27,6 +76,10 @@ static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int
 {
     int taps = t * r * s, done = 0, deep = channels * taps / 4 * 4;
     bool in_line = w_s == 1 && w_r == s && w_t == r * s && w_c == taps;
+#if NT_VW == 16 && defined(NT_MASKED)
+    for (; in_line && w_k > 1 && done + 16 <= columns; done += 16)
+        NT_NAME(pack_turned)(w + done * w_k, w_k, taps, channels, deep, to + done);
+#endif
     /* Four by four where a column's weights are consecutive. */
     for (; in_line && w_k > 1 && done + 4 <= columns; done += 4) {
         __global const float *from = w + done * w_k;
@@ -49,7 +102,9 @@ static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int
             }
         }
     }
-    for (int c = done == NT_NR ? deep / taps : 0; c < channels; c++)
+    for (int c = done == NT_NR ? deep / taps : 0; c < channels; c++) {
+        __global const float *ahead = w + (c + NT_ROWS_AHEAD) * w_c;
+        NT_SLOWLY for (int k = 0; k < columns * w_k; k += 16) NT_PREFETCH(ahead + k);
         for (int i = 0; i < t * r; i++)
             for (int j = 0; j < s; j++) {
                 __global const float *from = w + c * w_c + i / r * w_t + i % r * w_r + j * w_s;
@@ -60,10 +115,16 @@ static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int
                         NT_VSTORE(NT_READ_PART(from + k, columns - k), row + k);
                     continue;
                 }
+#if NT_VW == 16 && defined(NT_MASKED)
+                for (; w_k <= 16 && first + 16 <= columns; first += 16)
+                    NT_VSTORE(NT_NAME(read_apart)(from + first * w_k, w_k), row + first);
+#endif
                 NT_SLOWLY for (int k = first; k < NT_NR; k++) row[k] =
                     k < columns ? from[k * w_k] : 0.0f;
             }
+    }
 }
+#undef NT_ROWS_AHEAD
 
 #define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
 static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offset, const int *place,
@@ -197,6 +258,9 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                                     k - p - j * NT_VW);
                         NT_TILE_LOAD(acc, tile);
                     }
+                    for (int i = 0; i < NT_MR; i++)
+                        for (int j = 0; j < NT_NR; j += 16)
+                            NT_PREFETCH(y + y_offset + place[i] + group * k + p + j);
                     __global const float *b = b_packed + (size_t)(p - k0) * packed + b_start;
                     for (int h = 0; h < planes; h++)
                         for (int i = 0; i < rows; i++)
