@@ -54,7 +54,11 @@ static void NT_NAME(pack_turned)(
     int tap = 0, c = 0, e = 0;
     for (; e + 16 <= count; e += 16) {
         float16 rows[16];
-        NT_UNROLL for (int i = 0; i < 16; i++) rows[i] = NT_GET(float, 16, w + i * w_k + e);
+        NT_UNROLL for (int i = 0; i < 16; i++)
+        {
+            rows[i] = NT_GET(float, 16, w + i * w_k + e);
+            NT_PREFETCH(w + i * w_k + e + 64);
+        }
         NT_TURN16_(rows);
         NT_UNROLL for (int i = 0; i < 16; i++)
         {

@@ -6,8 +6,10 @@
  * the second-level cache holds together with their products. */
 #define MOST_STRIPS 20
 #define MOST_PANELS 8
-#define LONGEST_RUN 192
+#define LONGEST_RUN 208
 #define LEAST_RUN 16
+/* Pixels of dy so many floats apart share 8 sets of a second-level cache of 1024. */
+#define FAR 2048
 /* Floats of the inputs gathered as rows. */
 #define GATHERED 65536
 /* What copied strips are longer than their pixels: NT_GAP. */
@@ -153,7 +155,9 @@ static struct blocking block(
     int64_t strips = nt_divide_up(p->k, tile->rows);
     int64_t strip = nt_divide_up(tile->rows, tile->width) * tile->width;
     bool few = p->c < tile->width && pixels > 0 && p->c > 0;
-    struct blocking b = {.strips = piece(strips, MOST_STRIPS), .direct = dense(p), .unit = 1};
+    struct blocking b = {.strips = piece(strips, MOST_STRIPS),
+        .direct = dense(p) && p->y.stride[4] % FAR,
+        .unit = 1};
     int64_t panels = nt_divide_up(few ? columns : vectors * tile->width, nr);
     if (few)
         b.rows = panels * nr + (panels > 1 ? GAP : 0);
