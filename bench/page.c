@@ -169,9 +169,9 @@ static void add_comparison(struct nt_text *page, const char *list, const char *t
         "<th>name</th>",
         title);
     for (int s = 0; s < count; s++) {
-        nt_text_string(page, "<th>");
+        nt_text_string(page, "<th class=\"n wrap\">");
         bench_escape(page, subject[s].label);
-        nt_text_string(page, s ? "</th><th>times as fast</th>" : "</th>");
+        nt_text_string(page, s ? "</th><th class=\"n\">times as fast</th>" : "</th>");
     }
     nt_text_string(page, "</tr></thead><tbody>\n");
     for (int i = 0; i < names; i++) {
@@ -204,9 +204,10 @@ static void add_probes(struct nt_text *page, const struct bench_subject *subject
     const json_t *probes = json_object_get(subject->device, "probes");
     if (!json_array_size(probes))
         return;
-    nt_text_string(page, "<h2>What the device can do</h2>\n<div class=\"wide\"><table><thead><tr>"
-                         "<th>probe</th><th>median</th><th>range</th><th>note</th></tr></thead>"
-                         "<tbody>\n");
+    nt_text_string(page,
+        "<h2>What the device can do</h2>\n<div class=\"wide\"><table><thead><tr>"
+        "<th>probe</th><th class=\"n\">median</th><th>range</th><th>note</th></tr></thead>"
+        "<tbody>\n");
     json_array_foreach(probes, i, row)
     {
         char a[32], b[32], c[32];
@@ -364,11 +365,13 @@ static void add_growth(struct nt_text *page, const struct bench_subject *subject
         json_decref(growth);
         return;
     }
-    nt_text_string(page, "<h2>How time grows</h2>\n<p>A line through the times of several batches, "
-                         "or sizes of picture. The constant is what a step costs whatever its "
-                         "size; off: what the line is off at most.</p>\n<div class=\"wide\">"
-                         "<table class=\"sort\"><thead><tr><th>network</th><th>constant</th>"
-                         "<th>more</th><th>for each</th><th>off</th></tr></thead><tbody>\n");
+    nt_text_string(page,
+        "<h2>How time grows</h2>\n<p>A line through the times of several batches, "
+        "or sizes of picture. The constant is what a step costs whatever its "
+        "size; off: what the line is off at most.</p>\n<div class=\"wide\">"
+        "<table class=\"sort\"><thead><tr><th>network</th><th class=\"n\">constant</th>"
+        "<th class=\"n\">more</th><th>for each</th><th class=\"n\">off</th></tr>"
+        "</thead><tbody>\n");
     json_array_foreach(growth, i, row)
     {
         bool pixels = !strcmp(bench_text(row, "by"), "pixels");

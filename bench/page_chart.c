@@ -235,6 +235,19 @@ void bench_chart_networks(struct nt_text *page, int count, const struct bench_su
 static const char *const passes[] = {
     "forward", "backward-data", "backward-weights", "forward+backward"};
 
+static bool is_of(const json_t *row, int pass)
+{
+    return !strcmp(bench_text(json_object_get(row, "work"), "pass"), passes[pass]);
+}
+
+static bool any_of(const json_t *layers, int pass)
+{
+    for (size_t i = 0; i < json_array_size(layers); i++)
+        if (is_of(json_array_get(layers, i), pass))
+            return true;
+    return false;
+}
+
 /* The row's name without the pass, which it may end in. */
 static size_t layer_length(const json_t *row)
 {
@@ -267,14 +280,16 @@ void bench_chart_heat(struct nt_text *page, const struct bench_subject *subject)
         return;
     nt_text_string(
         page, "<div class=\"wide\"><table class=\"sort heat\"><thead><tr><th>layer</th>");
+    bool used[4];
     for (int p = 0; p < 4; p++)
-        nt_text_format(page, "<th>%s</th>", passes[p]);
+        if ((used[p] = any_of(layers, p)))
+            nt_text_format(page, "<th class=\"n\">%s</th>", passes[p]);
     nt_text_string(page, "</tr></thead><tbody>\n");
     for (size_t i = 0; i < count; i++) {
         const json_t *row = json_array_get(layers, i), *next = json_array_get(layers, i + 1);
         size_t length = layer_length(row);
         for (int p = 0; p < 4; p++)
-            if (!strcmp(bench_text(json_object_get(row, "work"), "pass"), passes[p]))
+            if (is_of(row, p))
                 cell[p] = row;
         if (next && layer_length(next) == length &&
             !strncmp(bench_text(row, "name"), bench_text(next, "name"), length))
@@ -285,7 +300,8 @@ void bench_chart_heat(struct nt_text *page, const struct bench_subject *subject)
         bench_escape(page, name);
         nt_text_string(page, "</td>");
         for (int p = 0; p < 4; p++) {
-            heat_cell(page, cell[p]);
+            if (used[p])
+                heat_cell(page, cell[p]);
             cell[p] = NULL;
         }
         nt_text_string(page, "</tr>\n");
