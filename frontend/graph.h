@@ -233,6 +233,10 @@ int nt_graph_sum_to(struct nt_graph *graph, int value, const struct nt_shape *sh
 /* A value like this one; its index, -1 after a failure. For passes that add nodes. */
 int nt_graph_new_value(struct nt_graph *graph, struct nt_value value);
 
+/* Fails when the extents are below 1 or the elements too many; `name` begins the message. */
+enum nt_status nt_graph_check_shape(
+    struct nt_graph *graph, const char *name, const struct nt_shape *shape);
+
 /* Puts a node at the end; passes that rebuild the list use it. */
 enum nt_status nt_graph_append(struct nt_graph *graph, struct nt_node *node);
 
