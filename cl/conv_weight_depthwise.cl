@@ -62,8 +62,8 @@ static inline void NT_NAME(weight_any)(__global float *sum, int sum_step, const 
     }
 }
 
-/* `count` pixels from ox on, all channels of the work-item; TAPS adds what a row of taps, at `from`,
- * has to `sum`. */
+/* `count` pixels from ox on, all channels of the work-item; TAPS adds what a row of taps, at
+ * `from`, has to `sum`. */
 #define NT_PIXELS(PRESENT, TAPS)                                                                   \
     for (int channel = first; channel < end; channel += NT_VW) {                                   \
         int left = groups - channel;                                                               \
@@ -115,8 +115,8 @@ NT_OUTLINE void NT_NAME(depthwise_taps)(int column, int split, __global const fl
                     start + j >= 0 && start + j < width ? NT_VW : 0;
                 NT_PIXELS(i < count, NT_NAME(weight_three)(sum, groups, g, from, x_w, left, inside))
             } else {
-                NT_PIXELS(i < count, NT_NAME(weight_any)(sum, groups, g, to, y_w, from, x_w, left, s,
-                    stride_w, dil_w, count, start, width, whole))
+                NT_PIXELS(i < count, NT_NAME(weight_any)(sum, groups, g, to, y_w, from, x_w, left,
+                    s, stride_w, dil_w, count, start, width, whole))
             }
         }
     }

@@ -18,7 +18,8 @@ NT_KERNEL_GROUP(conv_weight_group)
     NT_GROUP_DECLARE;
     int row0 = get_group_id(1) * NT_SPAN, column0 = get_group_id(0) * NT_SPAN;
     int item = NT_GROUP_ITEM, group = (int)get_global_id(2) % groups;
-    int split = (int)get_global_id(2) / groups, all = images * out_d * out_h * out_w, rows = t * r * s * c;
+    int split = (int)get_global_id(2) / groups;
+    int all = images * out_d * out_h * out_w, rows = t * r * s * c;
     int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
     /* A work-item always fills the same row of a_tile and the same column of b_tile. */
     int row = row0 + item % NT_SPAN, column = column0 + item % NT_SPAN;

@@ -22,7 +22,8 @@ NT_OUTLINE void NT_NAME(pack_pieces)(int item, int items, __global const float *
         int batch = piece / across / down, k0 = block * depth, n0 = panel * take;
         __global const float *from =
             b + b_offset + (size_t)batch * b_batch + (size_t)k0 * b_k + (size_t)n0 * b_n;
-        __global float *to = packed + ((size_t)(batch * down + block) * all + panel) * depth * NT_NR;
+        __global float *to =
+            packed + ((size_t)(batch * down + block) * all + panel) * depth * NT_NR;
         int columns = min(n - n0, group * take), steps = min(depth, k - k0);
         if (b_n == 1)
             NT_NAME(pack_rows_of_panels)(from, b_k, columns, steps, take, to, depth * NT_NR);

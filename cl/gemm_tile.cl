@@ -103,8 +103,8 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *c, int c_offse
 NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *a, int a_offset,
     __global const float *b, int b_offset, __global float *c, int c_offset, __global float *scratch,
     __global const float *packed, __global const float *strips, int m, int n, int k, int a_step,
-    int b_k, int b_n, int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels, int rows, int pack_a, int shared,
-    int blocks, int slot NT_EPILOGUE_PARAMS)
+    int b_k, int b_n, int c_step, int a_batch, int b_batch, int c_batch, int depth, int panels,
+    int rows, int pack_a, int shared, int blocks, int slot NT_EPILOGUE_PARAMS)
 {
     int all = (n + NT_NR - 1) / NT_NR, across = (all + panels - 1) / panels;
     int down = (m + rows - 1) / rows, deep = (k + depth - 1) / depth;
@@ -138,8 +138,8 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *
                     a_start + (NT_COLUMNS || turned ? start + (size_t)k0 * a_step
                                                     : (size_t)start * a_step + k0);
                 if (packed_a) {
-                    from = strips + ((size_t)(batch * deep + k0 / depth) * all_strips + row / NT_MR) *
-                                        (depth * packed_step);
+                    size_t strip = (size_t)(batch * deep + k0 / depth) * all_strips + row / NT_MR;
+                    from = strips + strip * (depth * packed_step);
                     step = packed_step;
                 } else if (pack_a || m < NT_MR) {
                     NT_NAME(pack_rows)(

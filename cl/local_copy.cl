@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The rate of local memory: each work-item of a group moves one vector `rounds` times from its place
- * in one half of a local array to its neighbour's in the other, with a barrier between. Benchmarks
- * ask it. local size: NT_GROUP; out has one element per work-item.
+ * The rate of local memory: each work-item of a group moves one vector `rounds` times from its
+ * place in one half of a local array to its neighbour's in the other, with a barrier between.
+ * Benchmarks ask it. local size: NT_GROUP; out has one element per work-item.
  */
 #include "prelude.clh"
 

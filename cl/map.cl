@@ -40,7 +40,8 @@
     NT_VECTOR(as_int, NT_VEC)(NT_VECTOR(as_uint, NT_VEC)(a) op NT_VECTOR(as_uint, NT_VEC)(b))
 /* Processors stop at a division by zero and at that of the least integer by -1. */
 #define NT_DIVISOR(b) select(b, C(1), (b == C(0)) | (b == C(-1)))
-#define NT_QUOTIENT(a, b) select(select(a / NT_DIVISOR(b), NT_WRAP(C(0), -, a), b == C(-1)), C(0), b == C(0))
+#define NT_QUOTIENT(a, b)                                                                          \
+    select(select(a / NT_DIVISOR(b), NT_WRAP(C(0), -, a), b == C(-1)), C(0), b == C(0))
 #define NT_REST(a, b) select(a % NT_DIVISOR(b), C(0), (b == C(0)) | (b == C(-1)))
 #endif
 #ifdef NT_RANDOM
@@ -94,7 +95,8 @@ NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const i
         NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_ARGUMENTS) NT_INPUTS(NT_IN_ARGUMENTS));
 }
 #else
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(map_group)(const int vectors, const int count
+__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(map_group)(
+    const int vectors, const int count
     NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
 {
     const int id = (int)get_global_id(0);

@@ -320,7 +320,8 @@ NT_OUTLINE void NT_NAME(backward)(int pixel, __global const float *dy, __global 
         const int n = OVER_DEPTH(slice, D), d = slice - n * D;
         const int first = pixel - row * W, last = min(W, first + stop - pixel);
         WINDOWS_D;
-        const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH), bottom = END_WINDOW(h, sh, ph, H, OH);
+        const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH);
+        const int bottom = END_WINDOW(h, sh, ph, H, OH);
 #if !NT_ADAPTIVE
         int left = FIRST_WINDOW(first, kw, dw, sw, pw, W, OW), end = (first + pw) / sw + 1;
         int next_begin = left * sw + (kw - 1) * dw + 1, next_end = end * sw;

@@ -65,7 +65,8 @@ NT_KERNEL(recurrent_gates_backward)
 {
     NT_GATES_PLACE
     const int row = n * (NT_GATES * H) + j;
-    float gate[NT_GATES], d[NT_GATES], last = 0.0f, unit = h[old_h + at], slope = dh[dh_offset + at];
+    float gate[NT_GATES], d[NT_GATES], last = 0.0f;
+    float unit = h[old_h + at], slope = dh[dh_offset + at];
     float state = NT_CELL >= 2 ? s[old_s + at] : 0.0f;
     float state_slope = NT_CELL == 2 ? ds[ds_offset + at] : 0.0f;
     for (int g = 0; g < NT_GATES; g++) {

@@ -158,7 +158,8 @@ NT_OUTLINE void NT_NAME(reduce_columns)(const int begin, const int end,
                 for (int v = 0; v < vectors; v++) {
                     total[v] = JOIN(total[v], some[v]);
                     some[v] = C(NEUTRAL);
-                    AGAIN(total[NT_COLUMNS + v] = JOIN(total[NT_COLUMNS + v], some[NT_COLUMNS + v]);)
+                    AGAIN(total[NT_COLUMNS + v] =
+                              JOIN(total[NT_COLUMNS + v], some[NT_COLUMNS + v]);)
                     AGAIN(some[NT_COLUMNS + v] = C(NEUTRAL);)
                 }
                 left = flush;

@@ -5,9 +5,10 @@
  *   y[at with index[at] along the axis] = COMBINE(itself, x[at])     for each place `at` of x
  *
  * Rows are the dimensions of x other than the axis and the innermost one, of n elements; `length`
- * is x's extent along the axis. Each result belongs to one work-item: it has a range of the result's
- * axis, looks at all indices in order, and takes what falls into its range, so the order is that of x. An
- * index from -count to -1 counts from the end; any other outside 0..count-1 does nothing.
+ * is x's extent along the axis. Each result belongs to one work-item: it has a range of the
+ * result's axis, looks at all indices in order, and takes what falls into its range, so the order
+ * is that of x. An index from -count to -1 counts from the end; any other outside 0..count-1 does
+ * nothing.
  *
  *   NT_OUTER   number of outer dimensions
  *   NT_WHOLE   when the index is the same in a whole row
@@ -33,7 +34,7 @@
 #define NT_AT(k) NT_CAT(NT_AT, NT_OUTER)(k, a)
 #define NT_INT const int
 #define OPERANDS                                                                                   \
-    __global NT_TYPE *y, const int y_o, const int y_s NT_STEPS(y), __global const NT_TYPE *x,          \
+    __global NT_TYPE *y, const int y_o, const int y_s NT_STEPS(y), __global const NT_TYPE *x,      \
         const int x_o, const int x_s NT_STEPS(x), __global const int *index, const int index_o,    \
         const int index_s NT_STEPS(index), const int y_axis, const int x_axis,                     \
         const int index_axis, const int length, const int count NT_CAT(NT_EXTENTS, NT_OUTER)(a)

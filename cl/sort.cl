@@ -59,7 +59,8 @@ NT_KERNEL_SINGLE(sort_tile)
             from[c] = c;
         for (int width = 1; width < C; width *= 2) {
             for (int low = 0; low < C; low += 2 * width)
-                NT_NAME(merge)(row, x_c, from, to, low, min(low + width, C), min(low + 2 * width, C));
+                NT_NAME(merge)(
+                    row, x_c, from, to, low, min(low + width, C), min(low + 2 * width, C));
             __global int *const swap = from;
             from = to;
             to = swap;
