@@ -131,6 +131,22 @@ static void NT_NAME(pack_weights)(__global const float *w, int w_k, int w_c, int
 #undef NT_ROWS_AHEAD
 
 #define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
+
+/* A whole tile's way from the registers to memory: no masks. */
+static void NT_NAME(write_whole)(const NT_V *tile, __global float *y, int y_offset,
+    const int *place, int first_channel NT_EPILOGUE_PARAMS)
+{
+    const int left = NT_VW;
+    for (int i = 0; i < NT_MR; i++)
+        NT_UNROLL for (int j = 0; j < NT_NV; j++)
+        {
+            int channel = first_channel + j * NT_VW, at = place[i] + channel;
+            NT_V value = tile[i * NT_NV + j];
+            NT_EPILOGUE_APPLY(value, at, channel);
+            NT_VSTORE(value, y + y_offset + at);
+        }
+}
+
 static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offset, const int *place,
     int first, int rows, int column, int columns, int group, int last NT_EPILOGUE_PARAMS)
 {
@@ -251,29 +267,54 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                     length = t * r * s * channels;
                 }
                 for (int p = k0; p < k1; p += NT_NR) {
+                    int channel = group * k + p;
+                    bool whole = first == 0 && count == NT_MR && p + NT_NR <= k;
                     NT_V acc[NT_MR][NT_NV];
+                    for (int i = 0; i < NT_MR; i++)
+                        for (int j = 0; j < NT_NR; j += 16) {
+                            NT_PREFETCH(y + y_offset + place[i] + channel + j);
+                            if (last)
+                                NT_EPILOGUE_FETCH(place[i] + channel + j);
+                        }
                     if (c0 == 0) {
                         NT_TILE_ZERO(acc);
+                    } else if (whole) {
+                        NT_UNROLL for (int i = 0; i < NT_MR; i++)
+                        {
+                            NT_UNROLL for (int j = 0; j < NT_NV; j++)
+                                acc[i][j] =
+                                    NT_VLOAD(y + y_offset + place[i] + channel + j * NT_VW);
+                        }
                     } else {
                         for (int i = first; i < count; i++)
                             for (int j = 0; j < NT_NV; j++)
-                                tile[i * NT_NV + j] = NT_READ_PART(
-                                    y + y_offset + place[i] + group * k + p + j * NT_VW,
-                                    k - p - j * NT_VW);
+                                tile[i * NT_NV + j] =
+                                    NT_READ_PART(y + y_offset + place[i] + channel + j * NT_VW,
+                                        k - p - j * NT_VW);
                         NT_TILE_LOAD(acc, tile);
                     }
-                    for (int i = 0; i < NT_MR; i++)
-                        for (int j = 0; j < NT_NR; j += 16)
-                            NT_PREFETCH(y + y_offset + place[i] + group * k + p + j);
                     __global const float *b = b_packed + (size_t)(p - k0) * packed + b_start;
                     for (int h = 0; h < planes; h++)
                         for (int i = 0; i < rows; i++)
                             for (int j = 0; j < runs; j++)
                                 NT_TILE_ROWS(acc, a + h * a_plane + i * a_row + j * a_run, step,
                                     b + h * b_plane + i * b_row + j * b_run, NT_NR, length);
+                    if (whole && (!last || NT_EPILOGUE_NONE)) {
+                        NT_UNROLL for (int i = 0; i < NT_MR; i++)
+                        {
+                            NT_UNROLL for (int j = 0; j < NT_NV; j++)
+                                NT_VSTORE(acc[i][j],
+                                    y + y_offset + place[i] + channel + j * NT_VW);
+                        }
+                        continue;
+                    }
                     NT_TILE_STORE(acc, tile);
-                    NT_NAME(write_tile)(tile, y, y_offset, place, first, count, p, k, group,
-                        last NT_EPILOGUE_PASS);
+                    if (whole)
+                        NT_NAME(write_whole)(
+                            tile, y, y_offset, place, channel NT_EPILOGUE_PASS);
+                    else
+                        NT_NAME(write_tile)(tile, y, y_offset, place, first, count, p, k, group,
+                            last NT_EPILOGUE_PASS);
                 }
             }
         }

@@ -170,6 +170,8 @@ static void define_shared(struct nt_launch *launch)
         launch, "NT_EPILOGUE_PARAMS", ", __global const float *e0, int e0_offset, int e_kind");
     nt_launch_define(launch, "NT_EPILOGUE_PASS", ", e0, e0_offset, e_kind");
     nt_launch_define(launch, "NT_EPILOGUE_APPLY(value, at, channel)", SHARED_TEXT);
+    nt_launch_define(
+        launch, "NT_EPILOGUE_FETCH(at)", "if (e_kind >= 3) NT_PREFETCH(e0 + e0_offset + (at))");
     nt_launch_define(launch, "NT_EPILOGUE_NONE", "(e_kind == 0)");
     nt_launch_define(launch, "NT_EPILOGUE_BY_CHANNEL", "(e_kind < 3)");
 }
@@ -201,6 +203,7 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     }
     nt_launch_define(launch, "NT_EPILOGUE_PARAMS", "%s", params.data ? params.data : "");
     nt_launch_define(launch, "NT_EPILOGUE_PASS", "%s", pass.data ? pass.data : "");
+    nt_launch_define(launch, "NT_EPILOGUE_FETCH(at)", "(void)0");
     nt_launch_define(launch, "NT_EPILOGUE_NONE", "%d", !source);
     nt_launch_define(launch, "NT_EPILOGUE_BY_CHANNEL", "%d", by_channel);
     nt_launch_define(

@@ -10,6 +10,7 @@
  *       replaces the T in the variable `value`; `at` is the first lane's element index from the
  *       output's start, `channel` its index along the fastest dimension. Reads operands with
  *       NT_EPILOGUE_READ(pointer), which the kernel defines.
+ *   NT_EPILOGUE_FETCH(at)     a hint that operands that vary by pixel are needed soon at `at`
  *   NT_EPILOGUE_NONE          whether it leaves values as they are
  *   NT_EPILOGUE_BY_CHANNEL    whether what it reads is the same in all pixels
  * and nt_epilogue_args appends the arguments that NT_EPILOGUE_PARAMS declares.
