@@ -243,8 +243,6 @@ NT_OUTLINE void NT_NAME(multiply)(__global const float *a, int a_step, int strip
         ROWS_PREFETCH(row);
         NT_TILE_ZERO(acc);
         PIXELS(acc, strip, a_step, b, b_step, pixels, {
-            NT_UNROLL for (int j_ = 0; j_ < NT_NV; j_++)
-                NT_PREFETCH(b_ + b_step * EARLY + j_ * NT_VW);
             NT_PREFETCH_FAR(next);
             next += line;
         });
