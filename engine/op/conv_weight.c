@@ -45,6 +45,8 @@ enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_pro
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_weight_sum", "conv_weight_sum", variant, reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
+    if (taps > 1 && taps <= 16)
+        nt_launch_define(&l, "NT_TURNED", "1");
     nt_launch_buffer(&l, partial, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
