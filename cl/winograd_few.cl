@@ -72,7 +72,7 @@ NT_KERNEL_SINGLE(winograd_few)
         for (int i = 0; i < tiles; i++) {
             int v = i / tiles_w % tiles_h * NT_WINOGRAD_OUTPUTS;
             int u = i % tiles_w * NT_WINOGRAD_OUTPUTS;
-            NT_NAME(give_tile)(out + i * NT_NR, plane, y, y_offset,
+            NT_NAME(give_tile)(out + i * NT_NR, plane, NT_VW, y, y_offset,
                 y_start + i / tiles_w / tiles_h * y_n + v * y_h + u * y_w, first,
                 min(NT_WINOGRAD_OUTPUTS, out_h - v), min(NT_WINOGRAD_OUTPUTS, out_w - u), y_h, y_w,
                 min(NT_NR, k - first) NT_EPILOGUE_PASS);

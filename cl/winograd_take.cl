@@ -32,6 +32,6 @@ NT_KERNEL_SINGLE(winograd_take)
         int tile = tile0 + i, image = tile / tiles_w / tiles_h;
         NT_NAME(take_tile)(x + x_offset + (size_t)image * x_n,
             tile / tiles_w % tiles_h * step - pad_h, tile % tiles_w * step - pad_w, height, width,
-            x_h, x_w, channels, to + (size_t)i * row, plane);
+            x_h, x_w, channels, to + (size_t)i * row, plane, NT_VW);
     }
 }

@@ -68,9 +68,9 @@ NT_KERNEL_SINGLE(winograd_weight_sums)
             int v = tile / tiles_w % tiles_h * NT_WINOGRAD_OUTPUTS;
             int u = tile % tiles_w * NT_WINOGRAD_OUTPUTS;
             NT_NAME(take_input)(x + x_offset + (size_t)image * x_n, v - pad_h, u - pad_w, height,
-                width, x_h, x_w, c, in + i * row, x_plane);
+                width, x_h, x_w, c, in + i * row, x_plane, NT_VW);
             NT_NAME(take_gradient)(dy + dy_offset + (size_t)image * y_n + k0, v, u, out_h, out_w,
-                y_h, y_w, channels, out + i * dy_row, dy_plane);
+                y_h, y_w, channels, out + i * dy_row, dy_plane, NT_VW);
         }
         for (int p = 0; p < 36; p++)
             for (int j = 0; j < c; j += NT_NR)

@@ -152,9 +152,9 @@ static enum nt_status convolve(struct nt_tape *tape, const struct nt_conv_pass *
     int64_t chunk = nt_divide_up(most, tile->rows) * tile->rows;
     int64_t items = nt_least(t->all, nt_least(pieces, nt_most(t->all / chunk / units, 1) * units));
     chunk = nt_least(chunk, nt_divide_up(nt_divide_up(t->all, items), tile->rows) * tile->rows);
-    int64_t row = nt_divide_up(widest, 16) * 16 + 16, plane = chunk * row + 16;
+    int64_t row = (nt_divide_up(widest, tile->width) * (PRODUCTS + 1) + 1) * tile->width;
     int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
-        (size_t)(items * (PRODUCTS + 1) * plane) * sizeof(float), "transformed pictures");
+        (size_t)(items * chunk * row) * sizeof(float), "transformed pictures");
     struct nt_launch l;
     nt_launch_init(&l, tape, "winograd", "winograd", "winograd", pass->reason);
     nt_tile_define(&l, tile);
@@ -168,7 +168,7 @@ static enum nt_status convolve(struct nt_tape *tape, const struct nt_conv_pass *
         (int64_t[]){t->all, chunk, t->down, t->across, pass->in[1], pass->in[2], pass->c,
             pass->pad[1], pass->pad[2], pass->x_n, pass->x_step[1], pass->x_step[2]});
     output_args(&l, pass);
-    append_ints(&l, 4, (int64_t[]){w->row, w->plane, row, plane});
+    append_ints(&l, 3, (int64_t[]){w->row, w->plane, row});
     nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
     l.flops = pass->flops;
