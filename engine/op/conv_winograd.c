@@ -72,6 +72,12 @@ static bool few(int64_t tiles, int64_t c, int64_t k)
     return PRODUCTS * c * k > MANY_WEIGHTS && 2 * tiles * (c + k) <= c * k;
 }
 
+static void append_ints(struct nt_launch *l, int count, const int64_t *values)
+{
+    for (int i = 0; i < count; i++)
+        nt_launch_int(l, values[i]);
+}
+
 static void set_grid(struct nt_launch *l, int64_t items)
 {
     int64_t pieces = 2 * nt_tile_pieces(nt_tape_device(l->tape));
@@ -95,10 +101,9 @@ static enum nt_status take(struct nt_tape *tape, const char *reason, int64_t sid
     nt_launch_define(&l, "NT_WINOGRAD_SIDE", "%d", (int)side);
     nt_launch_tensor(&l, x->t, NT_ACCESS_READ);
     nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
-    const int64_t args[] = {tile0, count, t->side, t->down, t->across, x->height, x->width,
-        x->channels, x->pad_h, x->pad_w, x->n, x->h, x->w, to->row, to->plane};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    append_ints(&l, 15,
+        (int64_t[]){tile0, count, t->side, t->down, t->across, x->height, x->width, x->channels,
+            x->pad_h, x->pad_w, x->n, x->h, x->w, to->row, to->plane});
     set_grid(&l, count);
     l.bytes = 4.0 * (double)(count * x->channels) * (double)(PRODUCTS + t->side * t->side);
     return nt_launch_append(&l);
@@ -108,28 +113,25 @@ static enum nt_status take(struct nt_tape *tape, const char *reason, int64_t sid
 static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_conv_pass *pass,
     const struct nt_tile *tile, struct planes *to)
 {
-    int64_t panels = nt_divide_up(pass->k, nt_tile_columns(tile));
-    int64_t panel = nt_tile_columns(tile) * pass->c;
+    int64_t nr = nt_tile_columns(tile), panels = nt_divide_up(pass->k, nr), panel = nr * pass->c;
+    int64_t blocks = panels * nt_divide_up(pass->c, WEIGHT_BLOCK);
+    int64_t items = nt_least(blocks, nt_tile_pieces(nt_tape_device(tape)));
     struct nt_launch l;
     *to = make_planes(tape, panels, panel, "transformed weights");
+    int32_t scratch = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+        (size_t)(items * PRODUCTS * WEIGHT_BLOCK * nr) * sizeof(float), "a block of them");
     nt_launch_init(&l, tape, "winograd_weight", "winograd_weight", "winograd", pass->reason);
     nt_tile_define(&l, tile);
     nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
     nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
-    const int64_t args[] = {pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
-        pass->w_step[2], to->row, to->plane};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
-    set_grid(&l, nt_divide_up(pass->k, tile->width) * nt_divide_up(pass->c, WEIGHT_BLOCK));
+    nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
+    append_ints(&l, 9,
+        (int64_t[]){pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
+            pass->w_step[2], to->row, to->plane});
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
     l.bytes = 4.0 * (double)(panels * panel) * (double)(PRODUCTS + nt_conv_product(pass->taps));
     return nt_launch_append(&l);
-}
-
-static void append_ints(struct nt_launch *l, int count, const int64_t *values)
-{
-    for (int i = 0; i < count; i++)
-        nt_launch_int(l, values[i]);
 }
 
 /* Where a pass's results go: the arguments from out_h to y_w. */
