@@ -11,7 +11,6 @@
  *
  * NT_MR, NT_NV, NT_VW: the register tile; NT_WINOGRAD_TAPS: 3 or 5, along each dimension.
  */
-#define NT_AHEAD 32 /* weights stream from the third-level cache */
 #include "prelude.clh"
 #include "tile.clh"
 #include "winograd.clh"

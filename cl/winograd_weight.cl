@@ -6,7 +6,8 @@
  *
  * zeros beyond the last output channel. w[w_start + k w_k + channel w_c + r w_r + s w_s].
  * A work-item takes a range of blocks of a panel's output x NT_WINOGRAD_BLOCK input channels. It
- * transforms a block in its scratch slot: 36 runs of memory instead of vectors in 36 places in turn.
+ * transforms a block in its scratch slot: then memory is written in 36 runs, not in 36 places in
+ * turn.
  */
 #include "prelude.clh"
 #include "tile.clh"
