@@ -11,7 +11,9 @@ struct pass {
     struct nt_graph *graph;
     int values;   /* those that existed before the pass */
     bool *needed; /* a wanted gradient flows through the value */
+    bool *masked; /* the value's gradient is zero already where the value is not positive */
     int *grad;    /* -1: none yet */
+    const struct nt_op *relu;
 };
 
 /* Rebuilds an expression over the inputs that a term really uses, and adds its node. */
@@ -83,6 +85,33 @@ static enum nt_status accumulate(struct pass *pass, int value, int dx)
     return dx < 0 ? NT_ERR_MEMORY : NT_OK;
 }
 
+/* Whether a value is a ReLU's that nothing but one node reads. */
+static bool is_relu_for_one(const struct pass *pass, int value)
+{
+    const struct nt_graph *graph = pass->graph;
+    int readers = 0;
+    bool relu = false;
+    for (int i = 0; i < graph->node_count; i++) {
+        const struct nt_node *node = graph->node[i];
+        relu |= node->op == pass->relu && node->output[0] == value;
+        for (int j = 0; j < node->inputs; j++)
+            readers += node->input[j] == value;
+    }
+    return relu && readers == 1;
+}
+
+/* Where a window's maximum of a ReLU is not positive, no gradient passes the ReLU, and where it is,
+ * all does: so the smaller tensor is masked before the windows instead of the larger after them. */
+static enum nt_status mask_maximum(struct pass *pass, const struct nt_node *node, int *dy)
+{
+    int x = node->input[0];
+    if (!node->op->maximum || *dy < 0 || !is_relu_for_one(pass, x))
+        return NT_OK;
+    *dy = nt_graph_formula(pass->graph, "a * (b > 0)", 2, (int[]){*dy, node->output[0]});
+    pass->masked[x] = true;
+    return *dy < 0 ? NT_ERR_MEMORY : NT_OK;
+}
+
 static enum nt_status node_gradient(struct pass *pass, const struct nt_node *node)
 {
     struct nt_graph *graph = pass->graph;
@@ -100,14 +129,16 @@ static enum nt_status node_gradient(struct pass *pass, const struct nt_node *nod
     if (!flows || !wanted)
         return NT_OK;
     graph->where = node->where;
-    enum nt_status status = NT_OK;
-    if (node->expr && !node->op->gradient) {
+    enum nt_status status = mask_maximum(pass, node, &dy[0]);
+    if (status == NT_OK && node->outputs > 0 && pass->masked[node->output[0]]) {
+        dx[0] = dy[0];
+    } else if (status == NT_OK && node->expr && !node->op->gradient) {
         for (int i = 0; status == NT_OK && i < node->inputs; i++)
             if (want[i])
                 status = map_gradient(graph, node, i, dy[0], &dx[i]);
-    } else if (node->op->gradient) {
+    } else if (status == NT_OK && node->op->gradient) {
         status = node->op->gradient(graph, node, dy, want, dx);
-    } else {
+    } else if (status == NT_OK) {
         return nt_graph_fail(graph, NT_ERR_UNSUPPORTED,
             "%s: has no gradient, so nothing before it can be trained", node->op->name);
     }
@@ -136,13 +167,14 @@ static void mark_needed(struct pass *pass, int count, const int *inputs)
 
 enum nt_status nt_gradient(struct nt_graph *graph, int count, const int *inputs, const int **grads)
 {
-    struct pass pass = {.graph = graph, .values = graph->value_count};
+    struct pass pass = {.graph = graph, .values = graph->value_count, .relu = nt_op_find("relu")};
     int nodes = graph->node_count;
     if (graph->loss < 0)
         return nt_fail(graph->ctx, NT_ERR_ARGUMENT, "gradient: the model declares no loss");
     pass.needed = nt_graph_alloc(graph, (size_t)pass.values * sizeof *pass.needed);
+    pass.masked = nt_graph_alloc(graph, (size_t)pass.values * sizeof *pass.masked);
     pass.grad = nt_graph_alloc(graph, (size_t)pass.values * sizeof *pass.grad);
-    if (!pass.needed || !pass.grad)
+    if (!pass.needed || !pass.masked || !pass.grad)
         return nt_fail(graph->ctx, NT_ERR_MEMORY, "graph: host memory is exhausted");
     mark_needed(&pass, count, inputs);
     for (int v = 0; v < pass.values; v++)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fixture.h"
 #include "tests/testing.h"
 #include "tests/toy.h"
 
@@ -86,6 +87,52 @@ START_TEST(wrong_gradients_are_found)
 }
 END_TEST
 
+#define KEPT 4096
+
+static float kept[2][KEPT];
+static size_t kept_count[2];
+
+static void keep(void *user, const char *name, size_t count, float *gradient)
+{
+    int which = *(int *)user;
+    ck_assert_uint_le(kept_count[which] + count, KEPT);
+    memcpy(kept[which] + kept_count[which], gradient, count * sizeof *gradient);
+    kept_count[which] += count;
+}
+
+/* A ReLU's gradient is masked behind a maximum that alone reads it, which a clamp's is not. */
+START_TEST(maxima_of_relu_agree_with_those_of_a_clamp)
+{
+    static const char *const functions[] = {"relu()", "clamp{min = 0}"};
+    uint64_t seed = (uint64_t)test_int(1, 100000);
+    kept_count[0] = kept_count[1] = 0;
+    for (int which = 0; which < 2; which++) {
+        char text[512], file[32];
+        struct nt_model *model;
+        snprintf(text, sizeof text,
+            "local classes = setting('classes', 4, 'number of classes', {min = 2})\n"
+            "local x, y = input('input', {3, 9, 7}), target('target')\n"
+            "x = x:conv2d{name = 'conv', channels = 5, kernel = 3, padding = 1}:%s\n"
+            "x = x:max_pool2d{kernel = 3, stride = %d, padding = 1}\n"
+            "x = x:flatten():linear{name = 'fc', features = classes}\n"
+            "output('logits', x)\n"
+            "loss(x:cross_entropy(y))\n",
+            functions[which], 1 + _i);
+        snprintf(file, sizeof file, "maxima-%d.lua", which);
+        const char *path = fixture_path(file);
+        fixture_write(path, text, strlen(text));
+        test_ok(nt_model_load(test_context(), path, 0, NULL, &model));
+        struct nt_gradcheck_params params = {.seed = seed, .distort = keep, .user = &which};
+        check_all(&params, model, NULL);
+        nt_model_destroy(model);
+    }
+    ck_assert_uint_gt(kept_count[0], 0);
+    ck_assert_uint_eq(kept_count[0], kept_count[1]);
+    for (size_t i = 0; i < kept_count[0]; i++)
+        ck_assert_float_eq(kept[0][i], kept[1][i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gradcheck");
@@ -93,6 +140,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, zoo_models_agree, 0, 3);
     tcase_add_loop_test(tests, wrong_gradients_are_found, 0, 4);
+    tcase_add_loop_test(tests, maxima_of_relu_agree_with_those_of_a_clamp, 0, 3);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

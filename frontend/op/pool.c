@@ -200,6 +200,7 @@ static enum nt_status average_lower_backward(
         .attrs = max_attrs_##dims,                                                                 \
         .attr_count = sizeof max_attrs_##dims / sizeof *max_attrs_##dims,                          \
         .layouts = "l>l",                                                                          \
+        .maximum = true,                                                                           \
         .infer = max_infer,                                                                        \
         .gradient = max_gradient,                                                                  \
         .lower = max_lower,                                                                        \
