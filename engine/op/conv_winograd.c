@@ -246,6 +246,8 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
     }
     struct picture x = {pass->x, pass->c, pass->in[1], pass->in[2], pass->pad[1], pass->pad[2],
         pass->x_n, pass->x_step[1], pass->x_step[2]};
+    tile = nt_tile_fit(&tile, t.all);
+    t = cut(&tile, pass->taps[1], pass->images, pass->out[1], pass->out[2]);
     planes = make_planes(tape, t.rows, pass->c, "transformed inputs");
     status = take(tape, pass->reason, SIDE, &x, &t, 0, t.all, &planes, tile.width);
     return status == NT_OK ? convolve_few(tape, pass, &tile, &t, &planes) : status;

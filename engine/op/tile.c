@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/tile.h"
 
-/* As many accumulators as the vector registers hold beside a row of B and a broadcast value;
- * at least 8, which hides the latency of two multiply-add units. Narrow tiles have one vector
- * per row; they need a load per multiply-add, so wide ones are better where both fit. */
+#define LEAST_ACCUMULATORS 8 /* hide the latency of two multiply-add units */
+/* As many accumulators as the vector registers hold beside a row of B and a broadcast value.
+ * Narrow tiles have one vector per row; they need a load per multiply-add, so wide ones are better
+ * where both fit. */
 static const struct {
     struct nt_tile wide, narrow;
 } tiles[] = {
@@ -61,6 +62,25 @@ struct nt_tile nt_tile_choose_for(
 struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns)
 {
     return nt_tile_choose_for(dev, 0, columns, false);
+}
+
+/* Of a step of k: a broadcast and the multiply-adds of each row, B's loads and their fetching. */
+static int64_t instructions(const struct nt_tile *tile, int64_t rows)
+{
+    return nt_divide_up(rows, tile->rows) * (tile->rows * (1 + tile->vectors) + 2 * tile->vectors);
+}
+
+struct nt_tile nt_tile_fit(const struct nt_tile *tile, int64_t rows)
+{
+    struct nt_tile best = *tile, other = *tile;
+    const int candidates[] = {tile->rows * 5 / 6 + 1, tile->rows * 5 / 8};
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+        other.rows = candidates[i];
+        if (other.rows * other.vectors >= LEAST_ACCUMULATORS &&
+            instructions(&other, rows) < instructions(&best, rows))
+            best = other;
+    }
+    return best;
 }
 
 void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile)

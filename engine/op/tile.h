@@ -20,6 +20,10 @@ struct nt_tile nt_tile_choose(const struct nt_device *dev, int64_t columns);
 struct nt_tile nt_tile_choose_for(
     const struct nt_device *dev, int64_t rows, int64_t columns, bool small);
 
+/* The same tile with the number of rows that takes the fewest instructions for `rows`, of few
+ * numbers: each is compiled of its own. */
+struct nt_tile nt_tile_fit(const struct nt_tile *tile, int64_t rows);
+
 /* Floats of a row. */
 int nt_tile_columns(const struct nt_tile *tile);
 
