@@ -30,7 +30,7 @@
  * products that they save. */
 #define LEAST_CHANNELS 32
 #define LEAST_TILES 64
-#define LEAST_FEW 32 /* tiles, where they are `few` */
+#define LEAST_FEW 16 /* tiles, where they are `few` */
 
 /* A transform: PRODUCTS planes of rows. The odd line at the end of each keeps them from falling on
  * the same cache sets. */
