@@ -30,7 +30,8 @@
  * products that they save. */
 #define LEAST_CHANNELS 32
 #define LEAST_TILES 64
-#define LEAST_FEW 16 /* tiles, where they are `few` */
+#define LEAST_FEW 16     /* tiles, where they are `few` */
+#define LEAST_FEW_SUMS 4 /* the same of a weight gradient */
 
 /* A transform: PRODUCTS planes of rows. The odd line at the end of each keeps them from falling on
  * the same cache sets. */
@@ -229,7 +230,9 @@ bool nt_conv_winograd_pays(
         return false;
     int64_t side = SIDE + 1 - p->taps[1], least = LEAST_TILES;
     int64_t tiles = p->images * nt_divide_up(p->out[1], side) * nt_divide_up(p->out[2], side);
-    if (weights ? few(tiles, p->c, p->k) : PRODUCTS * p->c * p->k > MANY_WEIGHTS)
+    if (weights && few(tiles, p->c, p->k))
+        least = LEAST_FEW_SUMS;
+    else if (!weights && PRODUCTS * p->c * p->k > MANY_WEIGHTS)
         least = LEAST_FEW;
     return p->c >= LEAST_CHANNELS && p->k >= LEAST_CHANNELS && tiles >= least;
 }
