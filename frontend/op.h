@@ -23,7 +23,7 @@ struct nt_op {
     int outputs;         /* 0: as many as expand sets */
     const struct nt_attr_spec *attrs;
     int attr_count;
-    bool maximum;  /* each element of output 0 is one of input 0, none of its window being greater */
+    bool maximum;  /* each element of output 0 is the greatest of some of input 0 */
     bool internal; /* made by gradient rules and passes; definitions cannot name it */
 
     /* Layout of inputs, then '>' and outputs: 'l' channels-last, 'r' row-major, 'a' any, 's'
