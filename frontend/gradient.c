@@ -130,15 +130,17 @@ static enum nt_status node_gradient(struct pass *pass, const struct nt_node *nod
         return NT_OK;
     graph->where = node->where;
     enum nt_status status = mask_maximum(pass, node, &dy[0]);
-    if (status == NT_OK && node->outputs > 0 && pass->masked[node->output[0]]) {
+    if (status != NT_OK)
+        return status;
+    if (pass->masked[node->output[0]]) {
         dx[0] = dy[0];
-    } else if (status == NT_OK && node->expr && !node->op->gradient) {
+    } else if (node->expr && !node->op->gradient) {
         for (int i = 0; status == NT_OK && i < node->inputs; i++)
             if (want[i])
                 status = map_gradient(graph, node, i, dy[0], &dx[i]);
-    } else if (status == NT_OK && node->op->gradient) {
+    } else if (node->op->gradient) {
         status = node->op->gradient(graph, node, dy, want, dx);
-    } else if (status == NT_OK) {
+    } else {
         return nt_graph_fail(graph, NT_ERR_UNSUPPORTED,
             "%s: has no gradient, so nothing before it can be trained", node->op->name);
     }
