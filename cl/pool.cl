@@ -12,9 +12,10 @@
  * NT_MAX: 1 maximum, 0 average. NT_VEC: 1, 4, 8 or 16. NT_TILE: 1 _tile, 0 _group.
  * NT_DEPTH: 0 when D is 1 and so is every window's depth. NT_ADAPTIVE: 1 when window o of O over
  * I elements is [o I / O, (o + 1) I / O), rounded outwards; the rest of the window is then unused.
- * NT_KH, NT_KW: 0, or the size of the windows when all of them lie inside x.
- * NT_CELLS: 1 when besides no two windows touch one pixel, nor leave one out between them: the
- * gradient then goes cell by cell, a cell being the pixels of one window.
+ * NT_KH, NT_KW: 0, or the size of the windows when it is small.
+ * NT_CLIPPED: 0 when all windows lie inside x.
+ * NT_SH, NT_SW: 0, or their stride when it is small and the dilation 1: the gradient then goes cell
+ * by cell, a cell being the pixels from the start of one window to that of the next.
  */
 #include "prelude.clh"
 #include "tile.clh"
@@ -39,8 +40,12 @@
 #define NT_KH 0
 #define NT_KW 0
 #endif
-#ifndef NT_CELLS
-#define NT_CELLS 0
+#ifndef NT_CLIPPED
+#define NT_CLIPPED 1
+#endif
+#ifndef NT_SH
+#define NT_SH 0
+#define NT_SW 0
 #endif
 
 #define VF NT_VECTOR(float, NT_VEC)
@@ -91,17 +96,12 @@
 #define COUNT_D(start, o) 1
 #define WINDOWS_D const int front = 0, back = 1
 #endif
-#if NT_KH
-#define TAPS_H const int top = 0, bottom = NT_KH
-#define TAPS_W const int left = 0, right = NT_KW
-#else
+#if NT_CLIPPED
 #define TAPS_H const int top = FIRST_TAP(h0, kh, dh), bottom = END_TAP(h0, oh, kh, dh, H, OH)
 #define TAPS_W const int left = FIRST_TAP(w0, kw, dw), right = END_TAP(w0, ow, kw, dw, W, OW)
-#endif
-#if NT_KH
-#define UNROLL NT_UNROLL
 #else
-#define UNROLL
+#define TAPS_H const int top = 0, bottom = NT_KH
+#define TAPS_W const int left = 0, right = NT_KW
 #endif
 #define START_H(o) START(o, sh, ph, H, OH)
 #define START_W(o) START(o, sw, pw, W, OW)
@@ -137,42 +137,53 @@ static inline float NT_NAME(share)(int count_d, int count_h, int count_w, float 
 
 /* NT_VEC channels of one window, of its taps [front, back) by [top, bottom) by [left, right). x and
  * position (of the index) are those of tap 0, 0, 0, which may lie outside; steps lead from tap to
- * tap. */
+ * tap. EACH stands before the loops. */
+#if NT_MAX
+#define WINDOW_TAPS(EACH, top, bottom, left, right)                                                \
+    VF best = -INFINITY;                                                                           \
+    VI where = front < back && (top) < (bottom) && (left) < (right)                                \
+                   ? position + front * plane + (top)*line + (left)*column                         \
+                   : -1;                                                                           \
+    for (int t = front; t < back; t++) {                                                           \
+        EACH for (int i = top; i < (bottom); i++)                                                  \
+        {                                                                                          \
+            EACH for (int j = left; j < (right); j++)                                              \
+            {                                                                                      \
+                const VF v = LOAD(x + t * step_d + i * step_h + j * step_w);                       \
+                const VI take = !(v <= best) & (best == best);                                     \
+                best = select(best, v, take);                                                      \
+                where = select(where, (VI)(position + t * plane + i * line + j * column), take);   \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    *index = where;                                                                                \
+    return best
+#else
+#define WINDOW_TAPS(EACH, top, bottom, left, right)                                                \
+    VF sum = 0;                                                                                    \
+    for (int t = front; t < back; t++) {                                                           \
+        EACH for (int i = top; i < (bottom); i++)                                                  \
+        {                                                                                          \
+            VF row = 0;                                                                            \
+            EACH for (int j = left; j < (right); j++) row +=                                       \
+                LOAD(x + t * step_d + i * step_h + j * step_w);                                    \
+            sum += row;                                                                            \
+        }                                                                                          \
+    }                                                                                              \
+    return sum * share
+#endif
+
 static inline VF NT_NAME(window)(__global const float *x, int step_d, int step_h, int step_w,
     int position, int plane, int line, int column, int front, int back, int top, int bottom,
     int left, int right, float share, int lanes, VI *index)
 {
-#if NT_MAX
-    VF best = -INFINITY;
-    VI where = front < back && top < bottom && left < right
-                   ? position + front * plane + top * line + left * column
-                   : -1;
-    for (int t = front; t < back; t++) {
-        UNROLL for (int i = top; i < bottom; i++)
-        {
-            UNROLL for (int j = left; j < right; j++)
-            {
-                const VF v = LOAD(x + t * step_d + i * step_h + j * step_w);
-                const VI take = !(v <= best) & (best == best);
-                best = select(best, v, take);
-                where = select(where, (VI)(position + t * plane + i * line + j * column), take);
-            }
-        }
+#if NT_KH
+    if (!NT_CLIPPED || (bottom - top == NT_KH && right - left == NT_KW)) {
+        WINDOW_TAPS(NT_UNROLL, 0, NT_KH, 0, NT_KW);
     }
-    *index = where;
-    return best;
-#else
-    VF sum = 0;
-    for (int t = front; t < back; t++) {
-        UNROLL for (int i = top; i < bottom; i++)
-        {
-            VF row = 0;
-            UNROLL for (int j = left; j < right; j++)
-                row += LOAD(x + t * step_d + i * step_h + j * step_w);
-            sum += row;
-        }
-    }
-    return sum * share;
+#endif
+#if NT_CLIPPED
+    WINDOW_TAPS(NT_SLOWLY, top, bottom, left, right);
 #endif
 }
 
@@ -208,6 +219,15 @@ static inline VF NT_NAME(gather)(__global const float *dy, __global const int *i
 
 #if NT_TILE
 
+/* Fetches pixels of x that the next row of windows is the first to need, or of dx: as many as lie
+ * between two windows, in the order of memory. Windows read several rows at once, and pixels before
+ * the next channels: too little in order for the processor to fetch by itself. */
+#define FETCH(at)                                                                                  \
+    NT_UNROLL for (int i = 0; i < NT_SH; i++)                                                      \
+    {                                                                                              \
+        NT_UNROLL for (int j = 0; j < NT_SW; j++) NT_PREFETCH((at) + i * x_h + j * NT_VEC);        \
+    }
+
 NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global float *y,
     __global int *index, STRIDES, WINDOW, int has_index)
 {
@@ -234,6 +254,7 @@ NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global fl
                 const VF value = NT_NAME(window)(from + c, dd * x_d, dh * x_h, dw * x_w,
                     (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom, left,
                     right, share, lanes, &where);
+                FETCH(from + NT_KH * x_h + k * NT_SW);
                 STORE(value, to + c);
                 if (has_index)
                     STORE_INDEX(where, to_index + c);
@@ -251,46 +272,91 @@ NT_KERNEL_SINGLE(pool_forward_tile)
         index + index_offset, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS, has_index);
 }
 
-#if NT_CELLS
+#if NT_SH
 
-/* What pixel i, j of a cell gets. */
-#define SPREAD(i, j)                                                                               \
-    STORE(NT_MAX ? select((VF)0, d, where == (h + (i)) * W + w + (j)) : d,                         \
-        to + (i) * x_h + (j) * x_w + c)
+/* How many windows reach a cell, by rows and columns. */
+#define REACH_H ((NT_KH + NT_SH - 1) / NT_SH)
+#define REACH_W ((NT_KW + NT_SW - 1) / NT_SW)
 
-/* Cells past the last window hold what is left of a row or column: zeros. */
+/* NT_VEC channels of the cell of window (oh, ow), which lies inside dx as all windows do that reach
+ * it. dy and index are those of that window. */
+static inline void NT_NAME(cell)(__global const float *dy, __global const int *index,
+    __global float *dx, int lanes, int oh, int ow, STRIDES, WINDOW)
+{
+    VF g[REACH_H][REACH_W];
+    VI where[REACH_H][REACH_W];
+    NT_UNROLL for (int a = 0; a < REACH_H; a++)
+    {
+        NT_UNROLL for (int b = 0; b < REACH_W; b++)
+        {
+            g[a][b] = LOAD(dy - a * y_h - b * y_w);
+#if NT_MAX
+            where[a][b] = LOAD_INDEX(index - a * i_h - b * i_w) - START_H(oh) * W - START_W(ow);
+#else
+            g[a][b] *=
+                NT_NAME(share)(1, NT_CLIPPED ? COUNT_H(START_H(oh - a), oh - a) : NT_KH,
+                    NT_CLIPPED ? COUNT_W(START_W(ow - b), ow - b) : NT_KW, fixed);
+#endif
+        }
+    }
+    NT_UNROLL for (int i = 0; i < NT_SH; i++)
+    {
+        NT_UNROLL for (int j = 0; j < NT_SW; j++)
+        {
+            VF sum = 0;
+            NT_UNROLL for (int a = 0; a < REACH_H; a++)
+            {
+                NT_UNROLL for (int b = 0; b < REACH_W; b++)
+                {
+                    if (a * NT_SH + i < NT_KH && b * NT_SW + j < NT_KW)
+                        sum += NT_MAX ? select((VF)0, g[a][b], where[a][b] == i * W + j) : g[a][b];
+                }
+            }
+            STORE(sum, dx + i * x_h + j * x_w);
+        }
+    }
+}
+
+/* Cells may reach beyond dx, as far as windows do, and lie past the last window. */
 NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global const int *index,
     __global float *dx, STRIDES, WINDOW)
 {
-    const int rows = (H + NT_KH - 1) / NT_KH, columns = (W + NT_KW - 1) / NT_KW;
+    const int rows = (H + ph + NT_SH - 1) / NT_SH, columns = (W + pw + NT_SW - 1) / NT_SW;
     const int stop = min(cell + chunk, N * rows * columns);
     while (cell < stop) {
         const int row = cell / columns, n = row / rows, oh = row - n * rows;
         const int first = cell - row * columns, last = min(columns, first + stop - cell);
-        const int h = oh * NT_KH, bottom = min(NT_KH, H - h);
+        const int h = START_H(oh);
         for (int ow = first; ow < last; ow++) {
-            const int w = ow * NT_KW, right = min(NT_KW, W - w), inside = oh < OH && ow < OW;
+            const int w = START_W(ow);
+            const int whole = min(h, w) >= 0 && h + NT_SH <= H && w + NT_SW <= W && oh < OH &&
+                              ow < OW && oh >= REACH_H - 1 && ow >= REACH_W - 1;
+            __global const float *from = dy + n * y_n + oh * y_h + ow * y_w;
+            __global const int *from_index = index + n * i_n + oh * i_h + ow * i_w;
             __global float *to = dx + n * x_n + h * x_h + w * x_w;
             for (int k = 0; k < C; k += NT_VEC) {
                 const int c = PLACE(k), lanes = C - c;
-                VF d = 0;
-                VI where = -1;
-                if (inside) {
-                    d = LOAD(dy + n * y_n + oh * y_h + ow * y_w + c);
+                if (whole) {
+                    NT_NAME(cell)(from + c, from_index + c, to + c, lanes, oh, ow,
+                        STRIDES_ARGUMENTS, WINDOW_ARGUMENTS);
+                    FETCH(to + NT_SH * x_h + k * NT_SW);
+                    NT_PREFETCH(from + y_h + k);
 #if NT_MAX
-                    where = LOAD_INDEX(index + n * i_n + oh * i_h + ow * i_w + c);
-#else
-                    d *= NT_NAME(share)(1, NT_KH, NT_KW, fixed);
+                    NT_PREFETCH(from_index + i_h + k);
 #endif
+                    continue;
                 }
-                if (bottom == NT_KH && right == NT_KW) {
-                    NT_UNROLL for (int i = 0; i < NT_KH; i++)
+                NT_SLOWLY for (int i = max(0, -h); i < min(NT_SH, H - h); i++)
+                {
+                    NT_SLOWLY for (int j = max(0, -w); j < min(NT_SW, W - w); j++)
                     {
-                        NT_UNROLL for (int j = 0; j < NT_KW; j++) SPREAD(i, j);
+                        const int top = oh + 1 - (NT_KH - i + NT_SH - 1) / NT_SH;
+                        const int left = ow + 1 - (NT_KW - j + NT_SW - 1) / NT_SW;
+                        STORE(NT_NAME(gather)(dy + n * y_n + c, index + n * i_n + c, lanes, 0,
+                                  h + i, w + j, 0, 1, max(0, top), min(oh + 1, OH), max(0, left),
+                                  min(ow + 1, OW), STRIDES_ARGUMENTS, WINDOW_ARGUMENTS),
+                            to + i * x_h + j * x_w + c);
                     }
-                } else {
-                    NT_SLOWLY for (int i = 0; i < bottom; i++)
-                        NT_SLOWLY for (int j = 0; j < right; j++) SPREAD(i, j);
                 }
             }
         }
@@ -298,7 +364,6 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
     }
 }
 
-#undef SPREAD
 #else
 
 #define GATHER(channel, count)                                                                     \

@@ -183,16 +183,20 @@ static bool has_depth(const struct problem *p)
            p->pool.pad_before[0] > 0;
 }
 
-static bool is_cells(const struct problem *p)
+/* Taps of a window, or pixels of a cell, up to this many are unrolled. */
+#define MAX_UNROLLED 9
+
+static bool is_small(const struct problem *p)
 {
-    for (int i = 0; i < 3; i++)
-        if (p->pool.kernel[i] != p->pool.stride[i] || p->pool.dilation[i] != 1)
-            return false;
-    return !has_depth(p);
+    return !p->pool.adaptive && p->pool.kernel[1] * p->pool.kernel[2] <= MAX_UNROLLED;
 }
 
-/* Windows up to this many taps are unrolled where none is clipped. */
-#define MAX_UNROLLED 9
+static bool is_cells(const struct problem *p)
+{
+    const int64_t *stride = p->pool.stride, *dilation = p->pool.dilation;
+    return is_small(p) && !has_depth(p) && stride[1] * stride[2] <= MAX_UNROLLED &&
+           dilation[1] == 1 && dilation[2] == 1;
+}
 
 /* Channels at once: vectors of 16 have masks, so that few channels take one, too. */
 static int vector_width(struct nt_tape *tape, int64_t channels)
@@ -205,18 +209,18 @@ static int vector_width(struct nt_tape *tape, int64_t channels)
 /* The defines; whether the gradient goes by cells. *width: channels at once. */
 static bool add_defines(struct nt_launch *launch, const struct problem *p, bool tile, int *width)
 {
-    const int64_t *kernel = p->pool.kernel;
-    bool unrolled = kernel[1] * kernel[2] <= MAX_UNROLLED && all_inside(p);
-    bool cells = tile && unrolled && is_cells(p);
+    bool small = is_small(p), cells = tile && is_cells(p);
     *width = tile ? vector_width(launch->tape, p->x.shape.dim[1]) : 1;
     nt_launch_define(launch, "NT_MAX", "%d", p->pool.pooling == NT_POOL_MAX);
     nt_launch_define(launch, "NT_VEC", "%d", *width);
     nt_launch_define(launch, "NT_TILE", "%d", tile);
     nt_launch_define(launch, "NT_DEPTH", "%d", has_depth(p));
     nt_launch_define(launch, "NT_ADAPTIVE", "%d", p->pool.adaptive);
-    nt_launch_define(launch, "NT_KH", "%d", unrolled ? (int)kernel[1] : 0);
-    nt_launch_define(launch, "NT_KW", "%d", unrolled ? (int)kernel[2] : 0);
-    nt_launch_define(launch, "NT_CELLS", "%d", cells);
+    nt_launch_define(launch, "NT_CLIPPED", "%d", !small || !all_inside(p));
+    nt_launch_define(launch, "NT_KH", "%d", small ? (int)p->pool.kernel[1] : 0);
+    nt_launch_define(launch, "NT_KW", "%d", small ? (int)p->pool.kernel[2] : 0);
+    nt_launch_define(launch, "NT_SH", "%d", cells ? (int)p->pool.stride[1] : 0);
+    nt_launch_define(launch, "NT_SW", "%d", cells ? (int)p->pool.stride[2] : 0);
     return cells;
 }
 
@@ -230,9 +234,10 @@ static void add_grid(struct nt_launch *launch, const struct nt_pool *pool,
         nt_spatial_grid(launch, result);
         return;
     }
+    const int64_t *stride = pool->stride, *pad = pool->pad_before;
     int64_t taps = kernel[0] * kernel[1] * kernel[2];
-    int64_t rows = cells ? (dim[3] + kernel[1] - 1) / kernel[1] : dim[3];
-    int64_t columns = cells ? (dim[4] + kernel[2] - 1) / kernel[2] : dim[4];
+    int64_t rows = cells ? (dim[3] + pad[1] + stride[1] - 1) / stride[1] : dim[3];
+    int64_t columns = cells ? (dim[4] + pad[2] + stride[2] - 1) / stride[2] : dim[4];
     int64_t vectors = (dim[1] + width - 1) / width;
     nt_spatial_chunks(launch, dim[0] * dim[2] * rows * columns, (taps + 2) * vectors * 4);
 }
