@@ -100,7 +100,7 @@ NT_OUTLINE void NT_NAME(gradient)(__global const float *x, int step, __global fl
     const float top = row_max(x, step, C);
     const float factor = 1 / row_sum_exp(x, step, C, top);
     ROW_EACH(whole, C, {
-        const float16 p = exp(row_load(inside, x, step, c, C, -INFINITY) - top) * factor;
+        const float16 p = row_exp(row_load(inside, x, step, c, C, -INFINITY) - top) * factor;
         const float16 wanted = select((float16)0, (float16)(1 - smoothing), c + LANES == t);
         row_store(inside, (p - wanted - smoothing / C) * scale, dx, dx_step, c, C);
     });

@@ -39,7 +39,9 @@ NT_KERNEL_SINGLE(softmax_tile)
 #else
         float16 sum = 0;
         ROW_EACH(whole, C, {
-            const float16 e = exp(row_load(inside, from, x_c, c, C, -INFINITY) - top);
+            const float16 e = row_exp(row_load(inside, from, x_c, c, C, -INFINITY) - top);
+            NT_PREFETCH(from + x_r + c);
+            NT_PREFETCH(to + y_r + c);
             row_store(inside, e, to, y_c, c, C);
             sum += e;
         });
