@@ -137,6 +137,7 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *
                 __global const float *from =
                     a_start + (NT_COLUMNS || turned ? start + (size_t)k0 * a_step
                                                     : (size_t)start * a_step + k0);
+                __global const float *next = from + (size_t)NT_MR * a_step;
                 if (packed_a) {
                     size_t strip = (size_t)(batch * deep + k0 / depth) * all_strips + row / NT_MR;
                     from = strips + strip * (depth * packed_step);
@@ -147,8 +148,14 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *
                     from = a_packed;
                     step = packed_step;
                 }
+                /* The next rows lie too far apart for the processor to fetch them by itself. */
+                int fetched = NT_COLUMNS || turned || row + NT_MR >= m1 ? NT_MR : 0;
                 for (int p = n0; p < n1; p += NT_NR) {
                     int at = batch * c_batch + start * c_step;
+                    int until = min(NT_MR, (p - n0 + NT_NR) * NT_MR / (n1 - n0));
+                    for (; fetched < until; fetched++)
+                        for (int i = 0; i < steps; i += 16)
+                            NT_PREFETCH_FAR(next + (size_t)fetched * a_step + i);
                     bool whole = first == 0 && count == NT_MR && p + NT_NR <= n;
                     NT_V acc[NT_MR][NT_NV];
                     NT_TILE_ZERO(acc);
