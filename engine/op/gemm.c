@@ -109,6 +109,7 @@ static struct blocking fill_cache(const struct nt_tile *tile, const struct nt_ge
     if (p.depth > DEPTH && !nt_epilogue_reads(g->epilogue, g->c))
         p.depth = nt_divide_up(g->k, nt_divide_up(g->k, DEPTH));
     p.panels = nt_most(nt_least(PACKED / (p.depth * nr), all), 1);
+    p.panels = nt_most(nt_divide_up(all, nt_divide_up(all, p.panels)), 1);
     return p;
 }
 
