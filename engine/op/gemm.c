@@ -129,6 +129,22 @@ static bool packs_once(const struct nt_device *dev, const struct nt_gemm_problem
            blocks_across(&tile, g, &p) < nt_tile_pieces(dev);
 }
 
+/* Rows of a block, of which there are `across` beside each other: so that there are `pieces` blocks
+ * or up to twice as many, of which compute units with equally many have the least to do. */
+static int64_t even_rows(const struct nt_device *dev, const struct nt_tile *tile, int64_t m,
+    int64_t across, int64_t pieces)
+{
+    int64_t strips = nt_divide_up(m, tile->rows), units = nt_device_get_info(dev)->compute_units;
+    int64_t most = nt_divide_up(strips, nt_divide_up(pieces, across)), best = most, least = 0;
+    for (int64_t each = most; each > most / 2; each--) {
+        int64_t blocks = nt_divide_up(strips, each) * across;
+        int64_t load = nt_divide_up(blocks, units) * each;
+        if (least == 0 || load < least)
+            least = load, best = each;
+    }
+    return best * tile->rows;
+}
+
 /* Blocks of rows x panels, many enough for all compute units. Where each packs its own panels,
  * few rows per block cost packing B again, few panels cost packing A again. */
 static struct blocking block(const struct nt_device *dev, const struct nt_tile *tile,
@@ -139,10 +155,8 @@ static struct blocking block(const struct nt_device *dev, const struct nt_tile *
     pieces = shared ? 2 * pieces : work(g) > LARGE ? pieces / 2 : pieces;
     struct blocking p = fill_cache(tile, g);
     p.rows = nt_divide_up(g->m, tile->rows) * tile->rows;
-    if (shared) {
-        int64_t down = nt_divide_up(pieces, blocks_across(tile, g, &p));
-        p.rows = nt_divide_up(nt_divide_up(g->m, down), tile->rows) * tile->rows;
-    }
+    if (shared)
+        p.rows = even_rows(dev, tile, g->m, blocks_across(tile, g, &p), pieces);
     for (;;) {
         p.blocks = blocks_across(tile, g, &p) * nt_divide_up(g->m, p.rows);
         if (p.blocks >= pieces || shared)
