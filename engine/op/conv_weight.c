@@ -163,8 +163,9 @@ static struct blocking block(
     int64_t panels = nt_divide_up(few ? columns : vectors * tile->width, nr);
     if (few)
         b.rows = panels * nr + (panels > 1 ? GAP : 0);
-    b.panels = few ? panels : piece(panels, MOST_PANELS);
-    int64_t base = nt_divide_up(strips, b.strips) * nt_divide_up(panels, b.panels) * p->groups;
+    int64_t across = nt_divide_up(strips, b.strips) * p->groups;
+    b.panels = few ? panels : nt_tile_even(dev, panels, across, piece(panels, MOST_PANELS));
+    int64_t base = across * nt_divide_up(panels, b.panels);
     int64_t limit = nt_least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / weights(p));
     int64_t longest = few ? nt_least(GATHERED / b.rows, LONGEST_RUN) : LONGEST_RUN;
     longest = nt_most(longest, LEAST_RUN);

@@ -129,20 +129,14 @@ static bool packs_once(const struct nt_device *dev, const struct nt_gemm_problem
            blocks_across(&tile, g, &p) < nt_tile_pieces(dev);
 }
 
-/* Rows of a block, of which there are `across` beside each other: so that there are `pieces` blocks
- * or up to twice as many, of which compute units with equally many have the least to do. */
-static int64_t even_rows(const struct nt_device *dev, const struct nt_tile *tile, int64_t m,
+/* Rows of a block where `across` blocks are beside each other: there will be `pieces` or up to
+ * twice as many. */
+static int64_t shared_rows(const struct nt_device *dev, const struct nt_tile *tile, int64_t m,
     int64_t across, int64_t pieces)
 {
-    int64_t strips = nt_divide_up(m, tile->rows), units = nt_device_get_info(dev)->compute_units;
-    int64_t most = nt_divide_up(strips, nt_divide_up(pieces, across)), best = most, least = 0;
-    for (int64_t each = most; each > most / 2; each--) {
-        int64_t blocks = nt_divide_up(strips, each) * across;
-        int64_t load = nt_divide_up(blocks, units) * each;
-        if (least == 0 || load < least)
-            least = load, best = each;
-    }
-    return best * tile->rows;
+    int64_t strips = nt_divide_up(m, tile->rows);
+    int64_t most = nt_divide_up(strips, nt_divide_up(pieces, across));
+    return nt_tile_even(dev, strips, across, most) * tile->rows;
 }
 
 /* Blocks of rows x panels, many enough for all compute units. Where each packs its own panels,
@@ -156,7 +150,7 @@ static struct blocking block(const struct nt_device *dev, const struct nt_tile *
     struct blocking p = fill_cache(tile, g);
     p.rows = nt_divide_up(g->m, tile->rows) * tile->rows;
     if (shared)
-        p.rows = even_rows(dev, tile, g->m, blocks_across(tile, g, &p), pieces);
+        p.rows = shared_rows(dev, tile, g->m, blocks_across(tile, g, &p), pieces);
     for (;;) {
         p.blocks = blocks_across(tile, g, &p) * nt_divide_up(g->m, p.rows);
         if (p.blocks >= pieces || shared)

@@ -99,3 +99,15 @@ int64_t nt_tile_pieces(const struct nt_device *dev)
 {
     return 4 * (int64_t)nt_device_get_info(dev)->compute_units;
 }
+
+int64_t nt_tile_even(const struct nt_device *dev, int64_t count, int64_t across, int64_t most)
+{
+    int64_t units = nt_device_get_info(dev)->compute_units, best = most, least = 0;
+    for (int64_t each = most; each > most / 2; each--) {
+        int64_t blocks = nt_divide_up(count, each) * across;
+        int64_t load = nt_divide_up(blocks, units) * each;
+        if (least == 0 || load < least)
+            least = load, best = each;
+    }
+    return best;
+}

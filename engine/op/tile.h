@@ -35,6 +35,11 @@ bool nt_tile_conflicts(int64_t step);
 /* How many equal pieces of work keep all compute units busy. */
 int64_t nt_tile_pieces(const struct nt_device *dev);
 
+/* `count` pieces of work, `across` times, in blocks of at most `most` >= 1 pieces: how many each
+ * block takes, of most down to its half, so that compute units which get equally many blocks have
+ * the least to do. */
+int64_t nt_tile_even(const struct nt_device *dev, int64_t count, int64_t across, int64_t most);
+
 int64_t nt_divide_up(int64_t a, int64_t b);
 int64_t nt_least(int64_t a, int64_t b);
 int64_t nt_most(int64_t a, int64_t b);
