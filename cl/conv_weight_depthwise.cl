@@ -5,8 +5,9 @@
  *   partial[split][tap][channel] = sum over the split's rows of x[pixel at tap] dy[pixel]
  *
  * conv_weight_sum adds the splits. A work-item takes `vectors` vectors of NT_VW neighbouring
- * channels and the rows of one split: NT_MANY pixels, then their next channels, so that memory is
- * read in its order; the sums wait in `partial`, which stays in a cache.
+ * channels and the rows of one split. With 3 x 3 taps and stride 1 or 2 along a row a vector goes
+ * through `lines` rows with its sums in registers, else NT_MANY pixels, then their next channels,
+ * so that memory is read in its order; the sums wait in `partial`, which stays in a cache.
  * Global size: blocks of vectors, splits.
  */
 #include "prelude.clh"
@@ -16,26 +17,121 @@
 /* Pixels that share the loads of sums; few, so that memory is read nearly in its order. */
 #define NT_MANY 2
 
-/* sum[j] += sum over pixels i of g[i] times its neighbour j of three; each neighbour is loaded
- * once. Column j is zero where inside[j] is. */
-static inline void NT_NAME(weight_three)(__global float *sum, int sum_step, const NT_V *g,
-    __global const float *from, int step, int left, const int *inside)
+/* What is fetched ahead: pixels in their order, `span` channels of each. */
+struct NT_NAME(ahead) {
+    __global const float *at;
+    int lane, span, jump, step;
+};
+
+static inline void NT_NAME(fetch)(struct NT_NAME(ahead) *next)
 {
-    NT_V a = NT_READ_PART(sum, left), b = NT_READ_PART(sum + sum_step, left);
-    NT_V c = NT_READ_PART(sum + 2 * sum_step, left);
-    NT_UNROLL for (int j = 0; j < NT_MANY + 2; j++)
-    {
-        NT_V value = NT_READ_PART(from + j * step, inside ? min(left, inside[j]) : left);
-        if (j < NT_MANY)
-            a += g[j] * value;
-        if (j > 0 && j <= NT_MANY)
-            b += g[j - 1] * value;
-        if (j > 1)
-            c += g[j - 2] * value;
+    NT_PREFETCH(next->at);
+    next->at += next->step;
+    next->lane += next->step;
+    if (next->lane >= next->span) {
+        next->at += next->jump;
+        next->lane = 0;
     }
-    NT_WRITE_PART(a, sum, left);
-    NT_WRITE_PART(b, sum + sum_step, left);
-    NT_WRITE_PART(c, sum + 2 * sum_step, left);
+}
+
+/* The column of inputs at `from` meets the gradients of the pixels that it is a tap of. */
+#define NT_COLUMN(v, from, part)                                                                   \
+    NT_V v[3];                                                                                     \
+    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, part)
+#define NT_MEET(s, g, v)                                                                           \
+    NT_UNROLL for (int i = 0; i < 3; i++) sum[3 * i + s] += (g)*v[i]
+
+/* Pixel ox, whose gradient is g, and its columns but those that the next pixels add. */
+#define NT_PIXEL_1(first)                                                                          \
+    do {                                                                                           \
+        NT_COLUMN(v, from, first);                                                                 \
+        NT_MEET(0, g, v);                                                                          \
+        NT_MEET(1, before, v);                                                                     \
+        NT_MEET(2, earlier, v);                                                                    \
+        earlier = before;                                                                          \
+        before = g;                                                                                \
+    } while (0)
+#define NT_PIXEL_2(first, second)                                                                  \
+    do {                                                                                           \
+        NT_COLUMN(v, from, first);                                                                 \
+        NT_MEET(0, g, v);                                                                          \
+        NT_MEET(2, before, v);                                                                     \
+        NT_COLUMN(u, from + x_w, second);                                                          \
+        NT_MEET(1, g, u);                                                                          \
+        before = g;                                                                                \
+    } while (0)
+
+/* Row oy of an image at x, whose gradients are at `to`. A row of x has taps for total pixels; those
+ * from `low` to `high` have all columns that they meet inside it. */
+static inline void NT_NAME(weight_row)(NT_V *sum, __global const float *from, int x_line, int x_w,
+    const int *inside, __global const float *to, int y_w, int start, int width, int out_w,
+    int stride, int left, struct NT_NAME(ahead) *next_x, struct NT_NAME(ahead) *next_y)
+{
+    NT_V before = (NT_V)(0.0f), earlier = before;
+    int total = min(out_w + 3 - stride, (width - start + stride - 1) / stride);
+    int low = max(0, (stride - 1 - start) / stride), high = min(out_w, (width - start) / stride);
+    for (int ox = 0; ox < total;) {
+        if (ox != low || low >= high) {
+            int column = start + ox * stride;
+            int one = column >= 0 && column < width ? NT_VW : 0;
+            int two = column + 1 >= 0 && column + 1 < width ? NT_VW : 0;
+            NT_V g = NT_READ_PART(to, ox < out_w ? left : 0);
+            if (stride == 1)
+                NT_PIXEL_1(min(one, inside[i]));
+            else
+                NT_PIXEL_2(min(one, inside[i]), min(two, inside[i]));
+            ox++, from += stride * x_w, to += y_w;
+        } else if (stride == 1) {
+            for (; ox < high; ox++, from += x_w, to += y_w) {
+                NT_V g = NT_READ_PART(to, left);
+                NT_NAME(fetch)(next_x);
+                NT_NAME(fetch)(next_y);
+                NT_PIXEL_1(inside[i]);
+            }
+        } else {
+            for (; ox < high; ox++, from += 2 * x_w, to += y_w) {
+                NT_V g = NT_READ_PART(to, left);
+                NT_UNROLL for (int i = 0; i < 4; i++) NT_NAME(fetch)(next_x);
+                NT_NAME(fetch)(next_y);
+                NT_PIXEL_2(inside[i], inside[i]);
+            }
+        }
+    }
+}
+
+/* Rows first_row to last_row of 3 x 3 taps, stride 1 or 2 along a row. */
+NT_OUTLINE void NT_NAME(weight_nine)(__global const float *x, __global const float *dy,
+    __global float *partial, int first_row, int last_row, int height, int width, int groups,
+    int first, int end, int out_h, int out_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dil_h, int x_n, int x_h, int x_w, int y_n, int y_h, int y_w)
+{
+    int first_image = first_row / out_h, first_oy = first_row % out_h;
+    int next_image = last_row / out_h, next_oy = last_row % out_h, span = end - first;
+    struct NT_NAME(ahead) next_x = {x + (size_t)next_image * x_n +
+                                        (long)(next_oy * stride_h - pad_h + 2) * x_h + first,
+        0, span, x_w - (span + NT_VW - 1) / NT_VW * NT_VW, NT_VW};
+    struct NT_NAME(ahead) next_y = {dy + (size_t)next_image * y_n + next_oy * y_h + first, 0, span,
+        y_w - (span + NT_VW - 1) / NT_VW * NT_VW, NT_VW};
+    for (int channel = first; channel < end; channel += NT_VW) {
+        int left = min(NT_VW, groups - channel), image = first_image, oy = first_oy;
+        __global float *to = partial + channel;
+        NT_V sum[9];
+        NT_UNROLL for (int i = 0; i < 9; i++) sum[i] = NT_READ_PART(to + i * groups, left);
+        for (int row = first_row; row < last_row; row++) {
+            int top = oy * stride_h - pad_h, inside[3];
+            NT_UNROLL for (int i = 0; i < 3; i++) inside[i] =
+                top + i * dil_h >= 0 && top + i * dil_h < height ? left : 0;
+            NT_NAME(weight_row)(sum,
+                x + (size_t)image * x_n + (long)top * x_h - (long)pad_w * x_w + channel,
+                dil_h * x_h, x_w, inside, dy + (size_t)image * y_n + oy * y_h + channel, y_w,
+                -pad_w, width, out_w, stride_w, left, &next_x, &next_y);
+            if (++oy == out_h) {
+                oy = 0;
+                image++;
+            }
+        }
+        NT_UNROLL for (int i = 0; i < 9; i++) NT_WRITE_PART(sum[i], to + i * groups, left);
+    }
 }
 
 /* sum[j] += sum over `count` pixels of dy, `to_step` apart, times x at tap j; columns of x that are
@@ -84,17 +180,24 @@ NT_OUTLINE void NT_NAME(depthwise_taps)(int column, int split, __global const fl
     int depth, int height, int width, int c, int groups, int k, int out_d, int out_h, int out_w,
     int t, int r, int s, int stride_d, int stride_h, int stride_w, int pad_d, int pad_h, int pad_w,
     int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h, int x_w, int y_n, int y_d, int y_h,
-    int y_w, int splits, int vectors)
+    int y_w, int splits, int vectors, int lines)
 {
-    int rows = images * out_d * out_h, taps = t * r * s, inside[NT_MANY + 2];
+    int rows = images * out_d * out_h, taps = t * r * s;
     int first = column * vectors * NT_VW, end = min(groups, first + vectors * NT_VW);
     int last_row = (int)((long)rows * (split + 1) / splits);
-    bool three = s == 3 && stride_w == 1 && dil_w == 1;
     partial += (size_t)split * taps * groups;
     for (int tap = 0; tap < taps; tap++)
         for (int channel = first; channel < end; channel += NT_VW)
             NT_WRITE_PART((NT_V)(0.0f), partial + tap * groups + channel, groups - channel);
-    for (int row = (int)((long)rows * split / splits); row < last_row; row++) {
+    int first_row = (int)((long)rows * split / splits);
+    if (NT_VW > 1 && r == 3 && s == 3 && t == 1 && out_d == 1 && depth == 1 && pad_d == 0 && dil_w == 1 && stride_w <= 2) {
+        for (int row = first_row; row < last_row; row += lines)
+            NT_NAME(weight_nine)(x + x_offset, dy + dy_offset, partial, row,
+                min(row + lines, last_row), height, width, groups, first, end, out_h, out_w,
+                stride_h, stride_w, pad_h, pad_w, dil_h, x_n, x_h, x_w, y_n, y_h, y_w);
+        return;
+    }
+    for (int row = first_row; row < last_row; row++) {
         int oy = row % out_h, oz = row / out_h % out_d, image = row / out_h / out_d;
         int front = oz * stride_d - pad_d, top = oy * stride_h - pad_h;
         int t0 = NT_FIRST(front, dil_d), t1 = NT_END(front, dil_d, depth, t);
@@ -108,16 +211,8 @@ NT_OUTLINE void NT_NAME(depthwise_taps)(int column, int split, __global const fl
                          start + (NT_MANY - 1) * stride_w + (s - 1) * dil_w < width;
             __global const float *corner =
                 picture + front * x_d + (top + r0 * dil_h) * x_h + start * x_w;
-            if (three && whole) {
-                NT_PIXELS(1, NT_NAME(weight_three)(sum, groups, g, from, x_w, left, 0))
-            } else if (three) {
-                NT_SLOWLY for (int j = 0; j < NT_MANY + 2; j++) inside[j] =
-                    start + j >= 0 && start + j < width ? NT_VW : 0;
-                NT_PIXELS(i < count, NT_NAME(weight_three)(sum, groups, g, from, x_w, left, inside))
-            } else {
-                NT_PIXELS(i < count, NT_NAME(weight_any)(sum, groups, g, to, y_w, from, x_w, left,
-                    s, stride_w, dil_w, count, start, width, whole))
-            }
+            NT_PIXELS(i < count, NT_NAME(weight_any)(sum, groups, g, to, y_w, from, x_w, left, s,
+                stride_w, dil_w, count, start, width, whole))
         }
     }
 }
@@ -127,13 +222,18 @@ NT_KERNEL(conv_weight_depthwise)
     __global float *partial, int images, int depth, int height, int width, int c, int groups, int k,
     int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
-    int x_w, int y_n, int y_d, int y_h, int y_w, int splits, int vectors)
+    int x_w, int y_n, int y_d, int y_h, int y_w, int splits, int vectors, int lines)
 {
-    NT_NAME(depthwise_taps)(get_global_id(0), get_global_id(1), x, x_offset, dy, dy_offset, partial,
+    int item = get_global_id(1);
+    NT_NAME(depthwise_taps)(get_global_id(0) + item / splits, item % splits, x, x_offset, dy, dy_offset, partial,
         images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r, s, stride_d,
         stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w, y_n, y_d,
-        y_h, y_w, splits, vectors);
+        y_h, y_w, splits, vectors, lines);
 }
 
 #undef NT_MANY
+#undef NT_COLUMN
+#undef NT_MEET
+#undef NT_PIXEL_1
+#undef NT_PIXEL_2
 #undef NT_PIXELS

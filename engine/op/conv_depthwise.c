@@ -9,6 +9,8 @@
 /* Floats of a row, six of which the second-level cache holds; pixels of its shortest part. */
 #define ROW 24576
 #define LEAST_RUN 16
+#define LEAST_PIXELS 64
+#define LEAST_VECTORS 4
 /* Rows that are worth a partial sum, work-items per compute unit: of a CPU, so that both cores
  * end together, and of a GPU, where they hide latencies. */
 #define LEAST_ROWS 4
@@ -87,22 +89,20 @@ enum nt_status nt_conv_depthwise(
     return nt_launch_append(&l);
 }
 
-/* Splits of the rows, so that all compute units have work. */
-static int64_t choose_splits(struct nt_tape *tape, const struct nt_conv_problem *p, int64_t vectors)
-{
-    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
-    int64_t splits =
-        single(tape) ? units * ITEMS_PER_CORE : nt_divide_up(units * ITEMS_PER_UNIT, vectors);
-    int64_t most = nt_divide_up(p->images * p->out[0] * p->out[1], LEAST_ROWS);
-    return nt_most(1, nt_least(splits, most));
-}
-
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     int width = vector_width(tape);
-    int64_t all = nt_divide_up(p->groups, width), splits = choose_splits(tape, p, all);
-    int64_t vectors = vectors_of(tape, all, splits);
+    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
+    int64_t all = nt_divide_up(p->groups, width), rows = p->images * p->out[0] * p->out[1];
+    int64_t vectors = 1, lines = 1, splits = nt_divide_up(units * ITEMS_PER_UNIT, all);
+    if (single(tape)) {
+        int64_t pixels = nt_most(p->in[2], LEAST_PIXELS);
+        vectors = nt_divide_up(all, nt_divide_up(all, nt_most(LEAST_VECTORS, ROW / width / pixels)));
+        lines = nt_most(1, ROW / (p->in[2] * vectors * width));
+        splits = nt_divide_up(units * ITEMS_PER_CORE, nt_divide_up(all, vectors));
+    }
+    splits = nt_most(1, nt_least(splits, nt_divide_up(rows, LEAST_ROWS)));
     int32_t partial = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
         (size_t)(splits * p->groups * p->filter) * sizeof(float), "partial weights");
     struct nt_launch l;
@@ -114,8 +114,11 @@ enum nt_status nt_conv_weight_depthwise(
     nt_conv_problem_args(&l, p);
     nt_launch_int(&l, splits);
     nt_launch_int(&l, vectors);
-    nt_launch_grid(&l, 2, (size_t[]){(size_t)nt_divide_up(all, vectors), (size_t)splits},
-        single(tape) ? NULL : (size_t[]){GROUP_ITEMS, 1});
+    nt_launch_int(&l, lines);
+    if (single(tape))
+        nt_launch_grid(&l, 2, (size_t[]){1, (size_t)(nt_divide_up(all, vectors) * splits)}, NULL);
+    else
+        nt_launch_grid(&l, 2, (size_t[]){(size_t)all, (size_t)splits}, (size_t[]){GROUP_ITEMS, 1});
     l.flops = flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
     enum nt_status status = nt_launch_append(&l);
