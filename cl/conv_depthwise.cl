@@ -12,30 +12,12 @@
 #include "prelude.clh"
 #include "tile.clh"
 #include "taps.clh"
+#include "ahead.clh"
 
 #define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
 /* Pixels that share the loads of weights. With 4 of them memory is read less in its order, which
  * takes 1.15 times as long. */
 #define NT_MANY 2
-
-/* acc[i] += sum of the three neighbours of pixel i times the weights; each neighbour is loaded
- * once. Column j is zero where inside[j] is. */
-static inline void NT_NAME(depthwise_three)(NT_V *acc, __global const float *from, int step,
-    __global const float *w, int w_step, int left, const int *inside)
-{
-    NT_V a = NT_READ_PART(w, left), b = NT_READ_PART(w + w_step, left);
-    NT_V c = NT_READ_PART(w + 2 * w_step, left);
-    NT_UNROLL for (int j = 0; j < NT_MANY + 2; j++)
-    {
-        NT_V value = NT_READ_PART(from + j * step, inside ? min(left, inside[j]) : left);
-        if (j < NT_MANY)
-            acc[j] += a * value;
-        if (j > 0 && j <= NT_MANY)
-            acc[j - 1] += b * value;
-        if (j > 1)
-            acc[j - 2] += c * value;
-    }
-}
 
 /* `count` pixels from ox on, all channels of the work-item; TAPS adds what a row of taps, at `from`
  * and `w`, gives. */
@@ -74,57 +56,85 @@ static inline void NT_NAME(depthwise_any)(NT_V *acc, __global const float *from,
     }
 }
 
-/* A column of three rows of inputs: it ends the sum of one pixel, and begins that of another. */
-#define NT_COLUMN(FROM)                                                                            \
-    NT_V v0 = NT_READ_PART(FROM, inside[0]), v1 = NT_READ_PART(FROM + x_line, inside[1]);          \
-    NT_V v2 = NT_READ_PART(FROM + 2 * x_line, inside[2]);                                          \
-    NT_V value = one + weight[2] * v0 + weight[5] * v1 + weight[8] * v2;                           \
-    one = two + weight[1] * v0 + weight[4] * v1 + weight[7] * v2;                                  \
-    two = weight[0] * v0 + weight[3] * v1 + weight[6] * v2
+/* A column of three rows of inputs, row i of it part(i) channels; what the taps s give of it. */
+#define NT_COLUMN(v, from, part)                                                                   \
+    NT_V v[3];                                                                                     \
+    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, part)
+#define NT_TAPS(s, v) weight[s] * v[0] + weight[3 + s] * v[1] + weight[6 + s] * v[2]
+
+/* The next pixel's value. With stride 1 a column ends one pixel's sum and is part of those of the
+ * next two, with stride 2 every other column begins a sum. */
+#define NT_PIXEL_1(part)                                                                           \
+    NT_COLUMN(v, from, part);                                                                      \
+    value = one + NT_TAPS(2, v);                                                                   \
+    one = two + NT_TAPS(1, v);                                                                     \
+    two = NT_TAPS(0, v)
+#define NT_PIXEL_2(part, second)                                                                   \
+    NT_COLUMN(v, from, part);                                                                      \
+    NT_COLUMN(u, from + x_w, second);                                                              \
+    value = one + NT_TAPS(1, v) + NT_TAPS(2, u);                                                   \
+    one = NT_TAPS(0, u)
 
 #define NT_GIVE_PIXEL                                                                              \
     NT_EPILOGUE_APPLY(value, at, channel);                                                         \
     NT_WRITE_PART(value, y + at, left);                                                            \
     at += y_w
+#define NT_FETCH_PIXEL(lines)                                                                      \
+    NT_UNROLL for (int i = 0; i < lines; i++)                                                      \
+        NT_PREFETCH(next + nt_ahead_next(&next_x, NT_VW));                                         \
+    int ahead = nt_ahead_next(&next_y, NT_VW);                                                     \
+    NT_PREFETCH(y + ahead);                                                                        \
+    NT_EPILOGUE_FETCH(ahead)
 
-/* `count` pixels of 3 x 3 neighbouring taps, whose first column is `column` >= -2; the last
- * `beyond` ones have none on the right. Rows of inputs are x_line apart. A vector goes along the
- * whole row, with its weights in registers, while the next rows are fetched in their order. */
+/* `count` pixels of 3 x 3 taps whose rows are x_line apart, stride 1 or 2 along the row; their
+ * first column is `column`. A vector goes along the whole row, with its weights in registers,
+ * while the next rows are fetched in their order. */
 NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column, int width,
-    int x_line, int x_w, int x_next, __global const float *packed, int w_r, int w_s, int groups,
-    int first, int end, int r0, int r1, __global float *y, int place, int y_w, int y_next,
-    int count, int beyond NT_EPILOGUE_PARAMS)
+    int stride, int x_line, int x_w, __global const float *next, __global const float *packed,
+    int w_r, int w_s, int groups, int first, int end, int r0, int r1, __global float *y, int place,
+    int y_w, int y_next, int count NT_EPILOGUE_PARAMS)
 {
-    __global const float *fetch_x = corner + x_next + first, *fetch_y = y + place + y_next + first;
+    struct nt_ahead next_x = nt_ahead_from(first, end - first, x_w, NT_VW);
+    struct nt_ahead next_y = nt_ahead_from(y_next + first, end - first, y_w, NT_VW);
+    /* Steps before the first pixel has all of its sum; those from low to high have their columns
+     * inside the picture. */
+    int head = 3 - stride, start = column + 1 - stride, total = count + head;
+    int low = max(head, (stride - 1 - start) / stride);
+    int high = min(total, (width - start) / stride);
     for (int channel = first; channel < end; channel += NT_VW) {
         int left = groups - channel, at = place + channel, inside[3];
-        __global const float *from = corner + channel;
-        NT_V weight[9], one = (NT_V)(0.0f), two = (NT_V)(0.0f);
+        __global const float *from = corner + channel - (stride - 1) * x_w;
+        NT_V weight[9], value, one = (NT_V)(0.0f), two = (NT_V)(0.0f);
         NT_UNROLL for (int i = 0; i < 9; i++) weight[i] =
             NT_READ_PART(packed + (i / 3 * w_r + i % 3 * w_s) * groups + channel, left);
         NT_UNROLL for (int i = 0; i < 3; i++) inside[i] = i >= r0 && i < r1 ? left : 0;
-        NT_SLOWLY for (int i = 0; i < 2; i++, from += x_w)
-            if (column + i >= 0 && column + i < width) {
-                NT_COLUMN(from);
-                (void)value;
+        for (int step = 0; step < total;) {
+            if (step != low || low >= high) {
+                int here = start + step * stride;
+                int some = here >= 0 && here < width ? NT_VW : 0;
+                int more = here + 1 >= 0 && here + 1 < width ? NT_VW : 0;
+                if (stride == 1) {
+                    NT_PIXEL_1(min(some, inside[i]));
+                } else {
+                    NT_PIXEL_2(min(some, inside[i]), min(more, inside[i]));
+                }
+                if (step++ >= head) {
+                    NT_GIVE_PIXEL;
+                }
+                from += stride * x_w;
+            } else if (stride == 1) {
+                for (; step < high; step++, from += x_w) {
+                    NT_PIXEL_1(inside[i]);
+                    NT_FETCH_PIXEL(1);
+                    NT_GIVE_PIXEL;
+                }
             } else {
-                one = two;
-                two = (NT_V)(0.0f);
+                for (; step < high; step++, from += 2 * x_w) {
+                    NT_PIXEL_2(inside[i], inside[i]);
+                    NT_FETCH_PIXEL(4);
+                    NT_GIVE_PIXEL;
+                }
             }
-        for (int i = 0; i < count - beyond; i++, from += x_w) {
-            NT_COLUMN(from);
-            NT_PREFETCH(fetch_x);
-            NT_PREFETCH(fetch_y);
-            fetch_x += NT_VW;
-            fetch_y += NT_VW;
-            NT_GIVE_PIXEL;
-        }
-        NT_SLOWLY for (int i = 0; i < beyond; i++)
-        {
-            NT_V value = one;
-            one = two;
-            two = (NT_V)(0.0f);
-            NT_GIVE_PIXEL;
         }
     }
 }
@@ -140,7 +150,7 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
     int last_row = min(images * out_d * out_h, (block + 1) * lines);
     int first = column * vectors * NT_VW, end = min(groups, first + vectors * NT_VW);
     int last = min(out_w, (part + 1) * run);
-    bool three = s == 3 && stride_w == 1 && dil_w == 1;
+    bool nine = t == 1 && r == 3 && s == 3 && stride_w <= 2 && dil_w == 1;
     packed += (size_t)w_start * groups;
     for (int row = block * lines; row < last_row; row++) {
         int oy = row % out_h, oz = row / out_h % out_d, image = row / out_h / out_d;
@@ -149,38 +159,29 @@ NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __globa
         int r0 = NT_FIRST(top, dil_h), r1 = NT_END(top, dil_h, height, r);
         int place = y_start + image * y_n + oz * y_d + oy * y_h;
         __global const float *picture = x + x_offset + (size_t)image * x_n;
-        if (NT_VW > 1 && three && r == 3 && t == 1 && pad_w <= 2 && t0 < t1) {
-            int ox = part * run, start = ox - pad_w, count = last - ox;
-            NT_NAME(depthwise_nine)(picture + front * x_d + (long)top * x_h + (long)start * x_w,
-                start, width, dil_h * x_h, x_w, (2 * dil_h + stride_h) * x_h, packed, w_r, w_s,
-                groups, first, end, r0, r1, y + y_offset, place + ox * y_w, y_w, y_h, count,
-                clamp(start + 2 + count - width, 0, count) NT_EPILOGUE_PASS);
+        if (nine && t0 < t1) {
+            int ox = part * run, start = ox * stride_w - pad_w;
+            __global const float *corner =
+                picture + front * x_d + (long)top * x_h + (long)start * x_w;
+            NT_NAME(depthwise_nine)(corner, start, width, stride_w, dil_h * x_h, x_w,
+                corner + (2 * dil_h + 1) * x_h, packed, w_r, w_s, groups, first, end, r0, r1,
+                y + y_offset, place + ox * y_w, y_w, place + ox * y_w + y_h,
+                last - ox NT_EPILOGUE_PASS);
             continue;
         }
         for (int ox = part * run, count; ox < last; ox += count) {
-            int start = ox * stride_w - pad_w, s0 = 0, s1 = s, inside[NT_MANY + 2];
+            int start = ox * stride_w - pad_w, s0 = 0, s1 = s;
             count = min(NT_MANY, last - ox);
-            bool whole = count == NT_MANY && start >= 0 &&
-                         start + (NT_MANY - 1) * stride_w + (s - 1) * dil_w < width;
-            if (!whole && !three) {
+            if (count < NT_MANY || start < 0 ||
+                start + (NT_MANY - 1) * stride_w + (s - 1) * dil_w >= width) {
                 count = 1;
                 s0 = NT_FIRST(start, dil_w);
                 s1 = NT_END(start, dil_w, width, s);
             }
             __global const float *corner = picture + front * x_d + (top + r0 * dil_h) * x_h +
                                            (start + s0 * dil_w) * x_w;
-            if (three && whole) {
-                NT_PIXELS(
-                    NT_NAME(depthwise_three)(acc, from, x_w, w, w_s * groups, left, 0))
-            } else if (three) {
-                NT_SLOWLY for (int j = 0; j < NT_MANY + 2; j++) inside[j] =
-                    start + j >= 0 && start + j < width && j < count + 2 ? NT_VW : 0;
-                NT_PIXELS(
-                    NT_NAME(depthwise_three)(acc, from, x_w, w, w_s * groups, left, inside))
-            } else {
-                NT_PIXELS(NT_NAME(depthwise_any)(acc, from, dil_w * x_w, stride_w * x_w, w,
-                    w_s * groups, left, s1 - s0, count))
-            }
+            NT_PIXELS(NT_NAME(depthwise_any)(acc, from, dil_w * x_w, stride_w * x_w, w,
+                w_s * groups, left, s1 - s0, count))
         }
     }
 }
@@ -202,5 +203,9 @@ NT_KERNEL(conv_depthwise)
 
 #undef NT_MANY
 #undef NT_COLUMN
+#undef NT_TAPS
+#undef NT_PIXEL_1
+#undef NT_PIXEL_2
 #undef NT_GIVE_PIXEL
+#undef NT_FETCH_PIXEL
 #undef NT_PIXELS

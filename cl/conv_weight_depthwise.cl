@@ -8,40 +8,27 @@
  * channels and the rows of one split. With 3 x 3 taps and stride 1 or 2 along a row a vector goes
  * through `lines` rows with its sums in registers, else NT_MANY pixels, then their next channels,
  * so that memory is read in its order; the sums wait in `partial`, which stays in a cache.
- * Global size: blocks of vectors, splits.
+ * Global size: blocks of vectors, splits; or 1, splits of the first block, of the next, ..., so that
+ * a work-item fetches ahead what the next one reads.
  */
 #include "prelude.clh"
 #include "tile.clh"
 #include "taps.clh"
+#include "ahead.clh"
 
 /* Pixels that share the loads of sums; few, so that memory is read nearly in its order. */
 #define NT_MANY 2
 
-/* What is fetched ahead: pixels in their order, `span` channels of each. */
-struct NT_NAME(ahead) {
-    __global const float *at;
-    int lane, span, jump, step;
-};
-
-static inline void NT_NAME(fetch)(struct NT_NAME(ahead) *next)
-{
-    NT_PREFETCH(next->at);
-    next->at += next->step;
-    next->lane += next->step;
-    if (next->lane >= next->span) {
-        next->at += next->jump;
-        next->lane = 0;
-    }
-}
-
-/* The column of inputs at `from` meets the gradients of the pixels that it is a tap of. */
+/* A column of three rows of inputs, row i with part(i) channels; what the taps s get of it. */
 #define NT_COLUMN(v, from, part)                                                                   \
     NT_V v[3];                                                                                     \
     NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, part)
 #define NT_MEET(s, g, v)                                                                           \
     NT_UNROLL for (int i = 0; i < 3; i++) sum[3 * i + s] += (g)*v[i]
 
-/* Pixel ox, whose gradient is g, and its columns but those that the next pixels add. */
+/* The gradient g of a pixel and the columns that come with it: with stride 1 its first one, which
+ * is also the second of the pixel before and the third of that before it; with stride 2 its first,
+ * which is also the third of the pixel before, and its second. */
 #define NT_PIXEL_1(first)                                                                          \
     do {                                                                                           \
         NT_COLUMN(v, from, first);                                                                 \
@@ -61,11 +48,13 @@ static inline void NT_NAME(fetch)(struct NT_NAME(ahead) *next)
         before = g;                                                                                \
     } while (0)
 
-/* Row oy of an image at x, whose gradients are at `to`. A row of x has taps for total pixels; those
- * from `low` to `high` have all columns that they meet inside it. */
+/* A row of gradients, at `to`, and the three rows of x that it meets, of which row i has inside[i]
+ * channels; their first column is `start`. Pixels from low to high have their columns inside x.
+ * The next rows are fetched in their order meanwhile. */
 static inline void NT_NAME(weight_row)(NT_V *sum, __global const float *from, int x_line, int x_w,
     const int *inside, __global const float *to, int y_w, int start, int width, int out_w,
-    int stride, int left, struct NT_NAME(ahead) *next_x, struct NT_NAME(ahead) *next_y)
+    int stride, int left, __global const float *x, struct nt_ahead *next_x,
+    __global const float *dy, struct nt_ahead *next_y)
 {
     NT_V before = (NT_V)(0.0f), earlier = before;
     int total = min(out_w + 3 - stride, (width - start + stride - 1) / stride);
@@ -84,15 +73,15 @@ static inline void NT_NAME(weight_row)(NT_V *sum, __global const float *from, in
         } else if (stride == 1) {
             for (; ox < high; ox++, from += x_w, to += y_w) {
                 NT_V g = NT_READ_PART(to, left);
-                NT_NAME(fetch)(next_x);
-                NT_NAME(fetch)(next_y);
+                NT_PREFETCH(x + nt_ahead_next(next_x, NT_VW));
+                NT_PREFETCH(dy + nt_ahead_next(next_y, NT_VW));
                 NT_PIXEL_1(inside[i]);
             }
         } else {
             for (; ox < high; ox++, from += 2 * x_w, to += y_w) {
                 NT_V g = NT_READ_PART(to, left);
-                NT_UNROLL for (int i = 0; i < 4; i++) NT_NAME(fetch)(next_x);
-                NT_NAME(fetch)(next_y);
+                NT_UNROLL for (int i = 0; i < 4; i++) NT_PREFETCH(x + nt_ahead_next(next_x, NT_VW));
+                NT_PREFETCH(dy + nt_ahead_next(next_y, NT_VW));
                 NT_PIXEL_2(inside[i], inside[i]);
             }
         }
@@ -107,11 +96,11 @@ NT_OUTLINE void NT_NAME(weight_nine)(__global const float *x, __global const flo
 {
     int first_image = first_row / out_h, first_oy = first_row % out_h;
     int next_image = last_row / out_h, next_oy = last_row % out_h, span = end - first;
-    struct NT_NAME(ahead) next_x = {x + (size_t)next_image * x_n +
-                                        (long)(next_oy * stride_h - pad_h + 2) * x_h + first,
-        0, span, x_w - (span + NT_VW - 1) / NT_VW * NT_VW, NT_VW};
-    struct NT_NAME(ahead) next_y = {dy + (size_t)next_image * y_n + next_oy * y_h + first, 0, span,
-        y_w - (span + NT_VW - 1) / NT_VW * NT_VW, NT_VW};
+    struct nt_ahead next_x = nt_ahead_from(first, span, x_w, NT_VW);
+    struct nt_ahead next_y = nt_ahead_from(first, span, y_w, NT_VW);
+    __global const float *ahead_x =
+        x + (size_t)next_image * x_n + (long)(next_oy * stride_h - pad_h + 2) * x_h;
+    __global const float *ahead_y = dy + (size_t)next_image * y_n + next_oy * y_h;
     for (int channel = first; channel < end; channel += NT_VW) {
         int left = min(NT_VW, groups - channel), image = first_image, oy = first_oy;
         __global float *to = partial + channel;
@@ -124,7 +113,7 @@ NT_OUTLINE void NT_NAME(weight_nine)(__global const float *x, __global const flo
             NT_NAME(weight_row)(sum,
                 x + (size_t)image * x_n + (long)top * x_h - (long)pad_w * x_w + channel,
                 dil_h * x_h, x_w, inside, dy + (size_t)image * y_n + oy * y_h + channel, y_w,
-                -pad_w, width, out_w, stride_w, left, &next_x, &next_y);
+                -pad_w, width, out_w, stride_w, left, ahead_x, &next_x, ahead_y, &next_y);
             if (++oy == out_h) {
                 oy = 0;
                 image++;
@@ -190,7 +179,8 @@ NT_OUTLINE void NT_NAME(depthwise_taps)(int column, int split, __global const fl
         for (int channel = first; channel < end; channel += NT_VW)
             NT_WRITE_PART((NT_V)(0.0f), partial + tap * groups + channel, groups - channel);
     int first_row = (int)((long)rows * split / splits);
-    if (NT_VW > 1 && r == 3 && s == 3 && t == 1 && out_d == 1 && depth == 1 && pad_d == 0 && dil_w == 1 && stride_w <= 2) {
+    bool flat = t == 1 && depth == 1 && out_d == 1 && pad_d == 0;
+    if (flat && r == 3 && s == 3 && stride_w <= 2 && dil_w == 1) {
         for (int row = first_row; row < last_row; row += lines)
             NT_NAME(weight_nine)(x + x_offset, dy + dy_offset, partial, row,
                 min(row + lines, last_row), height, width, groups, first, end, out_h, out_w,
@@ -225,10 +215,10 @@ NT_KERNEL(conv_weight_depthwise)
     int x_w, int y_n, int y_d, int y_h, int y_w, int splits, int vectors, int lines)
 {
     int item = get_global_id(1);
-    NT_NAME(depthwise_taps)(get_global_id(0) + item / splits, item % splits, x, x_offset, dy, dy_offset, partial,
-        images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r, s, stride_d,
-        stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w, y_n, y_d,
-        y_h, y_w, splits, vectors, lines);
+    NT_NAME(depthwise_taps)(get_global_id(0) + item / splits, item % splits, x, x_offset, dy,
+        dy_offset, partial, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
+        s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
+        x_w, y_n, y_d, y_h, y_w, splits, vectors, lines);
 }
 
 #undef NT_MANY

@@ -405,6 +405,9 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
         return status;
     int32_t packed = -1;
     status = prepare(tape, &p, variant, &packed);
+    if (status == NT_OK && strcmp(variant, "depthwise") == 0 &&
+        nt_conv_takes_depthwise_back(nt_tape_device(tape), &p))
+        return nt_conv_depthwise_back(tape, &p, &wide, packed, work(&p), reason);
     int64_t high = phases(&p, 1), wide_phases = phases(&p, 2);
     int64_t count = phases(&p, 0) * high * wide_phases;
     for (int64_t i = 0; status == NT_OK && i < count; i++) {

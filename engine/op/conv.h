@@ -88,6 +88,11 @@ enum nt_status nt_conv_depthwise_pack(
     struct nt_tape *tape, const struct nt_conv_problem *problem, int32_t *packed);
 enum nt_status nt_conv_depthwise(
     struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed);
+/* Backward by data, all phases of the stride at once: on CPU devices, 3 x 3 taps of stride 2. */
+bool nt_conv_takes_depthwise_back(
+    const struct nt_device *dev, const struct nt_conv_problem *problem);
+enum nt_status nt_conv_depthwise_back(struct nt_tape *tape, const struct nt_conv_problem *problem,
+    const struct nt_epilogue *epilogue, int32_t packed, double flops, const char *reason);
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 

@@ -36,6 +36,13 @@ static int64_t vectors_of(struct nt_tape *tape, int64_t vectors, int64_t blocks)
     return single(tape) ? nt_divide_up(vectors, nt_least(parts, vectors)) : 1;
 }
 
+/* Of `all` vectors so many, in equal parts, that a row of so many pixels stays in a cache. */
+static int64_t row_vectors(int64_t all, int width, int64_t pixels)
+{
+    int64_t most = nt_most(LEAST_VECTORS, ROW / width / nt_most(pixels, LEAST_PIXELS));
+    return nt_divide_up(all, nt_divide_up(all, most));
+}
+
 bool nt_conv_is_depthwise(const struct nt_conv_problem *p)
 {
     return p->c == 1 && p->k == 1;
@@ -89,16 +96,49 @@ enum nt_status nt_conv_depthwise(
     return nt_launch_append(&l);
 }
 
+bool nt_conv_takes_depthwise_back(const struct nt_device *dev, const struct nt_conv_problem *p)
+{
+    bool flat = p->in[0] == 1 && p->out[0] == 1 && p->pad[0] == 0;
+    bool taps = p->taps[0] == 1 && p->taps[1] == 3 && p->taps[2] == 3;
+    return nt_prefers_tiles(dev) && flat && taps && p->stride[1] == 2 && p->stride[2] == 2 &&
+           p->dilation[1] == 1 && p->dilation[2] == 1;
+}
+
+enum nt_status nt_conv_depthwise_back(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const struct nt_epilogue *epilogue, int32_t packed, double flops, const char *reason)
+{
+    int width = vector_width(tape);
+    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
+    int64_t all = nt_divide_up(p->groups, width), rows = p->images * p->in[1];
+    int64_t vectors = row_vectors(all, width, p->in[2]), columns = nt_divide_up(all, vectors);
+    int64_t items = nt_divide_up(units * ITEMS_PER_CORE, columns);
+    int64_t lines = nt_divide_up(rows, nt_least(rows, items));
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "conv_depthwise_back", "conv_depthwise_back", "depthwise", reason);
+    nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_epilogue_define(&l, &p->x, epilogue, width);
+    nt_launch_tensor(&l, &p->y, NT_ACCESS_READ);
+    nt_launch_buffer(&l, packed, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &p->x, NT_ACCESS_WRITE);
+    nt_conv_problem_args(&l, p);
+    nt_launch_int(&l, vectors);
+    nt_launch_int(&l, lines);
+    nt_epilogue_args(&l, epilogue);
+    nt_launch_grid(&l, 2, (size_t[]){(size_t)columns, (size_t)nt_divide_up(rows, lines)}, NULL);
+    l.flops = flops;
+    l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
+    return nt_launch_append(&l);
+}
+
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     int width = vector_width(tape);
     int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
     int64_t all = nt_divide_up(p->groups, width), rows = p->images * p->out[0] * p->out[1];
-    int64_t vectors = 1, lines = 1, splits = nt_divide_up(units * ITEMS_PER_UNIT, all);
+    int64_t vectors = 1, lines = rows, splits = nt_divide_up(units * ITEMS_PER_UNIT, all);
     if (single(tape)) {
-        int64_t pixels = nt_most(p->in[2], LEAST_PIXELS);
-        vectors = nt_divide_up(all, nt_divide_up(all, nt_most(LEAST_VECTORS, ROW / width / pixels)));
+        vectors = row_vectors(all, width, p->in[2]);
         lines = nt_most(1, ROW / (p->in[2] * vectors * width));
         splits = nt_divide_up(units * ITEMS_PER_CORE, nt_divide_up(all, vectors));
     }

@@ -179,7 +179,7 @@ static void define_shared(struct nt_launch *launch)
 void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     const struct nt_epilogue *epilogue, int width)
 {
-    struct nt_text params = {0}, pass = {0}, apply = {0};
+    struct nt_text params = {0}, pass = {0}, apply = {0}, fetch = {0};
     char *source = NULL;
     bool by_channel = true;
     define_type(launch, width);
@@ -193,17 +193,20 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
         for (int i = 0; i < epilogue->inputs; i++) {
             nt_text_format(&params, ", __global const float *e%d, int e%d_offset", i, i);
             nt_text_format(&pass, ", e%d, e%d_offset", i, i);
-            by_channel &= operand_kind(out, &epilogue->in[i]) != OPERAND_FULL;
+            if (operand_kind(out, &epilogue->in[i]) != OPERAND_FULL)
+                continue;
+            nt_text_format(&fetch, " NT_PREFETCH(e%d + e%d_offset + (at));", i, i);
+            by_channel = false;
         }
         if (source)
             apply_text(&apply, out, epilogue, source);
-        if (!source || params.failed || pass.failed || apply.failed)
+        if (!source || params.failed || pass.failed || apply.failed || fetch.failed)
             launch->status = nt_fail(nt_device_context(nt_tape_device(launch->tape)), NT_ERR_MEMORY,
                 "%s: out of memory", launch->entry);
     }
     nt_launch_define(launch, "NT_EPILOGUE_PARAMS", "%s", params.data ? params.data : "");
     nt_launch_define(launch, "NT_EPILOGUE_PASS", "%s", pass.data ? pass.data : "");
-    nt_launch_define(launch, "NT_EPILOGUE_FETCH(at)", "(void)0");
+    nt_launch_define(launch, "NT_EPILOGUE_FETCH(at)", "{%s }", fetch.data ? fetch.data : "");
     nt_launch_define(launch, "NT_EPILOGUE_NONE", "%d", !source);
     nt_launch_define(launch, "NT_EPILOGUE_BY_CHANNEL", "%d", by_channel);
     nt_launch_define(
@@ -211,6 +214,7 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     free(params.data);
     free(pass.data);
     free(apply.data);
+    free(fetch.data);
     free(source);
 }
 

@@ -439,24 +439,39 @@ START_TEST(known_shapes)
 }
 END_TEST
 
-/* Rows of few pixels under three taps, which may lie beyond both ends of a row at once; rows that
- * are cut into parts. */
-START_TEST(depthwise_edges)
+/* Rows of few pixels under three taps, which may lie beyond both ends of a row at once. */
+static void short_rows(enum pass pass, int stride)
 {
-    struct problem wide = {4, 1, 1601, 1601, {1, 3, 37}, {1, 3, 3}, 1601, {1, 1, 1}, {1, 1, 1},
-        {0, 2, 1}, {0, 0, 2}, 0, 0};
-    if (!small())
-        run_problem(&wide, "depthwise", (enum pass)_i);
     for (int width = 1; width <= (small() ? 5 : 10); width++)
         for (int i = -1; i <= (width < 3 ? 5 : 2); i++) {
             int before = i > 2 ? i - 3 : i, after = i > 2 ? 2 - before : i;
-            struct problem p = {4, 2, 19, 19, {1, 4, width}, {1, 3, 3}, 19, {1, 1, 1}, {1, 1, 1},
-                {0, 1, before}, {0, 1, after}, 0, 0};
+            struct problem p = {4, 2, 19, 19, {1, 4 + i % 2, width}, {1, 3, 3}, 19,
+                {1, stride, stride}, {1, 1, 1}, {0, i, before}, {0, 1, after}, (width + i) % 5, 0};
             if (width % 3 == 0)
                 p.c = p.k = p.groups = 1;
-            if (extent(&p, 2) > 0)
-                run_problem(&p, "depthwise", (enum pass)_i);
+            if (extent(&p, 1) > 0 && extent(&p, 2) > 0)
+                run_problem(&p, "depthwise", pass);
         }
+}
+
+/* Also rows that are cut into parts, blocks of rows of several images, taps that are apart. */
+START_TEST(depthwise_edges)
+{
+    static const struct problem list[] = {
+        {4, 1, 1601, 1601, {1, 5, 37}, {1, 3, 3}, 1601, {1, 1, 1}, {1, 1, 1}, {0, 2, 1}, {0, 0, 2},
+            0, 0},
+        {4, 1, 1601, 1601, {1, 5, 37}, {1, 3, 3}, 1601, {1, 2, 2}, {1, 1, 1}, {0, 2, 1}, {0, 0, 2},
+            3, 0},
+        {4, 3, 40, 40, {1, 13, 9}, {1, 3, 3}, 40, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 3, 0},
+        {4, 3, 40, 40, {1, 13, 9}, {1, 3, 3}, 40, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 4, 2},
+        {4, 3, 20, 20, {1, 13, 8}, {1, 3, 3}, 20, {1, 3, 1}, {1, 1, 1}, {0, 4, 3}, {0, 1, 4}, 1, 0},
+        {4, 2, 20, 20, {1, 12, 8}, {1, 3, 3}, 20, {1, 1, 2}, {1, 2, 1}, {0, 2, 3}, {0, 2, 4}, 2, 0},
+        {5, 2, 20, 20, {3, 5, 8}, {1, 3, 3}, 20, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, 2, 0},
+    };
+    for (size_t i = small() ? 3 : 0; i < sizeof list / sizeof *list; i++)
+        run_problem(&list[i], "depthwise", (enum pass)_i);
+    for (int stride = 1; stride <= 3; stride++)
+        short_rows((enum pass)_i, stride);
 }
 END_TEST
 
