@@ -255,16 +255,25 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                     }
                 }
                 if (!direct) {
+                    /* Of a tile within one plane without the lines of taps that are outside for
+                     * all of its pixels. */
+                    int end_pixel = index * NT_MR + count - 1, r0 = 0, r1 = r;
+                    if (t == 1 && end_pixel / (out_h * out_w) == index * NT_MR / (out_h * out_w)) {
+                        r0 = NT_FIRST(end_pixel / out_w % out_h * stride_h - pad_h, dil_h);
+                        r1 = NT_END(oy * stride_h - pad_h, dil_h, height, r);
+                        r1 = max(r0, r1);
+                    }
                     NT_NAME(gather)(a, x_end, index * NT_MR, count, depth, height, width, out_d,
-                        out_h, out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w,
-                        dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w, channels, merged, a_packed,
-                        packed_step);
+                        out_h, out_w, t, r1 - r0, s, stride_d, stride_h, stride_w, pad_d,
+                        pad_h - r0 * dil_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w,
+                        channels, merged, a_packed, packed_step);
+                    length = t * (r1 - r0) * s * channels;
                     for (int i = count; i < NT_MR; i++)
-                        NT_NAME(zero)(a_packed + i * packed_step, t * r * s * channels);
+                        NT_NAME(zero)(a_packed + i * packed_step, length);
                     a = a_packed;
                     step = packed_step;
                     rows = runs = 1;
-                    length = t * r * s * channels;
+                    b_start = r0 * s * channels * NT_NR;
                 }
                 for (int p = k0; p < k1; p += NT_NR) {
                     int channel = group * k + p;
