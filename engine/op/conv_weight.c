@@ -106,7 +106,8 @@ static struct nt_tile choose_tile(
 {
     if (p->k <= FEW)
         return nt_tile_choose_for(dev, FEW, FEW * FEW, false);
-    return nt_tile_choose_for(dev, p->k, p->filter * p->c, flops < SMALL);
+    struct nt_tile tile = nt_tile_choose_for(dev, p->k, p->filter * p->c, flops < SMALL);
+    return flops < SMALL ? tile : nt_tile_fit(&tile, p->k);
 }
 
 struct blocking {
