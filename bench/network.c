@@ -103,7 +103,8 @@ enum nt_status bench_network_open(struct nt_device *dev, const struct bench_netw
     struct nt_model *model, struct nt_weights *weights, bool training, int batch,
     struct nt_session **out)
 {
-    struct nt_session_params params = {.batch = batch, .training = training};
+    struct nt_session_params params = {
+        .batch = batch, .training = training, .outputs_only = !training};
     struct nt_session *session;
     enum nt_status status = nt_session_create(dev, model, weights, &params, &session);
     if (status != NT_OK)

@@ -166,7 +166,7 @@ static void draw(struct nt_picture *picture, const struct face *f)
 
 int main(int argc, char **argv)
 {
-    const struct nt_session_params params = {.batch = 1};
+    const struct nt_session_params params = {.batch = 1, .outputs_only = true};
     const struct nt_picture_params colours = {.channels = 3};
     struct nt_context *ctx;
     struct nt_device *dev = NULL;

@@ -239,7 +239,8 @@ enum nt_status nt_session_metrics(struct nt_session *session, struct nt_metrics 
     static const float zeros[3];
     float sums[3];
     if (session->metrics < 0)
-        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: the model declares no loss");
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+            "session: no loss: the model declares none, or the session runs outputs only");
     enum nt_status status = nt_tape_read(session->tape, session->metrics, 0, sums, sizeof sums);
     if (status == NT_OK)
         status = nt_tape_write_small(session->tape, session->metrics, 0, zeros, sizeof zeros);
@@ -256,7 +257,8 @@ bool nt_session_classifies(const struct nt_session *session)
 enum nt_status nt_session_loss(struct nt_session *session, float *loss)
 {
     if (session->loss < 0)
-        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: the model declares no loss");
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+            "session: no loss: the model declares none, or the session runs outputs only");
     return nt_tape_read(session->tape, session->loss, 0, loss, sizeof *loss);
 }
 

@@ -54,6 +54,8 @@ struct nt_session_params {
     /* Gradients only, no update: for gradient checks. They are read with
      * nt_session_gradient. */
     bool gradients;
+    /* Neither loss nor metrics: what the outputs need is run, and nothing else. Not in training. */
+    bool outputs_only;
     bool dry; /* plan only: no kernel is compiled and nothing allocated */
     /* Bytes of nt_session_bytes that must not be passed; 0: any. Activations are computed again in
      * the backward pass, as few as must be, with the same results; NT_ERR_MEMORY names the least

@@ -294,6 +294,11 @@ enum nt_status nt_session_build(struct nt_session *session, struct nt_device *de
             "session: %s needs %d state slots: the weights have %d",
             nt_optimizer_name(params->optimizer), nt_optimizer_slots(params->optimizer),
             nt_weights_state_slots(session->weights));
+    if (status == NT_OK && params->outputs_only && (params->training || params->gradients))
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+            "session: outputs_only: training and gradients need the loss");
+    if (status == NT_OK && params->outputs_only)
+        session->graph->loss = -1;
     if (status == NT_OK)
         status = nt_descent_check_patterns(session->graph, "freeze", params->freeze);
     if (status == NT_OK)

@@ -310,6 +310,43 @@ START_TEST(training_repeats_bit_by_bit)
 }
 END_TEST
 
+START_TEST(outputs_without_the_loss_are_the_same)
+{
+    struct run run = open_run(&references[0], NULL);
+    struct nt_session_params params = {.batch = BATCH};
+    struct nt_session *session[2] = {NULL};
+    float x[BATCH * PIXELS], loss, got[2][BATCH * 10];
+    struct nt_metrics metrics;
+    int32_t target[BATCH];
+    make_batch(0, x, target);
+    for (int i = 0; i < 2; i++) {
+        params.outputs_only = i;
+        test_ok(nt_session_create(test_device(), run.model, run.weights, &params, &session[i]));
+        test_ok(nt_session_write(session[i], 0, x));
+        test_ok(nt_session_write(session[i], 1, target));
+        test_ok(nt_session_run(session[i], NULL));
+        memset(got[i], 0xff, sizeof got[i]);
+        ck_assert_uint_eq(nt_session_output(session[i], 0).bytes, sizeof got[i]);
+        test_ok(nt_session_read(session[i], 0, got[i]));
+    }
+    ck_assert(isfinite(got[0][0]));
+    ck_assert_mem_eq(got[0], got[1], sizeof got[0]);
+    ck_assert_int_lt(nt_session_plan(session[1])->launches, nt_session_plan(session[0])->launches);
+    test_ok(nt_session_loss(session[0], &loss));
+    test_fails(
+        nt_session_loss(session[1], &loss), NT_ERR_ARGUMENT, "the session runs outputs only");
+    test_fails(
+        nt_session_metrics(session[1], &metrics), NT_ERR_ARGUMENT, "the session runs outputs only");
+    params.training = true;
+    struct nt_session *none = NULL;
+    test_fails(nt_session_create(test_device(), run.model, run.weights, &params, &none),
+        NT_ERR_ARGUMENT, "outputs_only: training and gradients need the loss");
+    nt_session_destroy(session[0]);
+    nt_session_destroy(session[1]);
+    close_run(&run);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("training");
@@ -321,6 +358,7 @@ int main(void)
     tcase_add_test(tcase, steps_out_of_range_are_refused);
     tcase_add_test(tcase, gpu_kernels_train_the_same);
     tcase_add_test(tcase, training_repeats_bit_by_bit);
+    tcase_add_test(tcase, outputs_without_the_loss_are_the_same);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }

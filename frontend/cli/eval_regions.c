@@ -142,8 +142,8 @@ enum nt_status eval_regions(struct nt_device *dev, struct nt_model *model,
             "--regions: %s has items of shape %s: needs classes of points in the plane, as toy:xor",
             info->kind, nt_shape_text(&info->item, text, sizeof text));
     struct nt_session *session;
-    enum nt_status status = nt_session_create(
-        dev, model, weights, &(struct nt_session_params){.batch = BATCH}, &session);
+    enum nt_status status = nt_session_create(dev, model, weights,
+        &(struct nt_session_params){.batch = BATCH, .outputs_only = true}, &session);
     if (status != NT_OK)
         return status;
     status = nt_has_accuracy(session, dataset)

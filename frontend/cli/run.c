@@ -265,7 +265,7 @@ static int classify(struct cli_run *run, const struct cli_run_options *o)
     int count = cli->argument_count - 1;
     struct pictures p = {.run = run, .batch = count < MAX_BATCH ? count : MAX_BATCH};
     p.top = o->top == CLI_UNSET_INT ? DEFAULT_TOP : (int)o->top;
-    const struct nt_session_params params = {.batch = p.batch};
+    const struct nt_session_params params = {.batch = p.batch, .outputs_only = true};
     enum nt_status status = prepare_names(&p, o);
     if (status == NT_OK)
         status = find_softmax(&p);

@@ -211,7 +211,7 @@ static enum nt_status run_arrays(struct arrays *a, const struct cli_run_options 
             status = nt_fail(ctx, NT_ERR_ARGUMENT,
                 "input %s: no array was given: --input %s=FILE.npy", input.name, input.name);
     }
-    const struct nt_session_params params = {.batch = a->batch};
+    const struct nt_session_params params = {.batch = a->batch, .outputs_only = true};
     if (status == NT_OK)
         status = nt_file_make_folder(ctx, dir);
     if (status == NT_OK)

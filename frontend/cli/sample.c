@@ -152,7 +152,8 @@ static enum nt_status open_all(struct work *w)
     if (status == NT_OK)
         status = nt_weights_load(w->weights, w->options->weights);
     if (status == NT_OK)
-        status = nt_session_create(w->dev, w->model, w->weights, NULL, &w->session);
+        status = nt_session_create(w->dev, w->model, w->weights,
+            &(struct nt_session_params){.outputs_only = true}, &w->session);
     if (status == NT_OK)
         status = check_session(w);
     if (status != NT_OK)

@@ -115,7 +115,7 @@ static enum nt_status plan_memory(struct cli *cli, const struct options *o, stru
     if (status != NT_OK)
         return status;
     const struct nt_session_params params = {
-        .batch = shown->graph->batch, .training = o->train, .dry = true};
+        .batch = shown->graph->batch, .training = o->train, .outputs_only = !o->train, .dry = true};
     struct nt_session *session;
     status = nt_session_create(dev, shown->model, NULL, &params, &session);
     if (status == NT_OK) {

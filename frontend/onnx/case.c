@@ -244,7 +244,7 @@ static enum nt_status execute(struct run *run, const char *model)
         status = nt_weights_create(run->dev, run->model, 1, 0, &run->weights);
     if (status != NT_OK)
         return status;
-    const struct nt_session_params params = {.batch = batch_of(run)};
+    const struct nt_session_params params = {.batch = batch_of(run), .outputs_only = true};
     status = nt_session_create(run->dev, run->model, run->weights, &params, &run->session);
     int count = status == NT_OK ? nt_session_input_count(run->session) : 0;
     for (int i = 0; status == NT_OK && i < count; i++)
