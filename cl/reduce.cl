@@ -18,6 +18,7 @@
  */
 #include "prelude.clh"
 #include "strided.clh"
+#include "tile.clh"
 
 #define NT_SCALAR float
 #define T NT_VECTOR(NT_SCALAR, NT_VEC)
@@ -132,6 +133,42 @@ NT_KERNEL_SINGLE(reduce_rows_tile)(const int n, const int chunk, const int rows,
 #endif
 
 #ifdef NT_COLUMNS_TILE
+/* Rows of a block, of which some vectors at once are added up in registers, then the next ones. */
+#define BLOCK 8
+#define VECTORS 4
+
+/* Fetches so many vectors of what follows a block, where rows lie one after the other: a block is
+ * not read in the order of memory. */
+#if NT_REDUCED == 1 && !defined(NT_PARTS)
+#define FETCH(count)                                                                               \
+    do {                                                                                           \
+        const int fetched = count;                                                                 \
+        NT_INPUTS(FETCH_INPUT)                                                                     \
+        after += fetched * NT_VEC;                                                                 \
+    } while (0)
+#define BEFORE_BLOCK                                                                               \
+    int after = 0;                                                                                 \
+    NT_CAT(NT_SPLIT, NT_REDUCED)(b, stop)                                                          \
+    NT_INPUTS(NEXT_INPUT)
+#else
+#define FETCH(count)
+#define BEFORE_BLOCK
+#endif
+#define NEXT_INPUT(n, kind, type) NEXT_##kind(n, type)
+#define NEXT_D(n, type)                                                                            \
+    __global const NT_E_##type *const x##n##_next = x##n + (x##n##_o NT_AT(x##n)) + begin;
+#define NEXT_G(n, type)
+#define NEXT_S(n, type)
+#define NEXT_V(n, type)
+#define FETCH_INPUT(n, kind, type) FETCH_##kind(n)
+#define FETCH_D(n)                                                                                 \
+    if (x##n##_b0 == end - begin)                                                                  \
+        NT_UNROLL for (int k = 0; k < fetched; k++)                                                \
+            NT_PREFETCH(x##n##_next + after + k * NT_VEC);
+#define FETCH_G(n)
+#define FETCH_S(n)
+#define FETCH_V(n)
+
 NT_OUTLINE void NT_NAME(reduce_columns)(const int begin, const int end,
     const int first, const int last, const int from, const int to, const int part,
     const int flush, const float scale
@@ -146,15 +183,53 @@ NT_OUTLINE void NT_NAME(reduce_columns)(const int begin, const int end,
             AGAIN(total[NT_COLUMNS + v] = some[NT_COLUMNS + v] = C(NEUTRAL);)
         }
         int left = flush;
-        for (int row = first; row < last; row++) {
-            NT_CAT(NT_SPLIT, NT_REDUCED)(b, row)
-            NT_INPUTS(NT_IN_ROW)
-            for (int i = begin, v = 0; i < end; i += NT_VEC, v++) {
-                TERM
-                some[v] = JOIN(some[v], out0);
-                AGAIN(some[NT_COLUMNS + v] = JOIN(some[NT_COLUMNS + v], out1);)
+        for (int row = first, stop; row < last; row = stop) {
+            stop = min(row + min(BLOCK, left), last);
+            int i = begin, v = 0;
+            BEFORE_BLOCK
+#ifndef NT_PARTS
+            for (; i + VECTORS * NT_VEC <= end; i += VECTORS * NT_VEC, v += VECTORS) {
+                T sum[VECTORS] AGAIN(, other[VECTORS]);
+                NT_UNROLL for (int j = 0; j < VECTORS; j++)
+                {
+                    sum[j] = some[v + j];
+                    AGAIN(other[j] = some[NT_COLUMNS + v + j];)
+                }
+                const int at = i;
+                for (int r = row; r < stop; r++) {
+                    NT_CAT(NT_SPLIT, NT_REDUCED)(b, r)
+                    NT_INPUTS(NT_IN_ROW)
+                    FETCH(VECTORS);
+                    NT_UNROLL for (int j = 0; j < VECTORS; j++)
+                    {
+                        const int i = at + j * NT_VEC;
+                        TERM
+                        sum[j] = JOIN(sum[j], out0);
+                        AGAIN(other[j] = JOIN(other[j], out1);)
+                    }
+                }
+                NT_UNROLL for (int j = 0; j < VECTORS; j++)
+                {
+                    some[v + j] = sum[j];
+                    AGAIN(some[NT_COLUMNS + v + j] = other[j];)
+                }
             }
-            if (--left == 0 || row == last - 1) {
+#endif
+            for (; i < end; i += NT_VEC, v++) {
+                T sum = some[v] AGAIN(, other = some[NT_COLUMNS + v]);
+                for (int r = row; r < stop; r++) {
+                    NT_CAT(NT_SPLIT, NT_REDUCED)(b, r)
+                    NT_INPUTS(NT_IN_ROW)
+                    FETCH(1);
+                    TERM
+                    sum = JOIN(sum, out0);
+                    AGAIN(other = JOIN(other, out1);)
+                }
+                some[v] = sum;
+                AGAIN(some[NT_COLUMNS + v] = other;)
+            }
+            left -= stop - row;
+            if (left == 0 || stop == last) {
                 for (int v = 0; v < vectors; v++) {
                     total[v] = JOIN(total[v], some[v]);
                     some[v] = C(NEUTRAL);

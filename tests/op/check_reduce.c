@@ -275,6 +275,9 @@ START_TEST(shapes_of_training_are_right)
             two_case("x0", "x0 * (x1 - 0.5)", &image, &bias,
                 i < 4 ? TEST_DENSE_CHANNELS : TEST_DENSE_ROWS);
         }
+        /* More than the sums that share a kernel; five vectors of 16, in two steps. */
+        struct nt_shape large = {4, {8, 80, test_small() ? 1 : 30, 14}}, bias = {4, {1, 80, 1, 1}};
+        two_case("x0", "x0 * (x1 - 0.5)", &large, &bias, TEST_DENSE_CHANNELS);
         run_and_check(variants[v]);
     }
 }
