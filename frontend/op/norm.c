@@ -98,8 +98,8 @@ static struct nt_tensor as_list(const struct nt_tensor *tensor)
 static enum nt_status parse(struct nt_context *ctx, struct nt_expr **expr, int inputs, int count,
     const char *const *texts, int *terms)
 {
-    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
-    int input[7];
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    int input[8];
     enum nt_status status = NT_OK;
     *expr = nt_expr_create();
     if (!*expr)
@@ -111,37 +111,49 @@ static enum nt_status parse(struct nt_context *ctx, struct nt_expr **expr, int i
     return status;
 }
 
-/* rstd and the running statistics from mean and variance: one launch. */
+/* What one_pass sums up, or two_passes: with `shift` mean and variance follow from the mean of the
+ * differences from it and that of their squares, else they are known. */
+struct moments {
+    const struct nt_tensor *shift, *first, *second;
+};
+
+/* The mean where it is not known yet, rstd and the running statistics: one launch. */
 static enum nt_status finish(struct nt_lowering *lowering, const struct nt_node *node,
-    const struct nt_tensor *mean, const struct nt_tensor *var, const struct nt_tensor *rstd,
+    const struct moments *m, const struct nt_tensor *mean, const struct nt_tensor *rstd,
     double count)
 {
-    static const char *const texts[] = {
-        "1 / sqrt(a + b)", "c + e * (d - c)", "f + e * (a * g - f)"};
+    static const char *const shifted[] = {"b + c", "1 / sqrt(max(d - c * c, 0) + a)",
+        "e + f * (b + c - e)", "g + f * (max(d - c * c, 0) * h - g)"};
+    static const char *const known[] = {
+        "1 / sqrt(d + a)", "e + f * (c - e)", "g + f * (d * h - g)"};
     struct nt_tape *tape = lowering->tape;
     bool running = node->inputs == 4;
-    struct nt_tensor out[3] = {as_list(rstd)},
-                     in[7] = {as_list(var), nt_tensor_number(nt_attr_float(node, "epsilon"))};
+    int outputs = 0, inputs = running ? 8 : 4;
+    struct nt_tensor out[4],
+        in[8] = {nt_tensor_number(nt_attr_float(node, "epsilon")),
+            as_list(m->shift ? m->shift : m->first), as_list(m->first), as_list(m->second)};
+    if (m->shift)
+        out[outputs++] = as_list(mean);
+    out[outputs++] = as_list(rstd);
     if (running) {
         struct nt_tensor old[3];
         for (int i = 0; i < 3; i++)
             old[i] = nt_lower_tensor(lowering, node->input[1 + i]);
         for (int i = 0; i < 2; i++) {
             struct nt_tensor fresh = nt_lower_tensor(lowering, node->output[2 + i]);
-            out[1 + i] = as_list(&fresh);
+            out[outputs++] = as_list(&fresh);
         }
-        in[2] = as_list(&old[0]);
-        in[3] = as_list(mean);
-        in[4] = old[2];
-        in[5] = as_list(&old[1]);
-        in[6] = nt_tensor_number(count > 1 ? count / (count - 1) : 1);
+        in[4] = as_list(&old[0]);
+        in[5] = old[2];
+        in[6] = as_list(&old[1]);
+        in[7] = nt_tensor_number(count > 1 ? count / (count - 1) : 1);
     }
     struct nt_expr *expr;
-    int terms[3];
-    enum nt_status status = parse(nt_device_context(nt_tape_device(tape)), &expr, running ? 7 : 2,
-        running ? 3 : 1, texts, terms);
+    int terms[4];
+    enum nt_status status = parse(nt_device_context(nt_tape_device(tape)), &expr, inputs, outputs,
+        m->shift ? shifted : known, terms);
     if (status == NT_OK)
-        status = nt_map(tape, expr, running ? 3 : 1, terms, out, running ? 7 : 2, in);
+        status = nt_map(tape, expr, outputs, terms, out, inputs, in);
     nt_expr_destroy(expr);
     return status;
 }
@@ -181,31 +193,21 @@ static int sampled_axis(const struct nt_node *node, const struct nt_tensor *x)
 /* With d = x - shift: mean = shift + sum d / n, variance = sum d^2 / n - (sum d / n)^2, which loses
  * few digits where the shift is near the mean (Chan, Golub, LeVeque 1983, section 2): here it is
  * the mean of the first index of dimension `axis`. */
-static enum nt_status one_pass(struct nt_lowering *lowering, const struct nt_tensor *x, int axis,
-    const struct nt_tensor *mean, const struct nt_tensor *var, double count)
+static enum nt_status one_pass(struct nt_tape *tape, const struct nt_tensor *x, int axis,
+    const struct nt_tensor *shift, const struct nt_tensor sums[2], double count)
 {
-    static const char *const texts[] = {
-        "a", "a - b", "(a - b) * (a - b)", "b + c", "max(d - c * c, 0)"};
-    struct nt_tape *tape = lowering->tape;
-    struct nt_tensor sample = *x, shift = transient(lowering, &mean->shape, "shift");
-    struct nt_tensor sums[2] = {transient(lowering, &mean->shape, "mean difference"),
-        transient(lowering, &mean->shape, "mean square")};
-    struct nt_tensor all[2] = {*x, nt_tensor_broadcast(&shift, &x->shape)};
-    struct nt_tensor few[4] = {
-        as_list(&shift), as_list(&shift), as_list(&sums[0]), as_list(&sums[1])};
+    static const char *const texts[] = {"a", "a - b", "(a - b) * (a - b)"};
+    struct nt_tensor sample = *x, all[2] = {*x, nt_tensor_broadcast(shift, &x->shape)};
     struct nt_expr *expr;
-    int terms[5];
+    int terms[3];
     enum nt_status status =
-        parse(nt_device_context(nt_tape_device(tape)), &expr, 4, 5, texts, terms);
+        parse(nt_device_context(nt_tape_device(tape)), &expr, 2, 3, texts, terms);
     sample.shape.dim[axis] = 1;
     if (status == NT_OK)
         status = nt_reduce(tape, NT_REDUCE_SUM, expr, terms[0], 1, &sample,
-            (double)x->shape.dim[axis] / count, &shift);
+            (double)x->shape.dim[axis] / count, shift);
     if (status == NT_OK)
         status = nt_reduce_two(tape, NT_REDUCE_SUM, expr, terms + 1, 2, all, 1 / count, sums);
-    if (status == NT_OK)
-        status = nt_map(
-            tape, expr, 2, terms + 3, (struct nt_tensor[]){as_list(mean), as_list(var)}, 4, few);
     nt_expr_destroy(expr);
     return status;
 }
@@ -227,7 +229,7 @@ static enum nt_status statistics_lower(struct nt_lowering *lowering, const struc
     x = divide(&x, &x.shape, groups);
     struct nt_shape shape = reduced_shape(node, &x.shape);
     double count = (double)nt_shape_count(&x.shape) / (double)nt_shape_count(&shape);
-    struct nt_tensor var = transient(lowering, &shape, "variance"), mean, rstd;
+    struct nt_tensor mean, rstd, shift, sums[2];
     if (groups > 0) {
         mean = transient(lowering, &shape, "mean");
         rstd = transient(lowering, &shape, "1 / deviation");
@@ -236,10 +238,18 @@ static enum nt_status statistics_lower(struct nt_lowering *lowering, const struc
         rstd = nt_lower_tensor(lowering, node->output[1]);
     }
     int axis = sampled_axis(node, &x);
-    enum nt_status status = axis >= 0 ? one_pass(lowering, &x, axis, &mean, &var, count)
-                                      : two_passes(lowering->tape, &x, &mean, &var, count);
+    struct moments moments = {NULL, &mean, &sums[1]};
+    sums[1] = transient(lowering, &shape, axis < 0 ? "variance" : "mean square");
+    if (axis >= 0) {
+        sums[0] = transient(lowering, &shape, "mean difference");
+        shift = transient(lowering, &shape, "shift");
+        moments.shift = &shift;
+        moments.first = &sums[0];
+    }
+    enum nt_status status = axis < 0 ? two_passes(lowering->tape, &x, &mean, &sums[1], count)
+                                     : one_pass(lowering->tape, &x, axis, &shift, sums, count);
     if (status == NT_OK)
-        status = finish(lowering, node, &mean, &var, &rstd, count);
+        status = finish(lowering, node, &moments, &mean, &rstd, count);
     if (status == NT_OK && groups > 0)
         status = repeat(lowering, node, &mean, 0);
     if (status == NT_OK && groups > 0)
