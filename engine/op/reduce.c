@@ -9,11 +9,12 @@
 #include <string.h>
 
 #define GROUP_SIZE 256
-#define GROUP_COLUMNS 32       /* neighbours that load side by side */
-#define COLUMN_VECTORS 16      /* of a chunk: its sums stay in the first-level cache */
-#define LANE_ELEMENTS 256      /* that one work-item adds up one after the other, at most */
-#define FOLD_ELEMENTS 8192     /* below this, short rows are not worth a second launch */
-#define FEW_ELEMENTS (1 << 20) /* compiling another kernel takes longer than all these sums */
+#define GROUP_COLUMNS 32        /* neighbours that load side by side */
+#define COLUMN_VECTORS 16       /* of a chunk: its sums stay in the first-level cache */
+#define LANE_ELEMENTS 256       /* that one work-item adds up one after the other, at most */
+#define FOLD_ELEMENTS 8192      /* below this, short rows are not worth a second launch */
+#define JOIN_ELEMENTS (1 << 16) /* joining parts of fewer takes longer than they save */
+#define FEW_ELEMENTS (1 << 20)  /* compiling another kernel takes longer than all these sums */
 
 const char *const nt_reduce_variants[] = {"tile", "group", NULL};
 
@@ -92,7 +93,7 @@ static void plan_tile(const struct reduction *r, struct pass *p)
         p->chunk = COLUMN_VECTORS * p->vector;
     int64_t chunks = p->columns ? up(p->n, p->chunk) : 1;
     int64_t split = groups / (p->results * chunks);
-    if (split < 2)
+    if (split < 2 || p->results * p->rows * p->n < JOIN_ELEMENTS)
         p->results_block = up(p->results * chunks, groups);
     else if (p->rows >= split)
         p->block = up(p->rows, split);
