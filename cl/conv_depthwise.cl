@@ -1,60 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * Depthwise convolution: each channel is a group of its own. Serves the forward pass and, with
- * other strides, the backward pass by data (conv.h tells how). Channels-last, so NT_VW neighbouring
- * channels are a vector. `packed` has the weights as [tap][channel]; w_start, w_t, w_r and w_s
- * count taps.
+ * Depthwise convolution: each channel is a group of its own, or NT_JOINED channels are. Serves the
+ * forward pass and, with other strides, the backward pass by data (conv.h tells how).
+ * Channels-last, so NT_VW neighbouring channels are a vector. `packed` has the weights as
+ * [tap][channel of the group it reads][channel]; w_start, w_t, w_r and w_s count taps.
  *
  * A work-item computes `lines` rows of outputs, of each `run` pixels, for `vectors` vectors of
- * channels: NT_MANY pixels, then their next channels, so that memory is read in its order.
+ * channels. A vector goes along the whole row, while the next rows are fetched in their order.
  * Global size: blocks of vectors, runs of a row, blocks of the rows of all images.
  */
 #include "prelude.clh"
 #include "tile.clh"
 #include "taps.clh"
 #include "ahead.clh"
+#include "joined.clh"
 
 #define NT_EPILOGUE_READ(p) NT_READ_PART(p, left)
-/* Pixels that share the loads of weights. With 4 of them memory is read less in its order, which
- * takes 1.15 times as long. */
-#define NT_MANY 2
+/* Pixels that share the loads of weights; sums of a pixel, so that additions need not wait. */
+#define NT_MANY 4
+#define NT_SUMS (NT_JOINED > 1 ? 2 : 1)
 
-/* `count` pixels from ox on, all channels of the work-item; TAPS adds what a row of taps, at `from`
- * and `w`, gives. */
-#define NT_PIXELS(TAPS)                                                                            \
-    for (int channel = first; channel < end; channel += NT_VW) {                                   \
-        int left = groups - channel, at = place + ox * y_w + channel;                              \
-        NT_V acc[NT_MANY];                                                                         \
-        NT_UNROLL for (int i = 0; i < NT_MANY; i++) acc[i] = (NT_V)(0.0f);                         \
-        for (int a = t0; a < t1; a++) {                                                            \
-            __global const float *from = corner + a * dil_d * x_d + channel;                       \
-            __global const float *w = packed + (a * w_t + r0 * w_r + s0 * w_s) * groups + channel; \
-            for (int b = r0; b < r1; b++, from += dil_h * x_h, w += w_r * groups)                  \
-                TAPS;                                                                              \
-        }                                                                                          \
-        NT_UNROLL for (int i = 0; i < NT_MANY; i++, at += y_w)                                     \
-        {                                                                                          \
-            if (i < count) {                                                                       \
-                NT_V value = acc[i];                                                               \
-                NT_EPILOGUE_APPLY(value, at, channel);                                             \
-                NT_WRITE_PART(value, y + y_offset + at, left);                                     \
-            }                                                                                      \
-        }                                                                                          \
-    }
-
-/* acc[i] += the taps s0 .. s1-1 of pixel i, for one pixel or all. */
-static inline void NT_NAME(depthwise_any)(NT_V *acc, __global const float *from, int step,
-    int pixel, __global const float *w, int w_step, int left, int taps, int count)
-{
-    for (int j = 0; j < taps; j++, from += step, w += w_step) {
-        NT_V weight = NT_READ_PART(w, left);
-        acc[0] += weight * NT_READ_PART(from, left);
-        if (count == 1)
-            continue;
-        NT_UNROLL for (int i = 1; i < NT_MANY; i++) acc[i] +=
-            weight * NT_READ_PART(from + i * pixel, left);
-    }
-}
+NT_SPREAD_FUNCTION
 
 /* A column of three rows of inputs, row i of it part(i) channels; what the taps s give of it. */
 #define NT_COLUMN(v, from, part)                                                                   \
@@ -139,50 +105,95 @@ NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column
     }
 }
 
-NT_OUTLINE void NT_NAME(depthwise_rows)(int column, int part, int block, __global const float *x,
-    int x_offset, __global const float *packed, __global float *y, int y_offset, int images,
-    int depth, int height, int width, int c, int groups, int k, int out_d, int out_h, int out_w,
-    int t, int r, int s, int stride_d, int stride_h, int stride_w, int pad_d, int pad_h, int pad_w,
-    int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h, int x_w, int y_start, int y_n,
-    int y_d, int y_h, int y_w, int w_start, int w_g, int w_k, int w_c, int w_t, int w_r, int w_s,
-    int run, int vectors, int lines NT_EPILOGUE_PARAMS)
+/* The same for any taps, from t0 to t1 and r0 to r1 of which lie inside the picture along depth
+ * and height. The w_... count floats here, and `fetched` vectors of x are fetched for a pixel. */
+NT_OUTLINE void NT_NAME(depthwise_any)(__global const float *corner, int column, int width,
+    int stride, int dilation, int x_plane, int x_line, int x_w, __global const float *next,
+    int fetched, __global const float *packed, int w_t, int w_r, int w_s, int channels, int first,
+    int end, int t0, int t1, int r0, int r1, int s, __global float *y, int place, int y_w,
+    int y_next, int count NT_EPILOGUE_PARAMS)
+{
+    struct nt_ahead next_x = nt_ahead_from(first, end - first, x_w, NT_VW);
+    struct nt_ahead next_y = nt_ahead_from(y_next + first, end - first, y_w, NT_VW);
+    for (int channel = first; channel < end; channel += NT_VW) {
+        int left = channels - channel, at = place + channel;
+        for (int i = 0; i < count; i++) {
+            for (int j = 0; j < fetched; j++)
+                NT_PREFETCH(next + nt_ahead_next(&next_x, NT_VW));
+            int ahead = nt_ahead_next(&next_y, NT_VW);
+            NT_PREFETCH(y + ahead);
+            NT_EPILOGUE_FETCH(ahead);
+        }
+        for (int ox = 0; ox < count; ox += NT_MANY) {
+            int begin = ox * stride, some = count - ox, here = column + begin;
+            bool whole = some >= NT_MANY && here >= 0 &&
+                         here + (NT_MANY - 1) * stride + (s - 1) * dilation < width;
+            NT_V acc[NT_MANY][NT_SUMS];
+            NT_UNROLL for (int i = 0; i < NT_MANY * NT_SUMS; i++)
+                acc[i / NT_SUMS][i % NT_SUMS] = (NT_V)(0.0f);
+            for (int a = t0; a < t1; a++)
+                for (int b = r0; b < r1; b++) {
+                    __global const float *from =
+                        corner + a * x_plane + b * x_line + begin * x_w + channel;
+                    __global const float *w = packed + a * w_t + b * w_r + channel;
+                    for (int tap = 0; tap < s; tap++, from += dilation * x_w, w += w_s) {
+                        NT_V value[NT_MANY];
+                        NT_UNROLL for (int i = 0; i < NT_MANY; i++)
+                        {
+                            int at_x = here + tap * dilation + i * stride;
+                            bool inside = whole || (i < some && at_x >= 0 && at_x < width);
+                            value[i] = NT_READ_PART(from + i * stride * x_w, inside ? left : 0);
+                        }
+                        NT_UNROLL for (int j = 0; j < NT_JOINED; j++)
+                        {
+                            NT_V weight = NT_READ_PART(w + j * channels, left);
+                            NT_UNROLL for (int i = 0; i < NT_MANY; i++)
+                                acc[i][j % NT_SUMS] += weight * NT_NAME(spread)(value[i], j);
+                        }
+                    }
+                }
+            NT_UNROLL for (int i = 0; i < NT_MANY; i++)
+            {
+                if (i < some) {
+                    NT_V value = acc[i][0];
+                    if (NT_SUMS > 1)
+                        value += acc[i][NT_SUMS - 1];
+                    NT_GIVE_PIXEL;
+                }
+            }
+        }
+    }
+}
+
+NT_OUTLINE void NT_NAME(depthwise_rows)(int block_c, int part, int block, __global const float *x,
+    __global const float *packed, __global float *y, int images, int depth, int height, int width,
+    int channels, int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h,
+    int stride_w, int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n,
+    int x_d, int x_h, int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_t, int w_r,
+    int w_s, int run, int vectors, int lines NT_EPILOGUE_PARAMS)
 {
     int last_row = min(images * out_d * out_h, (block + 1) * lines);
-    int first = column * vectors * NT_VW, end = min(groups, first + vectors * NT_VW);
-    int last = min(out_w, (part + 1) * run);
+    int first = block_c * vectors * NT_VW, end = min(channels, first + vectors * NT_VW);
+    int ox = part * run, column = ox * stride_w - pad_w, count = min(run, out_w - ox);
+    int tap = NT_JOINED * channels;
     bool nine = t == 1 && r == 3 && s == 3 && stride_w <= 2 && dil_w == 1;
-    packed += (size_t)w_start * groups;
     for (int row = block * lines; row < last_row; row++) {
         int oy = row % out_h, oz = row / out_h % out_d, image = row / out_h / out_d;
         int front = oz * stride_d - pad_d, top = oy * stride_h - pad_h;
         int t0 = NT_FIRST(front, dil_d), t1 = NT_END(front, dil_d, depth, t);
         int r0 = NT_FIRST(top, dil_h), r1 = NT_END(top, dil_h, height, r);
-        int place = y_start + image * y_n + oz * y_d + oy * y_h;
-        __global const float *picture = x + x_offset + (size_t)image * x_n;
-        if (nine && t0 < t1) {
-            int ox = part * run, start = ox * stride_w - pad_w;
-            __global const float *corner =
-                picture + front * x_d + (long)top * x_h + (long)start * x_w;
-            NT_NAME(depthwise_nine)(corner, start, width, stride_w, dil_h * x_h, x_w,
-                corner + (2 * dil_h + 1) * x_h, packed, w_r, w_s, groups, first, end, r0, r1,
-                y + y_offset, place + ox * y_w, y_w, place + ox * y_w + y_h,
-                last - ox NT_EPILOGUE_PASS);
-            continue;
-        }
-        for (int ox = part * run, count; ox < last; ox += count) {
-            int start = ox * stride_w - pad_w, s0 = 0, s1 = s;
-            count = min(NT_MANY, last - ox);
-            if (count < NT_MANY || start < 0 ||
-                start + (NT_MANY - 1) * stride_w + (s - 1) * dil_w >= width) {
-                count = 1;
-                s0 = NT_FIRST(start, dil_w);
-                s1 = NT_END(start, dil_w, width, s);
-            }
-            __global const float *corner = picture + front * x_d + (top + r0 * dil_h) * x_h +
-                                           (start + s0 * dil_w) * x_w;
-            NT_PIXELS(NT_NAME(depthwise_any)(acc, from, dil_w * x_w, stride_w * x_w, w,
-                w_s * groups, left, s1 - s0, count))
-        }
+        int place = y_start + image * y_n + oz * y_d + oy * y_h + ox * y_w;
+        __global const float *corner =
+            x + (size_t)image * x_n + front * x_d + (long)top * x_h + (long)column * x_w;
+        __global const float *next = corner + ((r - 1) * dil_h + 1) * x_h;
+        if (NT_JOINED == 1 && nine && t0 < t1)
+            NT_NAME(depthwise_nine)(corner, column, width, stride_w, dil_h * x_h, x_w, next, packed,
+                w_r, w_s, channels, first, end, r0, r1, y, place, y_w, place + y_h,
+                count NT_EPILOGUE_PASS);
+        else
+            NT_NAME(depthwise_any)(corner, column, width, stride_w, dil_w, dil_d * x_d, dil_h * x_h,
+                x_w, next, stride_h * stride_w, packed, w_t * tap, w_r * tap, w_s * tap, channels,
+                first, end, t0, t1, r0, r1, s, y, place, y_w, place + y_h, count NT_EPILOGUE_PASS);
     }
 }
 
@@ -194,18 +205,18 @@ NT_KERNEL(conv_depthwise)
     int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k, int w_c,
     int w_t, int w_r, int w_s, int run, int vectors, int lines NT_EPILOGUE_PARAMS)
 {
-    NT_NAME(depthwise_rows)(get_global_id(0), get_global_id(1), get_global_id(2), x, x_offset,
-        packed, y, y_offset, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
-        s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
-        x_w, y_start, y_n, y_d, y_h, y_w, w_start, w_g, w_k, w_c, w_t, w_r, w_s, run, vectors,
-        lines NT_EPILOGUE_PASS);
+    NT_NAME(depthwise_rows)(get_global_id(0), get_global_id(1), get_global_id(2), x + x_offset,
+        packed + (size_t)w_start * groups * NT_JOINED * NT_JOINED, y + y_offset, images, depth,
+        height, width, groups * NT_JOINED, out_d, out_h, out_w, t, r, s, stride_d, stride_h,
+        stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w, y_start, y_n, y_d,
+        y_h, y_w, w_t, w_r, w_s, run, vectors, lines NT_EPILOGUE_PASS);
 }
 
 #undef NT_MANY
+#undef NT_SUMS
 #undef NT_COLUMN
 #undef NT_TAPS
 #undef NT_PIXEL_1
 #undef NT_PIXEL_2
 #undef NT_GIVE_PIXEL
 #undef NT_FETCH_PIXEL
-#undef NT_PIXELS

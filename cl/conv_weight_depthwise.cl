@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Backward pass of a depthwise convolution by its weights:
+ * Backward pass by its weights of a depthwise convolution, whose groups have NT_JOINED channels:
  *
- *   partial[split][tap][channel] = sum over the split's rows of x[pixel at tap] dy[pixel]
+ *   partial[split][tap][j][channel] = sum over the split's rows of
+ *       x[channel j of the group, pixel at tap] dy[channel, pixel]
  *
  * conv_weight_sum adds the splits. A work-item takes `vectors` vectors of NT_VW neighbouring
- * channels and the rows of one split. With 3 x 3 taps and stride 1 or 2 along a row a vector goes
- * through `lines` rows with its sums in registers, else NT_MANY pixels, then their next channels,
- * so that memory is read in its order; the sums wait in `partial`, which stays in a cache.
+ * channels and the rows of one split. A vector goes along the whole row, with sums in registers:
+ * those of 3 x 3 taps of stride 1 or 2, through `lines` rows, or those of one tap. The next rows
+ * are fetched in their order meanwhile.
  * Global size: blocks of vectors, splits; or 1, splits of the first block, of the next, ..., so that
  * a work-item fetches ahead what the next one reads.
  */
@@ -15,9 +16,12 @@
 #include "tile.clh"
 #include "taps.clh"
 #include "ahead.clh"
+#include "joined.clh"
 
-/* Pixels that share the loads of sums; few, so that memory is read nearly in its order. */
-#define NT_MANY 2
+/* Pixels that have sums of their own, so that additions need not wait. */
+#define NT_MANY (NT_JOINED > 4 ? 1 : NT_JOINED > 2 ? 2 : 4)
+
+NT_SPREAD_FUNCTION
 
 /* A column of three rows of inputs, row i with part(i) channels; what the taps s get of it. */
 #define NT_COLUMN(v, from, part)                                                                   \
@@ -49,8 +53,7 @@
     } while (0)
 
 /* A row of gradients, at `to`, and the three rows of x that it meets, of which row i has inside[i]
- * channels; their first column is `start`. Pixels from low to high have their columns inside x.
- * The next rows are fetched in their order meanwhile. */
+ * channels; their first column is `start`. Pixels from low to high have their columns inside x. */
 static inline void NT_NAME(weight_row)(NT_V *sum, __global const float *from, int x_line, int x_w,
     const int *inside, __global const float *to, int y_w, int start, int width, int out_w,
     int stride, int left, __global const float *x, struct nt_ahead *next_x,
@@ -123,68 +126,81 @@ NT_OUTLINE void NT_NAME(weight_nine)(__global const float *x, __global const flo
     }
 }
 
-/* sum[j] += sum over `count` pixels of dy, `to_step` apart, times x at tap j; columns of x that are
- * not below `width` are zero. */
-static inline void NT_NAME(weight_any)(__global float *sum, int sum_step, const NT_V *g,
-    __global const float *to, int to_step, __global const float *from, int step, int left, int taps,
-    int stride, int dilation, int count, int start, int width, bool whole)
+/* A row of gradients, at `to`, and any taps; those from t0 to t1 and r0 to r1 lie inside x along
+ * depth and height. `fetched` vectors of x are fetched for a pixel. */
+NT_OUTLINE void NT_NAME(weight_any)(__global const float *corner, int start, int width, int stride,
+    int dilation, int x_plane, int x_line, int x_w, int x_next, int fetched,
+    __global const float *to, int y_w, int y_next, int out_w, __global float *partial,
+    int channels, int first, int end, int t0, int t1, int r0, int r1, int r, int s)
 {
-    for (int j = 0; j < taps; j++, sum += sum_step) {
-        NT_V total = NT_READ_PART(sum, left);
-        if (whole) {
-            NT_UNROLL for (int i = 0; i < NT_MANY; i++) total += g[i] *
-                NT_READ_PART(from + (j * dilation + i * stride) * step, left);
-        } else {
-            NT_SLOWLY for (int i = 0; i < count; i++)
-            {
-                int at = j * dilation + i * stride;
-                if (start + at >= 0 && start + at < width)
-                    total += NT_READ_PART(to + i * to_step, left) *
-                             NT_READ_PART(from + at * step, left);
-            }
+    struct nt_ahead next_x = nt_ahead_from(x_next + first, end - first, x_w, NT_VW);
+    struct nt_ahead next_y = nt_ahead_from(y_next + first, end - first, y_w, NT_VW);
+    for (int channel = first; channel < end; channel += NT_VW) {
+        int left = channels - channel;
+        for (int i = 0; i < out_w; i++) {
+            for (int j = 0; j < fetched; j++)
+                NT_PREFETCH(corner + nt_ahead_next(&next_x, NT_VW));
+            NT_PREFETCH(to + nt_ahead_next(&next_y, NT_VW));
         }
-        NT_WRITE_PART(total, sum, left);
+        for (int a = t0; a < t1; a++)
+            for (int i = r0 * s; i < r1 * s; i++) {
+                int at = i % s * dilation, column = start + at;
+                int ox = NT_FIRST(column, stride), last = NT_END(column, stride, width, out_w);
+                __global const float *from =
+                    corner + a * x_plane + i / s * x_line + (at + ox * stride) * x_w + channel;
+                __global const float *g = to + ox * y_w + channel;
+                __global float *give = partial + (a * r * s + i) * NT_JOINED * channels + channel;
+                NT_V sum[NT_JOINED][NT_MANY];
+                NT_UNROLL for (int j = 0; j < NT_JOINED * NT_MANY; j++)
+                    sum[j / NT_MANY][j % NT_MANY] = (NT_V)(0.0f);
+                for (; ox + NT_MANY <= last; ox += NT_MANY) {
+                    NT_UNROLL for (int m = 0; m < NT_MANY; m++)
+                    {
+                        NT_V value = NT_READ_PART(from + m * stride * x_w, left);
+                        NT_V gradient = NT_READ_PART(g + m * y_w, left);
+                        NT_UNROLL for (int j = 0; j < NT_JOINED; j++)
+                            sum[j][m] += gradient * NT_NAME(spread)(value, j);
+                    }
+                    from += NT_MANY * stride * x_w;
+                    g += NT_MANY * y_w;
+                }
+                NT_SLOWLY for (; ox < last; ox++, from += stride * x_w, g += y_w)
+                {
+                    NT_V value = NT_READ_PART(from, left), gradient = NT_READ_PART(g, left);
+                    NT_UNROLL for (int j = 0; j < NT_JOINED; j++)
+                        sum[j][0] += gradient * NT_NAME(spread)(value, j);
+                }
+                NT_UNROLL for (int j = 0; j < NT_JOINED; j++, give += channels)
+                {
+                    NT_V total = NT_READ_PART(give, left);
+                    NT_UNROLL for (int m = 0; m < NT_MANY; m++) total += sum[j][m];
+                    NT_WRITE_PART(total, give, left);
+                }
+            }
     }
 }
 
-/* `count` pixels from ox on, all channels of the work-item; TAPS adds what a row of taps, at
- * `from`, has to `sum`. */
-#define NT_PIXELS(PRESENT, TAPS)                                                                   \
-    for (int channel = first; channel < end; channel += NT_VW) {                                   \
-        int left = groups - channel;                                                               \
-        __global const float *to = line + ox * y_w + channel;                                      \
-        NT_V g[NT_MANY];                                                                           \
-        NT_UNROLL for (int i = 0; i < NT_MANY; i++) g[i] =                                         \
-            NT_READ_PART(to + i * y_w, PRESENT ? left : 0);                                        \
-        for (int a = t0; a < t1; a++) {                                                            \
-            __global const float *from = corner + a * dil_d * x_d + channel;                       \
-            __global float *sum = partial + (a * r + r0) * s * groups + channel;                   \
-            for (int b = r0; b < r1; b++, from += dil_h * x_h, sum += s * groups)                  \
-                TAPS;                                                                              \
-        }                                                                                          \
-    }
-
 NT_OUTLINE void NT_NAME(depthwise_taps)(int column, int split, __global const float *x,
-    int x_offset, __global const float *dy, int dy_offset, __global float *partial, int images,
-    int depth, int height, int width, int c, int groups, int k, int out_d, int out_h, int out_w,
-    int t, int r, int s, int stride_d, int stride_h, int stride_w, int pad_d, int pad_h, int pad_w,
-    int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h, int x_w, int y_n, int y_d, int y_h,
-    int y_w, int splits, int vectors, int lines)
+    __global const float *dy, __global float *partial, int images, int depth, int height, int width,
+    int channels, int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h,
+    int stride_w, int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n,
+    int x_d, int x_h, int x_w, int y_n, int y_d, int y_h, int y_w, int splits, int vectors,
+    int lines)
 {
-    int rows = images * out_d * out_h, taps = t * r * s;
-    int first = column * vectors * NT_VW, end = min(groups, first + vectors * NT_VW);
-    int last_row = (int)((long)rows * (split + 1) / splits);
-    partial += (size_t)split * taps * groups;
-    for (int tap = 0; tap < taps; tap++)
-        for (int channel = first; channel < end; channel += NT_VW)
-            NT_WRITE_PART((NT_V)(0.0f), partial + tap * groups + channel, groups - channel);
+    int rows = images * out_d * out_h, sums = t * r * s * NT_JOINED;
+    int first = column * vectors * NT_VW, end = min(channels, first + vectors * NT_VW);
     int first_row = (int)((long)rows * split / splits);
+    int last_row = (int)((long)rows * (split + 1) / splits);
+    partial += (size_t)split * sums * channels;
+    for (int i = 0; i < sums; i++)
+        for (int channel = first; channel < end; channel += NT_VW)
+            NT_WRITE_PART((NT_V)(0.0f), partial + i * channels + channel, channels - channel);
     bool flat = t == 1 && depth == 1 && out_d == 1 && pad_d == 0;
-    if (flat && r == 3 && s == 3 && stride_w <= 2 && dil_w == 1) {
+    if (NT_JOINED == 1 && flat && r == 3 && s == 3 && stride_w <= 2 && dil_w == 1) {
         for (int row = first_row; row < last_row; row += lines)
-            NT_NAME(weight_nine)(x + x_offset, dy + dy_offset, partial, row,
-                min(row + lines, last_row), height, width, groups, first, end, out_h, out_w,
-                stride_h, stride_w, pad_h, pad_w, dil_h, x_n, x_h, x_w, y_n, y_h, y_w);
+            NT_NAME(weight_nine)(x, dy, partial, row, min(row + lines, last_row), height, width,
+                channels, first, end, out_h, out_w, stride_h, stride_w, pad_h, pad_w, dil_h, x_n,
+                x_h, x_w, y_n, y_h, y_w);
         return;
     }
     for (int row = first_row; row < last_row; row++) {
@@ -192,18 +208,11 @@ NT_OUTLINE void NT_NAME(depthwise_taps)(int column, int split, __global const fl
         int front = oz * stride_d - pad_d, top = oy * stride_h - pad_h;
         int t0 = NT_FIRST(front, dil_d), t1 = NT_END(front, dil_d, depth, t);
         int r0 = NT_FIRST(top, dil_h), r1 = NT_END(top, dil_h, height, r);
-        __global const float *picture = x + x_offset + (size_t)image * x_n;
-        __global const float *line =
-            dy + dy_offset + (size_t)image * y_n + oz * y_d + oy * y_h;
-        for (int ox = 0; ox < out_w; ox += NT_MANY) {
-            int start = ox * stride_w - pad_w, count = min(NT_MANY, out_w - ox);
-            bool whole = count == NT_MANY && start >= 0 &&
-                         start + (NT_MANY - 1) * stride_w + (s - 1) * dil_w < width;
-            __global const float *corner =
-                picture + front * x_d + (top + r0 * dil_h) * x_h + start * x_w;
-            NT_PIXELS(i < count, NT_NAME(weight_any)(sum, groups, g, to, y_w, from, x_w, left, s,
-                stride_w, dil_w, count, start, width, whole))
-        }
+        NT_NAME(weight_any)(
+            x + (size_t)image * x_n + front * x_d + (long)top * x_h - (long)pad_w * x_w, -pad_w,
+            width, stride_w, dil_w, dil_d * x_d, dil_h * x_h, x_w, ((r - 1) * dil_h + 1) * x_h,
+            stride_h * stride_w, dy + (size_t)image * y_n + oz * y_d + oy * y_h, y_w, y_h, out_w,
+            partial, channels, first, end, t0, t1, r0, r1, r, s);
     }
 }
 
@@ -215,10 +224,10 @@ NT_KERNEL(conv_weight_depthwise)
     int x_w, int y_n, int y_d, int y_h, int y_w, int splits, int vectors, int lines)
 {
     int item = get_global_id(1);
-    NT_NAME(depthwise_taps)(get_global_id(0) + item / splits, item % splits, x, x_offset, dy,
-        dy_offset, partial, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
-        s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
-        x_w, y_n, y_d, y_h, y_w, splits, vectors, lines);
+    NT_NAME(depthwise_taps)(get_global_id(0) + item / splits, item % splits, x + x_offset,
+        dy + dy_offset, partial, images, depth, height, width, groups * NT_JOINED, out_d, out_h,
+        out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n,
+        x_d, x_h, x_w, y_n, y_d, y_h, y_w, splits, vectors, lines);
 }
 
 #undef NT_MANY
@@ -226,4 +235,3 @@ NT_KERNEL(conv_weight_depthwise)
 #undef NT_MEET
 #undef NT_PIXEL_1
 #undef NT_PIXEL_2
-#undef NT_PIXELS

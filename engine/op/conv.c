@@ -235,10 +235,13 @@ static double work(const struct nt_conv_problem *p)
 }
 
 /* What the problem breaks of a variant's rules, NULL: nothing. */
-static const char *broken_rule(const struct nt_conv_problem *p, const char *variant)
+static const char *broken_rule(
+    const struct nt_device *dev, const struct nt_conv_problem *p, const char *variant)
 {
-    if (strcmp(variant, "depthwise") == 0 && !nt_conv_is_depthwise(p))
-        return "must have one channel in and out of each group";
+    if (strcmp(variant, "depthwise") == 0 && !nt_conv_is_depthwise(dev, p))
+        return "must have one channel in and out of each group, or as few that a vector holds "
+               "whole "
+               "groups";
     if (strcmp(variant, "winograd") == 0)
         return nt_conv_winograd_rule(p);
     return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;
@@ -250,11 +253,11 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     const char *const *variants, const struct nt_conv_problem *p, const char *on_tiles,
     const char *tuned, const char **variant, const char **reason)
 {
-    bool depthwise = nt_conv_is_depthwise(p);
-    bool known = tuned && !broken_rule(p, tuned);
-    bool winograd = nt_conv_winograd_pays(
-        nt_tape_device(tape), p, variants == nt_conv_backward_weight_variants);
-    bool tiles = nt_prefers_tiles(nt_tape_device(tape));
+    const struct nt_device *dev = nt_tape_device(tape);
+    bool depthwise = nt_conv_is_depthwise(dev, p);
+    bool known = tuned && !broken_rule(dev, p, tuned);
+    bool winograd = nt_conv_winograd_pays(dev, p, variants == nt_conv_backward_weight_variants);
+    bool tiles = nt_prefers_tiles(dev);
     const char *preferred = known       ? tuned
                             : depthwise ? "depthwise"
                             : winograd  ? "winograd"
@@ -265,7 +268,7 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
         return status;
     if (known && !nt_tape_forced(tape, primitive))
         *reason = "measured";
-    const char *rule = broken_rule(p, *variant);
+    const char *rule = broken_rule(dev, p, *variant);
     if (rule)
         status = nt_choose_instead(tape, primitive, "group", rule, variant, reason);
     if (status == NT_OK)
@@ -283,10 +286,11 @@ static const char *better_than_tiles(
 }
 
 /* What a depthwise variant wants before its passes. */
-static enum nt_status prepare(
-    struct nt_tape *tape, const struct nt_conv_problem *p, const char *variant, int32_t *packed)
+static enum nt_status prepare(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const char *variant, bool backward, int32_t *packed)
 {
-    return strcmp(variant, "depthwise") == 0 ? nt_conv_depthwise_pack(tape, p, packed) : NT_OK;
+    return strcmp(variant, "depthwise") == 0 ? nt_conv_depthwise_pack(tape, p, backward, packed)
+                                             : NT_OK;
 }
 
 static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
@@ -342,7 +346,7 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
     pass.w_k = p.c * p.filter;
     pass.w_g = p.k * pass.w_k;
     pass.flops = work(&p);
-    status = prepare(tape, &p, pass.variant, &packed);
+    status = prepare(tape, &p, pass.variant, false, &packed);
     return status == NT_OK ? launch(tape, &pass, packed) : status;
 }
 
@@ -404,7 +408,7 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
     if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
         return status;
     int32_t packed = -1;
-    status = prepare(tape, &p, variant, &packed);
+    status = prepare(tape, &p, variant, true, &packed);
     if (status == NT_OK && strcmp(variant, "depthwise") == 0 &&
         nt_conv_takes_depthwise_back(nt_tape_device(tape), &p))
         return nt_conv_depthwise_back(tape, &p, &wide, packed, work(&p), reason);

@@ -43,22 +43,28 @@ static int64_t row_vectors(int64_t all, int width, int64_t pixels)
     return nt_divide_up(all, nt_divide_up(all, most));
 }
 
-bool nt_conv_is_depthwise(const struct nt_conv_problem *p)
+bool nt_conv_is_depthwise(const struct nt_device *dev, const struct nt_conv_problem *p)
 {
-    return p->c == 1 && p->k == 1;
+    if (p->c == 1 && p->k == 1)
+        return true;
+    int width = nt_tile_choose(dev, 1).width;
+    return nt_prefers_tiles(dev) && p->c == p->k && (p->c == 2 || p->c == 4 || p->c == 8) &&
+           width % p->c == 0 && p->groups * p->c >= width;
 }
 
 enum nt_status nt_conv_depthwise_pack(
-    struct nt_tape *tape, const struct nt_conv_problem *p, int32_t *packed)
+    struct nt_tape *tape, const struct nt_conv_problem *p, bool backward, int32_t *packed)
 {
-    struct nt_shape shape = {2, {p->filter, p->groups}};
+    struct nt_shape shape = {4, {p->filter, p->c, p->groups, p->c}};
     *packed = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
         (size_t)nt_shape_count(&shape) * sizeof(float), "packed weights");
     struct nt_tensor to = nt_tensor_make(*packed, NT_F32, &shape, NT_ROW_MAJOR), from = to;
     from.buffer = p->w.buffer;
     from.offset = p->w.offset;
     from.stride[0] = 1;
-    from.stride[1] = p->filter;
+    from.stride[1] = p->filter * (backward ? p->c : 1);
+    from.stride[2] = p->filter * p->c * p->c;
+    from.stride[3] = p->filter * (backward ? 1 : p->c);
     return nt_move(tape, &from, &to);
 }
 
@@ -66,18 +72,19 @@ enum nt_status nt_conv_depthwise(
     struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
 {
     int width = vector_width(tape);
-    int64_t run = GROUP_RUN;
+    int64_t run = GROUP_RUN, channels = pass->groups * pass->c;
     if (single(tape))
-        run = nt_least(pass->out[2], nt_most(LEAST_RUN, ROW / pass->groups));
+        run = nt_least(pass->out[2], nt_most(LEAST_RUN, ROW / channels));
     int64_t rows = pass->images * pass->out[0] * pass->out[1], lines = 1;
     int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
     if (single(tape))
         lines = nt_divide_up(rows, nt_least(rows, units * ITEMS_PER_CORE));
-    int64_t all = nt_divide_up(pass->groups, width), blocks = nt_divide_up(rows, lines);
+    int64_t all = nt_divide_up(channels, width), blocks = nt_divide_up(rows, lines);
     int64_t vectors = vectors_of(tape, all, blocks);
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_depthwise", "conv_depthwise", "depthwise", pass->reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_define(&l, "NT_JOINED", "%d", (int)pass->c);
     nt_epilogue_define(&l, pass->y, pass->epilogue, width);
     nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
     nt_launch_buffer(&l, packed, NT_ACCESS_READ);
@@ -100,8 +107,8 @@ bool nt_conv_takes_depthwise_back(const struct nt_device *dev, const struct nt_c
 {
     bool flat = p->in[0] == 1 && p->out[0] == 1 && p->pad[0] == 0;
     bool taps = p->taps[0] == 1 && p->taps[1] == 3 && p->taps[2] == 3;
-    return nt_prefers_tiles(dev) && flat && taps && p->stride[1] == 2 && p->stride[2] == 2 &&
-           p->dilation[1] == 1 && p->dilation[2] == 1;
+    return nt_prefers_tiles(dev) && p->c == 1 && flat && taps && p->stride[1] == 2 &&
+           p->stride[2] == 2 && p->dilation[1] == 1 && p->dilation[2] == 1;
 }
 
 enum nt_status nt_conv_depthwise_back(struct nt_tape *tape, const struct nt_conv_problem *p,
@@ -130,12 +137,35 @@ enum nt_status nt_conv_depthwise_back(struct nt_tape *tape, const struct nt_conv
     return nt_launch_append(&l);
 }
 
+/* The sums [tap][j][channel] become weights [channel][j][tap]. */
+static enum nt_status sum_splits(struct nt_tape *tape, const struct nt_conv_problem *p,
+    int32_t partial, int64_t splits, const char *reason)
+{
+    struct nt_conv_problem sum = *p; /* of one group of many channels */
+    sum.c = p->groups * p->c * p->c;
+    sum.groups = sum.k = 1;
+    if (p->c == 1)
+        return nt_conv_weight_sum(tape, &sum, partial, splits, 1, "depthwise", reason);
+    struct nt_shape shape = {3, {p->groups * p->k, p->c, p->filter}};
+    struct nt_tensor from =
+        nt_tensor_make(nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+                           (size_t)nt_shape_count(&shape) * sizeof(float), "sums"),
+            NT_F32, &shape, NT_ROW_MAJOR);
+    struct nt_tensor to = nt_tensor_make(p->w.buffer, NT_F32, &shape, NT_ROW_MAJOR);
+    to.offset = p->w.offset;
+    sum.w = from;
+    enum nt_status status = nt_conv_weight_sum(tape, &sum, partial, splits, 1, "depthwise", reason);
+    from.stride[0] = p->filter;
+    from.stride[1] = p->groups * p->k * p->filter;
+    return status == NT_OK ? nt_move(tape, &from, &to) : status;
+}
+
 enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     int width = vector_width(tape);
     int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
-    int64_t all = nt_divide_up(p->groups, width), rows = p->images * p->out[0] * p->out[1];
+    int64_t all = nt_divide_up(p->groups * p->c, width), rows = p->images * p->out[0] * p->out[1];
     int64_t vectors = 1, lines = rows, splits = nt_divide_up(units * ITEMS_PER_UNIT, all);
     if (single(tape)) {
         vectors = row_vectors(all, width, p->in[2]);
@@ -144,10 +174,11 @@ enum nt_status nt_conv_weight_depthwise(
     }
     splits = nt_most(1, nt_least(splits, nt_divide_up(rows, LEAST_ROWS)));
     int32_t partial = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
-        (size_t)(splits * p->groups * p->filter) * sizeof(float), "partial weights");
+        (size_t)(splits * nt_shape_count(&p->w.shape)) * sizeof(float), "partial weights");
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_weight_depthwise", "conv_weight_depthwise", "depthwise", reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
+    nt_launch_define(&l, "NT_JOINED", "%d", (int)p->c);
     nt_launch_tensor(&l, &p->x, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->y, NT_ACCESS_READ);
     nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
@@ -162,9 +193,5 @@ enum nt_status nt_conv_weight_depthwise(
     l.flops = flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
     enum nt_status status = nt_launch_append(&l);
-    struct nt_conv_problem sum = *p; /* the partial sums of one group of many channels */
-    sum.c = p->groups;
-    sum.groups = 1;
-    return status == NT_OK ? nt_conv_weight_sum(tape, &sum, partial, splits, 1, "depthwise", reason)
-                           : status;
+    return status == NT_OK ? sum_splits(tape, p, partial, splits, reason) : status;
 }

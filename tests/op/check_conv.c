@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/primitives.h"
+#include "engine/variant.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -478,6 +479,27 @@ START_TEST(depthwise_edges)
 }
 END_TEST
 
+/* Groups of few channels, of which a vector holds several. */
+START_TEST(groups_in_a_vector)
+{
+    static const struct problem list[] = {
+        {4, 2, 22, 22, {1, 5, 9}, {1, 3, 3}, 11, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 3, 2},
+        {4, 3, 28, 28, {1, 7, 11}, {1, 3, 3}, 7, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 4, 0},
+        {4, 1, 20, 20, {1, 6, 3}, {1, 5, 4}, 5, {1, 1, 3}, {1, 1, 2}, {0, 2, 4}, {0, 3, 3}, 0, 0},
+        {5, 2, 32, 32, {3, 4, 5}, {2, 1, 3}, 8, {1, 2, 1}, {1, 1, 1}, {1, 0, 1}, {0, 0, 1}, 5, 1},
+        {3, 2, 24, 24, {1, 1, 19}, {1, 1, 7}, 3, {1, 1, 1}, {1, 1, 1}, {0, 0, 3}, {0, 0, 3}, 2, 0},
+        {4, 1, 40, 40, {1, 9, 6}, {1, 3, 3}, 5, {1, 2, 2}, {1, 1, 1}, {0, 1, 0}, {0, 1, 1}, 3, 0},
+        {4, 1, 804, 804, {1, 3, 17}, {1, 3, 3}, 201, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 1,
+            0},
+    };
+    int width =
+        nt_prefers_tiles(test_device()) ? (int)nt_device_get_info(test_device())->vector_width : 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (width >= list[i].c / list[i].groups)
+            run_problem(&list[i], "depthwise", (enum pass)_i);
+}
+END_TEST
+
 static double dot(const struct operand *o, const float *a, const float *b)
 {
     double sum = 0;
@@ -580,6 +602,7 @@ int main(void)
     tcase_add_loop_test(tcase, random_shapes, 0, 3);
     tcase_add_loop_test(tcase, known_shapes, 0, 3);
     tcase_add_loop_test(tcase, depthwise_edges, 0, 3);
+    tcase_add_loop_test(tcase, groups_in_a_vector, 0, 3);
     tcase_add_test(tcase, the_passes_are_adjoint);
     tcase_add_test(tcase, wrong_shapes_are_told);
     suite_add_tcase(suite, tcase);
