@@ -137,18 +137,17 @@ NT_OUTLINE void NT_NAME(depthwise_any)(__global const float *corner, int column,
                         corner + a * x_plane + b * x_line + begin * x_w + channel;
                     __global const float *w = packed + a * w_t + b * w_r + channel;
                     for (int tap = 0; tap < s; tap++, from += dilation * x_w, w += w_s) {
-                        NT_V value[NT_MANY];
+                        NT_V weight[NT_JOINED];
+                        NT_UNROLL for (int j = 0; j < NT_JOINED; j++) weight[j] =
+                            NT_READ_PART(w + j * channels, left);
                         NT_UNROLL for (int i = 0; i < NT_MANY; i++)
                         {
                             int at_x = here + tap * dilation + i * stride;
-                            bool inside = whole || (i < some && at_x >= 0 && at_x < width);
-                            value[i] = NT_READ_PART(from + i * stride * x_w, inside ? left : 0);
-                        }
-                        NT_UNROLL for (int j = 0; j < NT_JOINED; j++)
-                        {
-                            NT_V weight = NT_READ_PART(w + j * channels, left);
-                            NT_UNROLL for (int i = 0; i < NT_MANY; i++)
-                                acc[i][j % NT_SUMS] += weight * NT_NAME(spread)(value[i], j);
+                            if (whole || (i < some && at_x >= 0 && at_x < width)) {
+                                NT_V value = NT_READ_PART(from + i * stride * x_w, left);
+                                NT_UNROLL for (int j = 0; j < NT_JOINED; j++)
+                                    acc[i][j % NT_SUMS] += weight[j] * NT_NAME(spread)(value, j);
+                            }
                         }
                     }
                 }
