@@ -41,8 +41,8 @@ NT_API void nt_tuning_record(struct nt_device *dev, bool on);
 NT_API int nt_tuning_count(const struct nt_device *dev);
 
 /* Runs every variant that can do noted problem `index` on random numbers: its result must be that
- * of the usual variant to 1e-4 of the largest element. The two are timed in turn, `seconds` each: the
- * median of at least 5 series of runs. The fastest is used from now on. */
+ * of the usual variant to 1e-4 of the largest element. The two are timed in turn, `seconds` each:
+ * the median of at least 5 series of runs. The fastest is used from now on. */
 NT_API enum nt_status nt_tuning_measure(
     struct nt_device *dev, int index, double seconds, struct nt_tuned *out);
 
