@@ -219,14 +219,15 @@ static inline VF NT_NAME(gather)(__global const float *dy, __global const int *i
 
 #if NT_TILE
 
-/* Fetches pixels of x that the next row of windows is the first to need, or of dx: as many as lie
- * between two windows, in the order of memory. Windows read several rows at once, and pixels before
- * the next channels: too little in order for the processor to fetch by itself. */
-#define FETCH(at)                                                                                  \
-    NT_UNROLL for (int i = 0; i < NT_SH; i++)                                                      \
-    {                                                                                              \
-        NT_UNROLL for (int j = 0; j < NT_SW; j++) NT_PREFETCH((at) + i * x_h + j * NT_VEC);        \
-    }
+/* For each vector of a window or cell fetches as many of x, or dx, as it is the first to touch, but
+ * from the rows of the next windows, and in the order of memory: that of windows is none which the
+ * processor would follow. Pixels that do not lie one after the other are not fetched. */
+#define FETCH                                                                                      \
+    do {                                                                                           \
+        const int step = x_w == C ? NT_VEC : 0;                                                    \
+        NT_UNROLL for (int i = 0; i < NT_SH * NT_SW; i++) NT_PREFETCH(next + i * step);            \
+        next += NT_SH * NT_SW * step;                                                              \
+    } while (0)
 
 NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global float *y,
     __global int *index, STRIDES, WINDOW, int has_index)
@@ -239,6 +240,8 @@ NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global fl
         const int d0 = START_D(od), h0 = START_H(oh);
         TAPS_D;
         TAPS_H;
+        __global const float *next =
+            x + n * x_n + d0 * x_d + (h0 + NT_KH) * x_h + START_W(first) * x_w;
         for (int ow = first; ow < last; ow++) {
             const int w0 = START_W(ow);
             TAPS_W;
@@ -254,7 +257,7 @@ NT_OUTLINE void NT_NAME(forward)(int pixel, __global const float *x, __global fl
                 const VF value = NT_NAME(window)(from + c, dd * x_d, dh * x_h, dw * x_w,
                     (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom, left,
                     right, share, lanes, &where);
-                FETCH(from + NT_KH * x_h + k * NT_SW);
+                FETCH;
                 STORE(value, to + c);
                 if (has_index)
                     STORE_INDEX(where, to_index + c);
@@ -327,6 +330,7 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
         const int row = cell / columns, n = row / rows, oh = row - n * rows;
         const int first = cell - row * columns, last = min(columns, first + stop - cell);
         const int h = START_H(oh);
+        __global const float *next = dx + n * x_n + (h + NT_SH) * x_h + START_W(first) * x_w;
         for (int ow = first; ow < last; ow++) {
             const int w = START_W(ow);
             const int whole = min(h, w) >= 0 && h + NT_SH <= H && w + NT_SW <= W && oh < OH &&
@@ -339,7 +343,7 @@ NT_OUTLINE void NT_NAME(backward)(int cell, __global const float *dy, __global c
                 if (whole) {
                     NT_NAME(cell)(from + c, from_index + c, to + c, lanes, oh, ow,
                         STRIDES_ARGUMENTS, WINDOW_ARGUMENTS);
-                    FETCH(to + NT_SH * x_h + k * NT_SW);
+                    FETCH;
                     NT_PREFETCH(from + y_h + k);
 #if NT_MAX
                     NT_PREFETCH(from_index + i_h + k);
