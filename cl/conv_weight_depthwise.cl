@@ -9,8 +9,8 @@
  * channels and the rows of one split. A vector goes along the whole row, with sums in registers:
  * those of 3 x 3 taps of stride 1 or 2, through `lines` rows, or those of one tap. The next rows
  * are fetched in their order meanwhile.
- * Global size: blocks of vectors, splits; or 1, the splits of the first block, those of the next and
- * so on, so that a work-item fetches ahead what the next one reads.
+ * Global size: blocks of vectors, splits; or 1, the splits of one block after those of another, so
+ * that a work-item fetches ahead what the next one reads.
  */
 #include "prelude.clh"
 #include "tile.clh"
