@@ -22,24 +22,36 @@
 
 NT_SPREAD_FUNCTION
 
-/* A column of three rows of inputs, row i of it part(i) channels; what the taps s give of it. */
-#define NT_COLUMN(v, from, part)                                                                   \
+/* A column of three rows of inputs, row i with inside[i] channels; what the taps s give of it. */
+#define NT_COLUMN(v, from)                                                                         \
     NT_V v[3];                                                                                     \
-    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, part)
+    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, inside[i])
 #define NT_TAPS(s, v) weight[s] * v[0] + weight[3 + s] * v[1] + weight[6 + s] * v[2]
 
-/* The next pixel's value. With stride 1 a column ends one pixel's sum and is part of those of the
- * next two, with stride 2 every other column begins a sum. */
-#define NT_PIXEL_1(part)                                                                           \
-    NT_COLUMN(v, from, part);                                                                      \
-    value = one + NT_TAPS(2, v);                                                                   \
-    one = two + NT_TAPS(1, v);                                                                     \
-    two = NT_TAPS(0, v)
-#define NT_PIXEL_2(part, second)                                                                   \
-    NT_COLUMN(v, from, part);                                                                      \
-    NT_COLUMN(u, from + x_w, second);                                                              \
-    value = one + NT_TAPS(1, v) + NT_TAPS(2, u);                                                   \
-    one = NT_TAPS(0, u)
+/* The next pixel's value, of the columns that there are. With stride 1 a column ends one pixel's
+ * sum and is part of those of the next two, with stride 2 every other column begins a sum. */
+#define NT_PIXEL_1(has)                                                                            \
+    value = one;                                                                                   \
+    one = two;                                                                                     \
+    two = (NT_V)(0.0f);                                                                            \
+    if (has) {                                                                                     \
+        NT_COLUMN(v, from);                                                                        \
+        value = value + NT_TAPS(2, v);                                                             \
+        one = one + NT_TAPS(1, v);                                                                 \
+        two = NT_TAPS(0, v);                                                                       \
+    }
+#define NT_PIXEL_2(has, more)                                                                      \
+    value = one;                                                                                   \
+    one = (NT_V)(0.0f);                                                                            \
+    if (has) {                                                                                     \
+        NT_COLUMN(v, from);                                                                        \
+        value = value + NT_TAPS(1, v);                                                             \
+    }                                                                                              \
+    if (more) {                                                                                    \
+        NT_COLUMN(v, from + x_w);                                                                  \
+        value = value + NT_TAPS(2, v);                                                             \
+        one = NT_TAPS(0, v);                                                                       \
+    }
 
 #define NT_GIVE_PIXEL                                                                              \
     NT_EPILOGUE_APPLY(value, at, channel);                                                         \
@@ -77,12 +89,11 @@ NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column
         for (int step = 0; step < total;) {
             if (step != low || low >= high) {
                 int here = start + step * stride;
-                int some = here >= 0 && here < width ? NT_VW : 0;
-                int more = here + 1 >= 0 && here + 1 < width ? NT_VW : 0;
+                bool has = here >= 0 && here < width;
                 if (stride == 1) {
-                    NT_PIXEL_1(min(some, inside[i]));
+                    NT_PIXEL_1(has);
                 } else {
-                    NT_PIXEL_2(min(some, inside[i]), min(more, inside[i]));
+                    NT_PIXEL_2(has, here + 1 >= 0 && here + 1 < width);
                 }
                 if (step++ >= head) {
                     NT_GIVE_PIXEL;
@@ -90,13 +101,13 @@ NT_OUTLINE void NT_NAME(depthwise_nine)(__global const float *corner, int column
                 from += stride * x_w;
             } else if (stride == 1) {
                 for (; step < high; step++, from += x_w) {
-                    NT_PIXEL_1(inside[i]);
+                    NT_PIXEL_1(true);
                     NT_FETCH_PIXEL(1);
                     NT_GIVE_PIXEL;
                 }
             } else {
                 for (; step < high; step++, from += 2 * x_w) {
-                    NT_PIXEL_2(inside[i], inside[i]);
+                    NT_PIXEL_2(true, true);
                     NT_FETCH_PIXEL(4);
                     NT_GIVE_PIXEL;
                 }

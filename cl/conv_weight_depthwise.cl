@@ -23,34 +23,36 @@
 
 NT_SPREAD_FUNCTION
 
-/* A column of three rows of inputs, row i with part(i) channels; what the taps s get of it. */
-#define NT_COLUMN(v, from, part)                                                                   \
+/* A column of three rows of inputs, row i with inside[i] channels; what the taps s get of it. */
+#define NT_COLUMN(v, from)                                                                         \
     NT_V v[3];                                                                                     \
-    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, part)
+    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, inside[i])
 #define NT_MEET(s, g, v)                                                                           \
     NT_UNROLL for (int i = 0; i < 3; i++) sum[3 * i + s] += (g)*v[i]
 
-/* The gradient g of a pixel and the columns that come with it: with stride 1 its first one, which
- * is also the second of the pixel before and the third of that before it; with stride 2 its first,
- * which is also the third of the pixel before, and its second. */
-#define NT_PIXEL_1(first)                                                                          \
-    do {                                                                                           \
-        NT_COLUMN(v, from, first);                                                                 \
+/* The gradient g of a pixel and the columns that come with it, as far as there are any: with stride
+ * 1 its first one, which is also the second of the pixel before and the third of that before it;
+ * with stride 2 its first, which is also the third of the pixel before, and its second. */
+#define NT_PIXEL_1(has)                                                                            \
+    if (has) {                                                                                     \
+        NT_COLUMN(v, from);                                                                        \
         NT_MEET(0, g, v);                                                                          \
         NT_MEET(1, before, v);                                                                     \
         NT_MEET(2, earlier, v);                                                                    \
-        earlier = before;                                                                          \
-        before = g;                                                                                \
-    } while (0)
-#define NT_PIXEL_2(first, second)                                                                  \
-    do {                                                                                           \
-        NT_COLUMN(v, from, first);                                                                 \
+    }                                                                                              \
+    earlier = before;                                                                              \
+    before = g
+#define NT_PIXEL_2(has, more)                                                                      \
+    if (has) {                                                                                     \
+        NT_COLUMN(v, from);                                                                        \
         NT_MEET(0, g, v);                                                                          \
         NT_MEET(2, before, v);                                                                     \
-        NT_COLUMN(u, from + x_w, second);                                                          \
-        NT_MEET(1, g, u);                                                                          \
-        before = g;                                                                                \
-    } while (0)
+    }                                                                                              \
+    if (more) {                                                                                    \
+        NT_COLUMN(v, from + x_w);                                                                  \
+        NT_MEET(1, g, v);                                                                          \
+    }                                                                                              \
+    before = g
 
 /* A row of gradients, at `to`, and the three rows of x that it meets, of which row i has inside[i]
  * channels; their first column is `start`. Pixels from low to high have their columns inside x. */
@@ -65,27 +67,27 @@ static inline void NT_NAME(weight_row)(NT_V *sum, __global const float *from, in
     for (int ox = 0; ox < total;) {
         if (ox != low || low >= high) {
             int column = start + ox * stride;
-            int one = column >= 0 && column < width ? NT_VW : 0;
-            int two = column + 1 >= 0 && column + 1 < width ? NT_VW : 0;
+            bool has = column >= 0 && column < width;
             NT_V g = NT_READ_PART(to, ox < out_w ? left : 0);
-            if (stride == 1)
-                NT_PIXEL_1(min(one, inside[i]));
-            else
-                NT_PIXEL_2(min(one, inside[i]), min(two, inside[i]));
+            if (stride == 1) {
+                NT_PIXEL_1(has);
+            } else {
+                NT_PIXEL_2(has, column + 1 >= 0 && column + 1 < width);
+            }
             ox++, from += stride * x_w, to += y_w;
         } else if (stride == 1) {
             for (; ox < high; ox++, from += x_w, to += y_w) {
                 NT_V g = NT_READ_PART(to, left);
                 NT_PREFETCH(x + nt_ahead_next(next_x, NT_VW));
                 NT_PREFETCH(dy + nt_ahead_next(next_y, NT_VW));
-                NT_PIXEL_1(inside[i]);
+                NT_PIXEL_1(true);
             }
         } else {
             for (; ox < high; ox++, from += 2 * x_w, to += y_w) {
                 NT_V g = NT_READ_PART(to, left);
                 NT_UNROLL for (int i = 0; i < 4; i++) NT_PREFETCH(x + nt_ahead_next(next_x, NT_VW));
                 NT_PREFETCH(dy + nt_ahead_next(next_y, NT_VW));
-                NT_PIXEL_2(inside[i], inside[i]);
+                NT_PIXEL_2(true, true);
             }
         }
     }
