@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "frontend/gradcheck.h"
+#include "frontend/graph.h"
+#include "frontend/op.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +135,45 @@ START_TEST(maxima_of_relu_agree_with_those_of_a_clamp)
 }
 END_TEST
 
+/* Their derivative follows from the result: what they are of need not be kept, and they are
+ * computed with it. */
+START_TEST(gradients_of_limits_need_no_input)
+{
+    static const char *const functions[] = {"relu", "relu6", "hardtanh", "tanh", "sigmoid"};
+    for (size_t which = 0; which < sizeof functions / sizeof *functions; which++) {
+        char text[320], file[32];
+        struct nt_model *model;
+        struct nt_graph *graph;
+        const int *grads;
+        snprintf(text, sizeof text,
+            "local x, y = input('input', {3, 9, 7}), target('target')\n"
+            "x = x:conv2d{name = 'conv', channels = 5, kernel = 3}:%s():flatten()\n"
+            "x = x:linear{name = 'fc', features = 3}\n"
+            "output('logits', x)\n"
+            "loss(x:cross_entropy(y))\n",
+            functions[which]);
+        snprintf(file, sizeof file, "limit-%zu.lua", which);
+        const char *path = fixture_path(file);
+        fixture_write(path, text, strlen(text));
+        test_ok(nt_model_load(test_context(), path, 0, NULL, &model));
+        test_ok(nt_model_build(model, 2, true, &graph));
+        int x = -1, forward = graph->node_count, readers = 0;
+        for (int i = 0; i < forward; i++)
+            if (graph->node[i]->op == nt_op_find(functions[which]))
+                x = graph->node[i]->input[0];
+        ck_assert_int_ge(x, 0);
+        test_ok(nt_gradient(graph, 0, NULL, &grads));
+        ck_assert_int_gt(graph->node_count, forward);
+        for (int i = forward; i < graph->node_count; i++)
+            for (int j = 0; j < graph->node[i]->inputs; j++)
+                readers += graph->node[i]->input[j] == x;
+        ck_assert_msg(readers == 0, "%s: its gradient reads its input", functions[which]);
+        nt_graph_destroy(graph);
+        nt_model_destroy(model);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gradcheck");
@@ -141,6 +182,7 @@ int main(void)
     tcase_add_loop_test(tests, zoo_models_agree, 0, 3);
     tcase_add_loop_test(tests, wrong_gradients_are_found, 0, 4);
     tcase_add_loop_test(tests, maxima_of_relu_agree_with_those_of_a_clamp, 0, 3);
+    tcase_add_test(tests, gradients_of_limits_need_no_input);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

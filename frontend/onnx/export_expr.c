@@ -129,6 +129,9 @@ static const char *compose(struct translation *t, enum nt_fn fn, const int *arg,
         return one(t, "Mul", name, one(t, "Sign", NULL, a, NULL), b);
     case NT_FN_relu: /* of integers */
         return one(t, "Max", name, a, constant(t, 0));
+    case NT_FN_clip:
+        b = one(t, "Max", NULL, a, number_of(t, arg[1]));
+        return one(t, "Min", name, b, number_of(t, arg[2]));
     case NT_FN_fmod: {
         NtOnnx__NodeProto *node =
             nt_export_begin(t->e, "Mod", 2, (const char *[]){a, number_of(t, arg[1])});
