@@ -155,8 +155,7 @@ static enum nt_status take_times(
     double ms[2][MOST_RUNS], first, begin = now();
     int runs = 0;
     enum nt_status status = take_series(dev, usual, 1, &first);
-    int repeats =
-        first > 0 && first < SERIES_MS / MOST_REPEATS ? MOST_REPEATS : (int)(SERIES_MS / first) + 1;
+    int repeats = first < SERIES_MS / MOST_REPEATS ? MOST_REPEATS : (int)(SERIES_MS / first) + 1;
     while (
         status == NT_OK && runs < MOST_RUNS && (runs < LEAST_RUNS || now() - begin < 2 * seconds)) {
         status = take_series(dev, usual, repeats, &ms[0][runs]);

@@ -234,13 +234,18 @@ enum nt_status nt_session_run(struct nt_session *session, const struct nt_step_p
     return status == NT_OK ? nt_tape_run(session->tape) : status;
 }
 
+static enum nt_status no_loss(const struct nt_session *session)
+{
+    return nt_fail(session->ctx, NT_ERR_ARGUMENT,
+        "session: no loss: the model declares none, or the session runs outputs only");
+}
+
 enum nt_status nt_session_metrics(struct nt_session *session, struct nt_metrics *metrics)
 {
     static const float zeros[3];
     float sums[3];
     if (session->metrics < 0)
-        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
-            "session: no loss: the model declares none, or the session runs outputs only");
+        return no_loss(session);
     enum nt_status status = nt_tape_read(session->tape, session->metrics, 0, sums, sizeof sums);
     if (status == NT_OK)
         status = nt_tape_write_small(session->tape, session->metrics, 0, zeros, sizeof zeros);
@@ -257,8 +262,7 @@ bool nt_session_classifies(const struct nt_session *session)
 enum nt_status nt_session_loss(struct nt_session *session, float *loss)
 {
     if (session->loss < 0)
-        return nt_fail(session->ctx, NT_ERR_ARGUMENT,
-            "session: no loss: the model declares none, or the session runs outputs only");
+        return no_loss(session);
     return nt_tape_read(session->tape, session->loss, 0, loss, sizeof *loss);
 }
 

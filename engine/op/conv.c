@@ -239,9 +239,8 @@ static const char *broken_rule(
     const struct nt_device *dev, const struct nt_conv_problem *p, const char *variant)
 {
     if (strcmp(variant, "depthwise") == 0 && !nt_conv_is_depthwise(dev, p))
-        return "must have one channel in and out of each group, or as few that a vector holds "
-               "whole "
-               "groups";
+        return "must have one channel in and out of each group, or so few that a vector holds "
+               "whole groups";
     if (strcmp(variant, "winograd") == 0)
         return nt_conv_winograd_rule(p);
     return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;

@@ -40,7 +40,7 @@ static int64_t vectors_of(struct nt_tape *tape, int64_t vectors, int64_t blocks)
 static int64_t row_vectors(int64_t all, int width, int64_t pixels)
 {
     int64_t most = nt_most(LEAST_VECTORS, ROW / width / nt_most(pixels, LEAST_PIXELS));
-    return nt_divide_up(all, nt_divide_up(all, most));
+    return nt_equal_piece(all, most);
 }
 
 bool nt_conv_is_depthwise(const struct nt_device *dev, const struct nt_conv_problem *p)

@@ -120,12 +120,6 @@ struct blocking {
     int64_t splits, blocks, items, slot;
 };
 
-/* `count` in equal pieces of at most `limit`. */
-static int64_t piece(int64_t count, int64_t limit)
-{
-    return nt_divide_up(count, nt_divide_up(count, limit));
-}
-
 /* Vectors of columns where every tap's channels are padded to whole ones. */
 static int64_t padded_vectors(const struct nt_conv_problem *p, int width)
 {
@@ -158,14 +152,15 @@ static struct blocking block(
     int64_t strips = nt_divide_up(p->k, tile->rows);
     int64_t strip = nt_divide_up(tile->rows, tile->width) * tile->width;
     bool few = p->c < tile->width && pixels > 0 && p->c > 0;
-    struct blocking b = {.strips = piece(strips, MOST_STRIPS),
+    struct blocking b = {.strips = nt_equal_piece(strips, MOST_STRIPS),
         .direct = dense(p) && p->y.stride[4] % FAR,
         .unit = 1};
     int64_t panels = nt_divide_up(few ? columns : vectors * tile->width, nr);
     if (few)
         b.rows = panels * nr + (panels > 1 ? GAP : 0);
     int64_t across = nt_divide_up(strips, b.strips) * p->groups;
-    b.panels = few ? panels : nt_tile_even(dev, panels, across, piece(panels, MOST_PANELS));
+    b.panels =
+        few ? panels : nt_tile_even(dev, panels, across, nt_equal_piece(panels, MOST_PANELS));
     int64_t base = across * nt_divide_up(panels, b.panels);
     int64_t limit = nt_least(nt_divide_up(pixels, LEAST_PIXELS), MOST_PARTIAL / weights(p));
     int64_t longest = few ? nt_least(GATHERED / b.rows, LONGEST_RUN) : LONGEST_RUN;
@@ -175,7 +170,7 @@ static struct blocking block(
         limit = nt_least(limit, pixels / b.unit);
     }
     b.splits = nt_most(nt_least(nt_divide_up(pieces, base), limit), 1);
-    b.run = piece(nt_most(nt_divide_up(pixels, b.splits), 1), longest);
+    b.run = nt_equal_piece(nt_most(nt_divide_up(pixels, b.splits), 1), longest);
     b.run = nt_divide_up(b.run, b.unit) * b.unit;
     b.blocks = base * b.splits;
     b.items = nt_least(b.blocks, pieces);

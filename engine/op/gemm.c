@@ -107,9 +107,8 @@ static struct blocking fill_cache(const struct nt_tile *tile, const struct nt_ge
     int64_t nr = nt_tile_columns(tile), all = nt_divide_up(g->n, nr);
     struct blocking p = {.depth = nt_most(g->k, 1)};
     if (p.depth > DEPTH && !nt_epilogue_reads(g->epilogue, g->c))
-        p.depth = nt_divide_up(g->k, nt_divide_up(g->k, DEPTH));
-    p.panels = nt_most(nt_least(PACKED / (p.depth * nr), all), 1);
-    p.panels = nt_most(nt_divide_up(all, nt_divide_up(all, p.panels)), 1);
+        p.depth = nt_equal_piece(g->k, DEPTH);
+    p.panels = nt_equal_piece(all, nt_most(PACKED / (p.depth * nr), 1));
     return p;
 }
 

@@ -23,6 +23,11 @@ int64_t nt_divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+int64_t nt_equal_piece(int64_t count, int64_t limit)
+{
+    return count > 0 ? nt_divide_up(count, nt_divide_up(count, limit)) : 1;
+}
+
 int64_t nt_least(int64_t a, int64_t b)
 {
     return a < b ? a : b;

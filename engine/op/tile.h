@@ -41,6 +41,8 @@ int64_t nt_tile_pieces(const struct nt_device *dev);
 int64_t nt_tile_even(const struct nt_device *dev, int64_t count, int64_t across, int64_t most);
 
 int64_t nt_divide_up(int64_t a, int64_t b);
+/* `count` in equal pieces of at most `limit` >= 1: the size of one, at least 1. */
+int64_t nt_equal_piece(int64_t count, int64_t limit);
 int64_t nt_least(int64_t a, int64_t b);
 int64_t nt_most(int64_t a, int64_t b);
 

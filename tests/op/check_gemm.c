@@ -262,6 +262,25 @@ static void in_place(const char *variant)
     free(a), free(b);
 }
 
+/* Results without elements need nothing run; the operands beside them may have some. */
+START_TEST(empty_results_are_left_alone)
+{
+    for (int i = 0; i < 3; i++) {
+        struct nt_tape *tape;
+        int64_t m = i == 0 ? 0 : 70, n = i == 1 ? 0 : 65, batch = i == 2 ? 0 : 1, k = 900;
+        struct nt_shape sa = {3, {batch, m, k}}, sb = {3, {batch, k, n}}, sc = {3, {batch, m, n}};
+        test_ok(nt_tape_create(test_device(), &tape));
+        int32_t buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, 4 * 70 * 900, "all");
+        struct nt_tensor a = nt_tensor_make(buffer, NT_F32, &sa, NT_ROW_MAJOR);
+        struct nt_tensor b = nt_tensor_make(buffer, NT_F32, &sb, NT_ROW_MAJOR);
+        struct nt_tensor c = nt_tensor_make(buffer, NT_F32, &sc, NT_ROW_MAJOR);
+        test_ok(nt_gemm(tape, &a, &b, &c, NULL));
+        ck_assert_int_eq(nt_tape_launch_count(tape), 0);
+        nt_tape_destroy(tape);
+    }
+}
+END_TEST
+
 START_TEST(the_residual_may_be_the_output)
 {
     each_variant(in_place);
@@ -319,6 +338,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, random_sizes);
     tcase_add_test(tcase, long_sums_and_wide_rows);
+    tcase_add_test(tcase, empty_results_are_left_alone);
     tcase_add_test(tcase, the_residual_may_be_the_output);
     tcase_add_test(tcase, wrong_shapes_are_told);
     suite_add_tcase(suite, tcase);
