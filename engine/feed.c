@@ -209,9 +209,10 @@ static enum nt_status copy_slot(struct nt_feed *feed, struct slot *slot)
 {
     struct nt_device *dev = feed->tape->dev;
     for (int i = 0; i < feed->count; i++) {
-        const struct nt_tape_buffer *b = target(feed, i);
+        struct nt_tape_buffer *b = target(feed, i);
         if (b->bytes == 0)
             continue;
+        nt_tape_was_written(b);
         drop_event(&slot->copied);
         cl_int code = feed->shared_memory
                           ? clEnqueueWriteBuffer(dev->queue, b->mem, CL_FALSE, 0, b->bytes,

@@ -208,6 +208,7 @@ static enum nt_status append(struct nt_launch *launch)
     memcpy(l->local, launch->local, sizeof l->local);
     launch->user = NULL;
     tape->planned = false;
+    nt_tape_note_results(tape, l);
     return NT_OK;
 }
 

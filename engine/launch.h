@@ -75,6 +75,10 @@ void nt_launch_float(struct nt_launch *launch, float value);
 void nt_launch_grid(struct nt_launch *launch, int dims, const size_t *global, const size_t *local);
 enum nt_status nt_launch_append(struct nt_launch *launch);
 
+/* Whether a buffer seems to hold what the tape derives (nt_tape_derive), or derives from, as far as
+ * launches were appended: what is made of it costs nothing at each run. */
+bool nt_tape_follows(const struct nt_tape *tape, int32_t buffer);
+
 /* The tape's forced variant for a primitive, or NULL. */
 const char *nt_tape_forced(const struct nt_tape *tape, const char *primitive);
 

@@ -126,6 +126,7 @@ size_t nt_memory_size(const struct nt_memory *memory)
 enum nt_status nt_memory_write(
     struct nt_memory *memory, size_t offset, const void *data, size_t bytes)
 {
+    memory->changes++;
     return nt_memory_copy_in(
         memory->dev, memory->mem, memory->bytes, memory->name, offset, data, bytes);
 }

@@ -34,6 +34,7 @@ struct nt_memory {
     struct nt_device *dev;
     cl_mem mem;
     size_t bytes;
+    uint64_t changes; /* how often the content was written, for the tapes that derive from it */
     char name[64];
 };
 

@@ -89,6 +89,8 @@ void nt_tape_destroy(struct nt_tape *tape)
     free(tape->launch);
     free(tape->buffer);
     free(tape->arena_bytes);
+    free(tape->source);
+    free(tape->changed);
     free(tape->forced.text);
     free(tape->environment.text);
     free(tape);
@@ -141,10 +143,12 @@ int32_t nt_tape_constant(struct nt_tape *tape, const void *data, size_t bytes, c
             tape, nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "%s: host memory is exhausted", name));
     memcpy(content, data, bytes);
     int32_t id = nt_tape_buffer(tape, NT_BUFFER_KEPT, bytes, name);
-    if (id < 0)
+    if (id < 0) {
         free(content);
-    else
-        tape->buffer[id].content = content;
+        return id;
+    }
+    tape->buffer[id].content = content;
+    tape->buffer[id].steady = true;
     return id;
 }
 
@@ -242,10 +246,12 @@ enum nt_status nt_tape_run(struct nt_tape *tape)
     if (!tape->built)
         return not_built(tape, "run");
     enum nt_status status = nt_feed_before_run(tape->feeds);
-    for (int i = 0; status == NT_OK && i < tape->launches; i++)
+    int first = nt_tape_first_launch(tape);
+    for (int i = first; status == NT_OK && i < tape->launches; i++)
         status = run_launch(tape, &tape->launch[i]);
     if (status != NT_OK)
         return status;
+    nt_tape_was_run(tape, first);
     cl_int code = clFlush(tape->dev->queue);
     if (code != CL_SUCCESS)
         return nt_fail_cl(tape->dev->ctx, code, "run");
@@ -277,6 +283,7 @@ enum nt_status nt_tape_write(
     enum nt_status status = nt_tape_host_buffer(tape, buffer, &b);
     if (status != NT_OK)
         return status;
+    nt_tape_was_written(b);
     return nt_memory_copy_in(tape->dev, b->mem, b->bytes, b->name, offset, data, bytes);
 }
 
@@ -312,6 +319,7 @@ enum nt_status nt_tape_write_small(
         slot->event = NULL;
     }
     memcpy(slot->data, data, bytes);
+    nt_tape_was_written(b);
     cl_int code = clEnqueueWriteBuffer(
         tape->dev->queue, b->mem, CL_FALSE, offset, bytes, slot->data, 0, NULL, &slot->event);
     return code == CL_SUCCESS ? NT_OK : nt_fail_cl(ctx, code, "%s: small write", b->name);

@@ -5,6 +5,8 @@
  *
  *   create -> buffers and primitives (engine/primitives.h) -> plan -> build -> run, run, ...
  *
+ * What follows from buffers that seldom change (nt_tape_derive) is computed when they have.
+ *
  * plan assigns every transient buffer an offset in few arenas by liveness, and
  * allocates nothing. build compiles the kernels that are not in the cache, allocates
  * the arenas and binds all kernel arguments. run only enqueues: no allocation, no
@@ -49,6 +51,15 @@ NT_API int32_t nt_tape_external(
 NT_API int32_t nt_tape_constant(
     struct nt_tape *tape, const void *data, size_t bytes, const char *name);
 
+/* Has results that follow from steady buffers alone, weights that are packed or transformed,
+ * computed only when one of these has changed since the last run, instead of at each run. They then
+ * take memory of their own, at most limit bytes: plan tells how many. Without this call: none. */
+NT_API void nt_tape_derive(struct nt_tape *tape, size_t limit);
+
+/* Declares a kept or external buffer as steady: the host and other tapes write it seldom. Of one
+ * that the tape itself writes nothing is derived; constants need no call. */
+NT_API void nt_tape_steady(struct nt_tape *tape, int32_t buffer);
+
 /* Names what the launches appended from now on belong to (copied): profiles and error
  * messages show it. NULL: nothing. */
 NT_API void nt_tape_label(struct nt_tape *tape, const char *label);
@@ -61,11 +72,13 @@ NT_API enum nt_status nt_tape_force(struct nt_tape *tape, const char *variants);
 struct nt_plan_info {
     size_t transient_bytes; /* sum of all transient buffers, without sharing */
     size_t arena_bytes;     /* what they take with sharing */
-    size_t kept_bytes;
+    size_t kept_bytes;      /* with what is derived */
+    size_t derived_bytes;
     size_t external_bytes;
     int arenas;
     int launches;
-    int kernels; /* distinct kernels among the launches */
+    int derivations; /* launches among them that run only when a steady buffer has changed */
+    int kernels;     /* distinct kernels among the launches */
 };
 
 NT_API enum nt_status nt_tape_plan(struct nt_tape *tape, struct nt_plan_info *info);
@@ -84,7 +97,7 @@ NT_API enum nt_status nt_tape_read(
 NT_API enum nt_status nt_tape_write_small(
     struct nt_tape *tape, int32_t buffer, size_t offset, const void *data, size_t bytes);
 
-/* One launch of the built tape, for inspection. */
+/* One launch of the planned tape, for inspection; derivations come first. */
 struct nt_launch_info {
     const char *label;   /* what it belongs to, "" when nothing */
     const char *kernel;  /* "conv_forward_tile" */

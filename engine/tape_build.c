@@ -39,7 +39,7 @@ void nt_tape_release(struct nt_tape *tape)
             clReleaseEvent(tape->small[i].event);
     free(tape->small);
     tape->small = NULL;
-    tape->built = false;
+    tape->built = tape->derived = false;
 }
 
 /* The span of launches in which each transient buffer lives. */
@@ -64,7 +64,7 @@ static enum nt_status find_spans(struct nt_tape *tape, struct nt_plan_item *item
                     if (items[id].first < 0)
                         items[id].first = i;
                     items[id].last = i;
-                    items[id].bytes = buffer->bytes;
+                    items[id].bytes = buffer->derived ? 0 : buffer->bytes;
                 }
             }
     }
@@ -97,15 +97,18 @@ static int count_kernels(const struct nt_tape *tape)
 
 static void fill_info(struct nt_tape *tape, const struct nt_plan_arenas *arenas)
 {
-    struct nt_plan_info info = {
-        .arenas = arenas->count, .launches = tape->launches, .kernels = count_kernels(tape)};
+    struct nt_plan_info info = {.arenas = arenas->count,
+        .launches = tape->launches,
+        .kernels = count_kernels(tape),
+        .derivations = tape->derivations};
     for (int i = 0; i < arenas->count; i++)
         info.arena_bytes += arenas->bytes[i];
     for (int i = 0; i < tape->buffers; i++) {
         const struct nt_tape_buffer *b = &tape->buffer[i];
+        info.derived_bytes += b->derived ? b->bytes : 0;
         if (b->memory)
             info.external_bytes += b->bytes;
-        else if (b->kind == NT_BUFFER_KEPT)
+        else if (b->kind == NT_BUFFER_KEPT || b->derived)
             info.kept_bytes += b->bytes;
         else if (b->arena >= 0)
             info.transient_bytes += b->bytes;
@@ -122,7 +125,9 @@ static size_t arena_alignment(const struct nt_device *dev)
 static enum nt_status assign(struct nt_tape *tape, struct nt_plan_item *items)
 {
     struct nt_plan_arenas arenas;
-    enum nt_status status = find_spans(tape, items);
+    enum nt_status status = nt_tape_find_derivations(tape);
+    if (status == NT_OK)
+        status = find_spans(tape, items);
     if (status == NT_OK)
         status = check_sizes(tape);
     if (status == NT_OK)
@@ -223,14 +228,15 @@ static enum nt_status place_buffer(struct nt_tape *tape, struct nt_tape_buffer *
     }
     if (b->memory)
         return slice(tape, b, b->memory->mem, b->memory->bytes);
-    if (b->kind == NT_BUFFER_TRANSIENT)
+    if (b->kind == NT_BUFFER_TRANSIENT && !b->derived)
         return b->arena < 0 ? NT_OK
                             : slice(tape, b, tape->arena[b->arena], tape->arena_bytes[b->arena]);
     enum nt_status status =
         nt_memory_allocate(tape->dev, CL_MEM_READ_WRITE, b->bytes, b->name, &b->mem);
     if (status == NT_OK && b->content)
         return nt_memory_copy_in(tape->dev, b->mem, b->bytes, b->name, 0, b->content, b->bytes);
-    return status == NT_OK ? nt_memory_zero(tape->dev, b->mem, b->bytes, b->name) : status;
+    return status == NT_OK && !b->derived ? nt_memory_zero(tape->dev, b->mem, b->bytes, b->name)
+                                          : status;
 }
 
 static enum nt_status allocate(struct nt_tape *tape)

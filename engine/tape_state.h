@@ -18,10 +18,15 @@ struct nt_tape_buffer {
     struct nt_memory *memory; /* not NULL: external */
     size_t bytes;
     char *name;
-    void *content; /* what build puts there, NULL: zeros */
-    int arena;     /* transient: -1 when no launch uses it */
-    size_t offset; /* in the arena or in the external memory */
-    cl_mem mem;    /* of a built tape */
+    void *content;    /* what build puts there, NULL: zeros */
+    bool steady;      /* constants, and what nt_tape_steady names */
+    bool follows;     /* transient, and written from steady ones so far */
+    bool derived;     /* transient, but kept from run to run: it follows from steady ones */
+    uint64_t changes; /* how often the host wrote it; the memory's own count when external */
+    uint64_t seen;    /* the changes that the last derivation has seen */
+    int arena;        /* transient: -1 when no launch uses it */
+    size_t offset;    /* in the arena or in the external memory */
+    cl_mem mem;       /* of a built tape */
 };
 
 struct nt_tape_launch {
@@ -63,6 +68,13 @@ struct nt_tape {
     char message[256];
     bool planned, built;
     struct nt_plan_info info;
+    size_t derive_limit;
+    int derivations; /* the first launches, which run when a steady buffer has changed */
+    bool derived;    /* they ran since build */
+    int sources;     /* steady buffers that they read, as ids */
+    int32_t *source;
+    int changed_count; /* memory that the launches write */
+    struct nt_memory **changed;
     size_t *arena_bytes;
     cl_mem *arena;
     struct nt_small_slot *small;
@@ -76,6 +88,22 @@ void nt_tape_release(struct nt_tape *tape);
 /* Fails unless buffer is a kept or external buffer of a built tape. */
 enum nt_status nt_tape_host_buffer(
     struct nt_tape *tape, int32_t buffer, struct nt_tape_buffer **out);
+
+/* Notes whether the results of an appended launch follow from steady buffers. */
+void nt_tape_note_results(struct nt_tape *tape, const struct nt_tape_launch *launch);
+
+/* Finds the launches that follow from steady buffers alone, puts them first and marks what they
+ * keep for the others. */
+enum nt_status nt_tape_find_derivations(struct nt_tape *tape);
+
+/* The first launch of the next run: 0 when what is derived must be derived again. */
+int nt_tape_first_launch(const struct nt_tape *tape);
+
+/* Notes that the launches from `first` on were enqueued. */
+void nt_tape_was_run(struct nt_tape *tape, int first);
+
+/* Notes that the host writes a buffer. */
+void nt_tape_was_written(struct nt_tape_buffer *buffer);
 
 /* Makes room for one more element in a growing array. */
 bool nt_tape_grow(void **array, int count, int *capacity, size_t size);

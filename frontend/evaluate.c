@@ -90,7 +90,7 @@ bool nt_has_accuracy(const struct nt_session *session, const struct nt_dataset *
 static enum nt_status open_session(
     struct nt_evaluator *e, int64_t batch, struct nt_session **session)
 {
-    const struct nt_session_params params = {.batch = batch};
+    const struct nt_session_params params = {.batch = batch, .lean = true};
     return nt_session_create(e->dev, e->model, e->weights, &params, session);
 }
 

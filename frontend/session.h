@@ -56,6 +56,10 @@ struct nt_session_params {
     bool gradients;
     /* Neither loss nor metrics: what the outputs need is run, and nothing else. Not in training. */
     bool outputs_only;
+    /* What follows from the weights alone (packed or transformed weights, the scales of a
+     * normalisation) is computed at each run, instead of once for the same weights: less memory,
+     * slower runs of small batches. A memory limit implies it, training and gradients too. */
+    bool lean;
     bool dry; /* plan only: no kernel is compiled and nothing allocated */
     /* Bytes of nt_session_bytes that must not be passed; 0: any. Activations are computed again in
      * the backward pass, as few as must be, with the same results; NT_ERR_MEMORY names the least

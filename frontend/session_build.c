@@ -9,6 +9,9 @@
 #include "frontend/session_state.h"
 #include "frontend/update.h"
 
+/* What is derived from the weights may take this part of the device's memory. */
+#define DERIVED_SHARE 4
+
 static enum nt_status find_inputs(struct nt_session *session)
 {
     for (int v = 0; v < session->graph->value_count; v++) {
@@ -111,6 +114,7 @@ static enum nt_status bind_weights(struct build *build)
     if (session->weights) {
         struct nt_memory *memory = nt_weights_memory(session->weights, -1);
         arena = nt_tape_external(session->tape, memory, 0, nt_memory_size(memory), "weights");
+        nt_tape_steady(session->tape, arena);
     }
     for (int v = 0; v < graph->value_count; v++) {
         const struct nt_value *value = &graph->value[v];
@@ -128,6 +132,7 @@ static enum nt_status bind_weights(struct build *build)
         } else { /* a dry session plans with buffers of its own */
             tensor.buffer =
                 nt_tape_buffer(session->tape, NT_BUFFER_KEPT, nt_value_bytes(value), value->name);
+            nt_tape_steady(session->tape, tensor.buffer);
         }
         nt_lower_bind(&build->lowering, v, &tensor);
     }
@@ -309,6 +314,9 @@ enum nt_status nt_session_build(struct nt_session *session, struct nt_device *de
     status = rewrite(session, parts);
     if (status == NT_OK)
         status = nt_tape_create(dev, &session->tape);
+    if (status == NT_OK && !params->training && !params->gradients && !params->lean &&
+        !params->memory_limit)
+        nt_tape_derive(session->tape, nt_device_get_info(dev)->global_memory / DERIVED_SHARE);
     if (status == NT_OK)
         status = lower_all(session, params);
     if (status == NT_OK)

@@ -399,6 +399,63 @@ START_TEST(resume_gives_the_same_bits)
 }
 END_TEST
 
+/* A network of what is derived from weights: packed products, Winograd's and depthwise weights,
+ * scales. */
+static const char *const derived = "local x = input('input', {32, 32, 32})\n"
+                                   "x = x:conv2d{channels = 32, kernel = 3, padding = 1, name = "
+                                   "'c1'}:batch_norm{name = 'n1'}:relu()\n"
+                                   "x = x:conv2d{channels = 32, kernel = 3, padding = 1, groups = "
+                                   "32, name = 'c2'}:batch_norm{name = 'n2'}\n"
+                                   "x = x:conv2d{channels = 48, kernel = 1, name = "
+                                   "'c3'}:flatten():linear{features = 7, name = 'l'}\n"
+                                   "output('y', x)\nloss((x * x):mean())\n";
+
+/* What a session computes of the weights as they are now, and what a fresh one does. */
+static void check_fresh(struct nt_session *session, const float *x, const char *what)
+{
+    struct nt_session_params params = {.batch = 1, .lean = true};
+    struct nt_session *fresh;
+    float y[7], z[7];
+    double want[7];
+    test_ok(nt_session_create(test_device(), model, weights, &params, &fresh));
+    run(fresh, x, 0, 0, z);
+    run(session, x, 0, 0, y);
+    nt_session_destroy(fresh);
+    for (int i = 0; i < 7; i++)
+        want[i] = z[i];
+    test_close(what, 7, y, want, 1e-5);
+}
+
+START_TEST(inference_follows_the_weights)
+{
+    static float x[2 * 32 * 32 * 32], some[32];
+    float y[2 * 7];
+    open_model("%s", derived);
+    struct nt_session *session = open_session(1, false), *training = open_session(2, true);
+    test_fill(x, sizeof x / sizeof *x);
+    ck_assert_int_gt(nt_session_plan(session)->derivations, 3);
+    ck_assert_int_eq(nt_session_plan(training)->derivations, 0);
+    const char *file = fixture_path("first.safetensors");
+    test_ok(nt_weights_save(weights, file));
+    check_fresh(session, x, "at first");
+    check_fresh(session, x, "again");
+    set("n1.running_mean", 32, some, 1, 2);
+    check_fresh(session, x, "after weights were written");
+    struct nt_step_params step = {.learning_rate = 0.005, .step = 1};
+    for (; step.step < 4; step.step++) {
+        test_ok(nt_session_write(training, 0, x));
+        test_ok(nt_session_run(training, &step));
+        test_ok(nt_session_read(training, 0, y));
+        check_fresh(session, x, "after a step");
+    }
+    test_ok(nt_weights_load(weights, file));
+    check_fresh(session, x, "after a file was loaded");
+    nt_session_destroy(session);
+    nt_session_destroy(training);
+    close_model();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("norm");
@@ -411,6 +468,7 @@ int main(void)
     tcase_add_loop_test(tests, masks_are_the_hosts, 0, 3);
     tcase_add_test(tests, alpha_dropout_keeps_mean_and_variance);
     tcase_add_test(tests, resume_gives_the_same_bits);
+    tcase_add_test(tests, inference_follows_the_weights);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

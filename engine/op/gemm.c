@@ -119,11 +119,14 @@ static int64_t blocks_across(
 }
 
 /* Whether several work-items would pack the same panels of B, in a product that takes long enough
- * for a launch of its own that packs them once. */
-static bool packs_once(const struct nt_device *dev, const struct nt_gemm_problem *g)
+ * for a launch of its own that packs them once, or a launch that does not run each time. */
+static bool packs_once(struct nt_tape *tape, const struct nt_gemm_problem *g)
 {
+    const struct nt_device *dev = nt_tape_device(tape);
     struct nt_tile tile = nt_tile_choose(dev, g->n);
     struct blocking p = fill_cache(&tile, g);
+    if (nt_tape_follows(tape, g->b->buffer))
+        return g->k > 0 && g->m >= tile.rows;
     return g->k > 0 && g->m >= 8 * tile.rows && work(g) > SHARED &&
            blocks_across(&tile, g, &p) < nt_tile_pieces(dev);
 }
@@ -307,7 +310,7 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
     const struct nt_device *dev = nt_tape_device(tape);
     enum nt_device_type type = nt_device_get_info(dev)->type;
     if (nt_prefers_tiles(dev))
-        return packs_once(dev, g) ? "packed" : NULL;
+        return packs_once(tape, g) ? "packed" : NULL;
     bool gpu = type == NT_DEVICE_GPU_DISCRETE || type == NT_DEVICE_GPU_INTEGRATED;
     return gpu && g->c->shape.rank == 2 && work(g) > LARGE ? "clblast" : NULL;
 }
