@@ -23,8 +23,9 @@ void nt_tape_steady(struct nt_tape *tape, int32_t buffer)
 
 bool nt_tape_follows(const struct nt_tape *tape, int32_t buffer)
 {
-    const struct nt_tape_buffer *b = &tape->buffer[buffer];
-    return tape->derive_limit && (b->steady || b->follows);
+    if (!tape->derive_limit || buffer < 0 || buffer >= tape->buffers)
+        return false;
+    return tape->buffer[buffer].steady || tape->buffer[buffer].follows;
 }
 
 void nt_tape_note_results(struct nt_tape *tape, const struct nt_tape_launch *launch)

@@ -118,19 +118,6 @@ static int64_t blocks_across(
     return g->batch * nt_divide_up(nt_divide_up(g->n, nt_tile_columns(tile)), p->panels);
 }
 
-/* Whether several work-items would pack the same panels of B, in a product that takes long enough
- * for a launch of its own that packs them once, or a launch that does not run each time. */
-static bool packs_once(struct nt_tape *tape, const struct nt_gemm_problem *g)
-{
-    const struct nt_device *dev = nt_tape_device(tape);
-    struct nt_tile tile = nt_tile_choose(dev, g->n);
-    struct blocking p = fill_cache(&tile, g);
-    if (nt_tape_follows(tape, g->b->buffer))
-        return g->k > 0 && g->m >= tile.rows;
-    return g->k > 0 && g->m >= 8 * tile.rows && work(g) > SHARED &&
-           blocks_across(&tile, g, &p) < nt_tile_pieces(dev);
-}
-
 /* Rows of a block where `across` blocks are beside each other: there will be `pieces` or up to
  * twice as many. */
 static int64_t shared_rows(const struct nt_device *dev, const struct nt_tile *tile, int64_t m,
@@ -166,6 +153,26 @@ static struct blocking block(const struct nt_device *dev, const struct nt_tile *
     }
     p.items = nt_least(p.blocks, pieces);
     return p;
+}
+
+/* Whether one launch packs B for all work-items: where each would pack its own, most panels more
+ * than twice, in a product that takes long enough for a launch more, or where the blocks of their
+ * own would be unequally many for the compute units. What is packed for oneself is still in the
+ * cache. A launch that does not run each time costs nothing. */
+static bool packs_once(struct nt_tape *tape, const struct nt_gemm_problem *g)
+{
+    const struct nt_device *dev = nt_tape_device(tape);
+    int64_t units = nt_device_get_info(dev)->compute_units;
+    struct nt_tile tile = nt_tile_choose(dev, g->n);
+    if (nt_tape_follows(tape, g->b->buffer))
+        return g->k > 0 && g->m >= tile.rows;
+    struct blocking p = fill_cache(&tile, g);
+    if (g->k == 0 || g->m < 8 * tile.rows || work(g) <= SHARED ||
+        blocks_across(&tile, g, &p) >= nt_tile_pieces(dev))
+        return false;
+    p = block(dev, &tile, g, false);
+    return nt_divide_up(g->m, p.rows) > (g->a_columns ? 2 : 1) ||
+           (p.blocks % units && p.blocks < 8 * units);
 }
 
 /* What gemm_pack packs: k x columns floats in panels of `take` columns, padded to the columns of
