@@ -30,13 +30,15 @@ bool nt_tape_follows(const struct nt_tape *tape, int32_t buffer)
 
 void nt_tape_note_results(struct nt_tape *tape, const struct nt_tape_launch *launch)
 {
-    bool follows = true;
+    int reads = 0, follow = 0;
     for (int a = 0; a < launch->arg_count; a++)
-        if (launch->arg[a].buffer >= 0 && launch->arg[a].access & NT_ACCESS_READ)
-            follows = follows && nt_tape_follows(tape, launch->arg[a].buffer);
+        if (launch->arg[a].buffer >= 0 && launch->arg[a].access & NT_ACCESS_READ) {
+            reads++;
+            follow += nt_tape_follows(tape, launch->arg[a].buffer);
+        }
     for (int a = 0; a < launch->arg_count; a++)
         if (launch->arg[a].buffer >= 0 && launch->arg[a].access & NT_ACCESS_WRITE)
-            tape->buffer[launch->arg[a].buffer].follows = follows;
+            tape->buffer[launch->arg[a].buffer].follows = reads && follow == reads;
 }
 
 /* What is known of one buffer while launches are looked at. */
