@@ -160,8 +160,12 @@ NT_OUTLINE void NT_NAME(gemm_blocks)(int item, int items, __global const float *
                     NT_V acc[NT_MR][NT_NV];
                     NT_TILE_ZERO(acc);
                     NT_UNROLL for (int i = 0; i < NT_MR; i++)
-                        for (int j = 0; j < NT_NR; j += 16)
-                            NT_PREFETCH(c + c_offset + at + i * c_step + p + j);
+                        for (int j = 0; j < NT_NR; j += 16) {
+                            int to = at + i * c_step + p + j;
+                            NT_PREFETCH(c + c_offset + to);
+                            if (last)
+                                NT_EPILOGUE_FETCH(to);
+                        }
                     __global const float *panel = b_panels + (size_t)(p - n0) * depth;
 #if NT_COLUMNS
                     NT_TILE_COLUMNS(acc, from, step, panel, NT_NR, steps);
