@@ -224,7 +224,7 @@ static void describe_session(
 {
     struct nt_session *session = running->session;
     const struct nt_plan_info *plan = nt_session_plan(session);
-    json_object_set_new(row, "launches", json_integer(plan->launches));
+    json_object_set_new(row, "launches", json_integer(plan->launches - plan->derivations));
     json_object_set_new(row, "kernels", json_integer(plan->kernels));
     json_object_set_new(row, "arena_bytes", json_integer((json_int_t)plan->arena_bytes));
     json_object_set_new(row, "device_bytes",
