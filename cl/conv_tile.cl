@@ -5,14 +5,16 @@
  *
  * A work-item takes a range of blocks of tiles x panels of NT_NR output channels. It packs the
  * panels' weights as [t tap][r tap][s tap][channel][NT_NR] into its scratch slot, then walks its
- * tiles of NT_MR pixels, which are
- *   mode 2: the same pixel of NT_MR images: taps outside the picture are left out,
- *   mode 1: NT_MR pixels in sequence; read where they lie when they are of one row and none of
- *           their taps is outside; else copied to scratch with zeros for what is outside,
- *   mode 0: NT_MR pixels in sequence, always copied (their distance would use few cache sets).
+ * tiles of NT_MR pixels. Pixels are counted along rows, then images (mode 0 and 1), or image by
+ * image at the same place (mode 2), where taps that lie outside are outside for most of a tile.
+ * For each tile it lists the taps that are inside for any pixel, with a pointer to what they read:
+ *   of an even tile, whose pixels are equally far apart and have the same taps inside, for the
+ *   first pixel; of others for each, to zeros where the tap is outside.
+ * Inputs are copied together before in mode 0 (their distance would use few cache sets) and, in
+ * mode 1, where a tile is not even and has fewer than NT_FEW channels.
  * Channels go in blocks of `block_c`; between blocks y holds the partial sums.
  *
- * NT_MR, NT_NV, NT_VW: the register tile.
+ * NT_MR, NT_NV, NT_VW: the register tile. NT_FEW: see above.
  */
 #include "prelude.clh"
 #include "tile.clh"
@@ -22,6 +24,23 @@
 
 NT_DEFINE_GATHER
 
+/* The rows of a register tile as lanes of integers. */
+#if NT_MR > 8
+#define NT_LANES 16
+#define NT_IOTA (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#elif NT_MR > 4
+#define NT_LANES 8
+#define NT_IOTA (int8)(0, 1, 2, 3, 4, 5, 6, 7)
+#else
+#define NT_LANES 4
+#define NT_IOTA (int4)(0, 1, 2, 3)
+#endif
+#define NT_INTS NT_VECTOR(int, NT_LANES)
+#define NT_LANE_UNION                                                                              \
+    union {                                                                                        \
+        NT_INTS all;                                                                               \
+        int of[NT_LANES];                                                                          \
+    }
 /* Rows of weights that are fetched ahead. */
 #define NT_ROWS_AHEAD 4
 
@@ -148,9 +167,9 @@ static void NT_NAME(write_whole)(const NT_V *tile, __global float *y, int y_offs
 }
 
 static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offset, const int *place,
-    int first, int rows, int column, int columns, int group, int last NT_EPILOGUE_PARAMS)
+    int rows, int column, int columns, int group, int last NT_EPILOGUE_PARAMS)
 {
-    for (int i = first; i < rows; i++)
+    for (int i = 0; i < rows; i++)
         for (int j = 0; j < NT_NV; j++) {
             int left = columns - column - j * NT_VW;
             if (left <= 0)
@@ -163,9 +182,100 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offse
         }
 }
 
+/* A tap in a work-item's list: where in a panel its weights are, its steps, and the addresses of
+ * its inputs: the first row's, of tiles that are not even NT_LANES. */
+#define NT_TAP (2 + NT_LANES)
+
+/* Lists the taps of an even tile whose first pixel is at `at` and has its first tap at `from`;
+ * neighbours in a line together where inputs are `merged`. Returns how many. */
+static int NT_NAME(list_even)(__global long *list, __global const float *from, int3 at,
+    const struct nt_filter *f, int channels, bool merged)
+{
+    int t0 = NT_FIRST(at.x, f->dilation.x), r0 = NT_FIRST(at.y, f->dilation.y);
+    int s0 = NT_FIRST(at.z, f->dilation.z);
+    int t1 = NT_END(at.x, f->dilation.x, f->extent.x, f->taps.x);
+    int r1 = NT_END(at.y, f->dilation.y, f->extent.y, f->taps.y);
+    int s1 = NT_END(at.z, f->dilation.z, f->extent.z, f->taps.z);
+    int count = 0, together = merged && s0 < s1 ? s1 - s0 : 1;
+    for (int h = t0; h < t1; h++)
+        for (int i = r0; i < r1; i++)
+            for (int j = s0; j < s1; j += together, list += NT_TAP, count++) {
+                list[0] = ((h * f->taps.y + i) * f->taps.z + j) * channels * NT_NR;
+                list[1] = together * channels;
+                list[2] = (long)(size_t)(from + h * f->step.x + i * f->step.y + j * f->step.z);
+            }
+    return count;
+}
+
+/* The same of any tile: of those whose pixels have their first taps at front, top, left, and in x
+ * at `rows`. */
+static int NT_NAME(list_lanes)(__global long *list, __global const float *x, NT_INTS rows,
+    NT_INTS front, NT_INTS top, NT_INTS left, const struct nt_filter *f, int channels,
+    __global const float *zeros)
+{
+    int count = 0;
+    for (int h = 0; h < f->taps.x; h++)
+        for (int i = 0; i < f->taps.y; i++) {
+            NT_INTS z = front + h * f->dilation.x, v = top + i * f->dilation.y;
+            NT_INTS line = (z >= 0) & (z < f->extent.x) & (v >= 0) & (v < f->extent.y);
+            for (int j = 0; j < f->taps.z; j++) {
+                NT_INTS u = left + j * f->dilation.z;
+                NT_INTS inside = line & (u >= 0) & (u < f->extent.z);
+                NT_LANE_UNION at;
+                int any = 0;
+                at.all = inside ? rows + (h * f->step.x + i * f->step.y + j * f->step.z) : -1;
+                for (int l = 0; l < NT_MR; l++) {
+                    list[2 + l] = (long)(size_t)(at.of[l] < 0 ? zeros : x + at.of[l]);
+                    any |= at.of[l] >= 0;
+                }
+                if (!any)
+                    continue;
+                list[0] = ((h * f->taps.y + i) * f->taps.z + j) * channels * NT_NR;
+                list[1] = channels;
+                list += NT_TAP;
+                count++;
+            }
+        }
+    return count;
+}
+
+/* The sums of a tile over `count` taps; step: from row to row of an even tile, else 0. Of a `whole`
+ * tile they go to y, else to `tile`; where `more`, they are added to those there. */
+NT_OUTLINE void NT_NAME(sum_taps)(__global const long *list, int count, int step,
+    __global const float *b, __global float *y, const int *place, NT_V *tile, bool more, bool whole)
+{
+    NT_V acc[NT_MR][NT_NV];
+    if (!more) {
+        NT_TILE_ZERO(acc);
+    } else if (whole) {
+        NT_UNROLL for (int i = 0; i < NT_MR; i++)
+        {
+            NT_UNROLL for (int j = 0; j < NT_NV; j++)
+                acc[i][j] = NT_VLOAD(y + place[i] + j * NT_VW);
+        }
+    } else {
+        NT_TILE_LOAD(acc, tile);
+    }
+    for (; step > 0 && count > 0; count--, list += NT_TAP)
+        NT_TILE_ROWS(acc, (__global const float *)(size_t)list[2], step, b + list[0], NT_NR,
+            list[1]);
+    for (; count > 0; count--, list += NT_TAP)
+        NT_TILE_POINTERS(acc, list + 2, b + list[0], NT_NR, list[1]);
+    if (whole) {
+        NT_UNROLL for (int i = 0; i < NT_MR; i++)
+        {
+            NT_UNROLL for (int j = 0; j < NT_NV; j++)
+                NT_VSTORE(acc[i][j], y + place[i] + j * NT_VW);
+        }
+    } else {
+        NT_TILE_STORE(acc, tile);
+    }
+}
+
 NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     __global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
-    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
+    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c,
+    int groups, int k,
     int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
     int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
@@ -175,19 +285,24 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     int pixels = out_d * out_h * out_w, packed = t * r * s * block_c;
     int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR);
-    int per_pixel = (images + NT_MR - 1) / NT_MR;
-    int all = mode == 2 ? pixels * per_pixel : (images * pixels + NT_MR - 1) / NT_MR;
-    int down = (all + tiles - 1) / tiles;
+    int total = (images * pixels + NT_MR - 1) / NT_MR;
+    int down = (total + tiles - 1) / tiles;
     __global float *b_packed = scratch + (size_t)item * slot;
-    __global float *a_packed = b_packed + (size_t)panels * packed * NT_NR;
+    __global float *zeros = b_packed + (size_t)panels * packed * NT_NR;
+    __global long *list = (__global long *)(zeros + (block_c + 15) / 16 * 16);
+    __global float *a_packed = (__global float *)(list + (t * r * s + 1) * NT_TAP);
     __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (depth - 1) * x_d +
                                   (height - 1) * x_h + (width - 1) * x_w + groups * c;
+    const struct nt_filter filter = {(int3)(depth, height, width), (int3)(t, r, s),
+        (int3)(dil_d, dil_h, dil_w), (int3)(dil_d * x_d, dil_h * x_h, dil_w * x_w)};
+    int3 pad = (int3)(pad_d, pad_h, pad_w);
+    int x_step = mode == 2 ? x_n : stride_w * x_w, y_step = mode == 2 ? y_n : y_w;
     NT_V tile[NT_MR * NT_NV];
-    int place[NT_MR];
     int end = (int)((long)blocks * (item + 1) / items);
+    NT_NAME(zero)(zeros, block_c);
     for (int block = (int)((long)blocks * item / items); block < end; block++) {
         int k0 = block % across * (panels * NT_NR), k1 = min(k, k0 + panels * NT_NR);
-        int i0 = block / across % down * tiles, i1 = min(all, i0 + tiles);
+        int i0 = block / across % down * tiles, i1 = min(total, i0 + tiles);
         int group = block / across / down;
         for (int c0 = 0; c0 == 0 || c0 < c; c0 += block_c) {
             int channels = min(block_c, c - c0), last = c0 + block_c >= c;
@@ -196,133 +311,95 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                 NT_NAME(pack_weights)(w + w_offset + w_start + group * w_g + p * w_k + c0 * w_c,
                     w_k, w_c, w_t, w_r, w_s, t, r, s, channels, min(NT_NR, k - p),
                     b_packed + (size_t)(p - k0) * packed);
+            __global const float *a = x + x_offset + group * c + c0;
             for (int index = i0; index < i1; index++) {
-                int first = 0, count = NT_MR, step, rows, runs, length;
-                int planes = 1, a_plane = 0, a_row = 0, a_run = 0;
-                int b_plane = 0, b_row = 0, b_run = 0, b_start = 0;
-                bool direct = true;
-                int image, oz, oy, ox;
-                if (mode == 2) {
-                    int from = index % per_pixel * NT_MR, pixel = index / per_pixel;
-                    image = min(from, images - NT_MR);
-                    first = from - image;
-                    oz = pixel / out_w / out_h;
-                    oy = pixel / out_w % out_h;
-                    ox = pixel % out_w;
-                    for (int i = 0; i < NT_MR; i++)
-                        place[i] =
-                            y_start + (image + i) * y_n + oz * y_d + oy * y_h + ox * y_w;
-                    step = x_n;
-                } else {
-                    int pixel = index * NT_MR;
-                    count = min(NT_MR, images * pixels - pixel);
-                    image = pixel / pixels;
-                    oz = pixel / out_w / out_h % out_d;
-                    oy = pixel / out_w % out_h;
-                    ox = pixel % out_w;
-                    int left = ox * stride_w - pad_w;
-                    int right = left + (NT_MR - 1) * stride_w + (s - 1) * dil_w;
-                    direct = mode == 1 && ox + NT_MR <= out_w && count == NT_MR && left >= 0 &&
-                             right < width;
-                    step = stride_w * x_w;
-                }
-                __global const float *a = x + x_offset + group * c + c0;
-                if (direct) {
-                    int front = oz * stride_d - pad_d, top = oy * stride_h - pad_h;
-                    int left = ox * stride_w - pad_w;
-                    int t0 = NT_FIRST(front, dil_d), t1 = NT_END(front, dil_d, depth, t);
-                    int r0 = NT_FIRST(top, dil_h), r1 = NT_END(top, dil_h, height, r);
-                    int s0 = NT_FIRST(left, dil_w), s1 = NT_END(left, dil_w, width, s);
-                    a += (size_t)image * x_n + (front + t0 * dil_d) * x_d +
-                         (top + r0 * dil_h) * x_h + (left + s0 * dil_w) * x_w;
-                    a_plane = dil_d * x_d;
-                    a_row = dil_h * x_h;
-                    a_run = dil_w * x_w;
-                    b_run = channels * NT_NR;
-                    b_row = s * b_run;
-                    b_plane = r * b_row;
-                    b_start = t0 * b_plane + r0 * b_row + s0 * b_run;
-                    planes = t1 - t0;
-                    rows = s1 > s0 ? r1 - r0 : 0;
-                    runs = merged ? 1 : s1 - s0;
-                    length = merged ? (s1 - s0) * channels : channels;
-                }
-                if (mode != 2) {
-                    int n = image, z = oz, v = oy, u = ox;
-                    for (int i = 0; i < NT_MR; i++) {
-                        place[i] = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
-                        NT_NEXT_PIXEL(n, z, v, u);
+                int first = index * NT_MR, count = min(NT_MR, images * pixels - first);
+                int pixel = mode == 2 ? first / images : first % pixels;
+                int n = mode == 2 ? first % images : first / pixels;
+                int z = pixel / out_w / out_h, v = pixel / out_w % out_h, u = pixel % out_w;
+                int3 at = (int3)(z * stride_d, v * stride_h, u * stride_w) - pad;
+                __global const float *from =
+                    a + (long)n * x_n + at.x * x_d + at.y * x_h + at.z * x_w;
+                int right = at.z + (NT_MR - 1) * stride_w + (s - 1) * dil_w;
+                bool even = mode == 2 ? n + NT_MR <= images
+                                      : u + NT_MR <= out_w && at.z >= 0 && right < width;
+                even = even && count == NT_MR;
+                int step = even ? x_step : 0, taps;
+                NT_LANE_UNION place;
+                place.all = y_start + n * y_n + z * y_d + v * y_h + u * y_w + NT_IOTA * y_step;
+                if (even && mode != 0) {
+                    taps = NT_NAME(list_even)(list, from, at, &filter, channels, merged);
+                } else if (mode == 2 || (mode == 1 && channels >= NT_FEW)) {
+                    NT_INTS front, top, left, rows;
+                    /* Lanes beyond the last pixel are like it. */
+                    NT_INTS lane = min(NT_IOTA, (NT_INTS)(count - 1));
+                    for (int i = 0; i < count;) {
+                        NT_INTS along = lane - i, here = along >= 0;
+                        at = (int3)(z * stride_d, v * stride_h, u * stride_w) - pad;
+                        int start = n * x_n + at.x * x_d + at.y * x_h + at.z * x_w;
+                        int to = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
+                        rows = here ? start + along * x_step : rows;
+                        place.all = here ? to + along * y_step : place.all;
+                        front = here ? at.x : front;
+                        top = here ? at.y : top;
+                        left = here ? at.z + along * (mode == 2 ? 0 : stride_w) : left;
+                        i += mode == 2 ? images - n : out_w - u;
+                        n = mode == 2 ? 0 : n;
+                        u = mode == 2 ? u + 1 : out_w;
+                        NT_CARRY_ROW(n, z, v, u);
                     }
-                }
-                if (!direct) {
+                    taps = NT_NAME(list_lanes)(
+                        list, a, rows, front, top, left, &filter, channels, zeros);
+                } else {
                     /* Of a tile within one plane without the lines of taps that are outside for
                      * all of its pixels. */
-                    int end_pixel = index * NT_MR + count - 1, r0 = 0, r1 = r;
-                    if (t == 1 && end_pixel / (out_h * out_w) == index * NT_MR / (out_h * out_w)) {
+                    int end_pixel = first + count - 1, r0 = 0, r1 = r;
+                    if (t == 1 && end_pixel / (out_h * out_w) == first / (out_h * out_w)) {
                         r0 = NT_FIRST(end_pixel / out_w % out_h * stride_h - pad_h, dil_h);
-                        r1 = NT_END(oy * stride_h - pad_h, dil_h, height, r);
+                        r1 = NT_END(at.y, dil_h, height, r);
                         r1 = max(r0, r1);
                     }
-                    NT_NAME(gather)(a, x_end, index * NT_MR, count, depth, height, width, out_d,
+                    NT_NAME(gather)(a, x_end, first, count, depth, height, width, out_d,
                         out_h, out_w, t, r1 - r0, s, stride_d, stride_h, stride_w, pad_d,
                         pad_h - r0 * dil_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w,
                         channels, merged, a_packed, packed_step);
-                    length = t * (r1 - r0) * s * channels;
+                    list[0] = r0 * s * channels * NT_NR;
+                    list[1] = t * (r1 - r0) * s * channels;
+                    list[2] = (long)(size_t)a_packed;
                     for (int i = count; i < NT_MR; i++)
-                        NT_NAME(zero)(a_packed + i * packed_step, length);
-                    a = a_packed;
+                        NT_NAME(zero)(a_packed + i * packed_step, list[1]);
+                    for (int i = 0; i < NT_MR; i++) {
+                        place.of[i] = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
+                        NT_NEXT_PIXEL(n, z, v, u);
+                    }
                     step = packed_step;
-                    rows = runs = 1;
-                    b_start = r0 * s * channels * NT_NR;
+                    taps = 1;
                 }
+                const int *to = place.of;
                 for (int p = k0; p < k1; p += NT_NR) {
                     int channel = group * k + p;
-                    bool whole = first == 0 && count == NT_MR && p + NT_NR <= k;
-                    NT_V acc[NT_MR][NT_NV];
+                    bool whole = count == NT_MR && p + NT_NR <= k;
+                    bool plain = whole && (!last || NT_EPILOGUE_NONE);
                     for (int i = 0; i < NT_MR; i++)
                         for (int j = 0; j < NT_NR; j += 16) {
-                            NT_PREFETCH(y + y_offset + place[i] + channel + j);
+                            NT_PREFETCH(y + y_offset + to[i] + channel + j);
                             if (last)
-                                NT_EPILOGUE_FETCH(place[i] + channel + j);
+                                NT_EPILOGUE_FETCH(to[i] + channel + j);
                         }
-                    if (c0 == 0) {
-                        NT_TILE_ZERO(acc);
-                    } else if (whole) {
-                        NT_UNROLL for (int i = 0; i < NT_MR; i++)
-                        {
-                            NT_UNROLL for (int j = 0; j < NT_NV; j++)
-                                acc[i][j] =
-                                    NT_VLOAD(y + y_offset + place[i] + channel + j * NT_VW);
-                        }
-                    } else {
-                        for (int i = first; i < count; i++)
-                            for (int j = 0; j < NT_NV; j++)
-                                tile[i * NT_NV + j] =
-                                    NT_READ_PART(y + y_offset + place[i] + channel + j * NT_VW,
-                                        k - p - j * NT_VW);
-                        NT_TILE_LOAD(acc, tile);
-                    }
-                    __global const float *b = b_packed + (size_t)(p - k0) * packed + b_start;
-                    for (int h = 0; h < planes; h++)
-                        for (int i = 0; i < rows; i++)
-                            for (int j = 0; j < runs; j++)
-                                NT_TILE_ROWS(acc, a + h * a_plane + i * a_row + j * a_run, step,
-                                    b + h * b_plane + i * b_row + j * b_run, NT_NR, length);
-                    if (whole && (!last || NT_EPILOGUE_NONE)) {
-                        NT_UNROLL for (int i = 0; i < NT_MR; i++)
-                        {
-                            NT_UNROLL for (int j = 0; j < NT_NV; j++)
-                                NT_VSTORE(acc[i][j],
-                                    y + y_offset + place[i] + channel + j * NT_VW);
-                        }
+                    for (int i = 0; i < count && c0 > 0 && !plain; i++)
+                        for (int j = 0; j < NT_NV; j++)
+                            tile[i * NT_NV + j] =
+                                NT_READ_PART(y + y_offset + to[i] + channel + j * NT_VW,
+                                    k - p - j * NT_VW);
+                    NT_NAME(sum_taps)(list, taps, step, b_packed + (size_t)(p - k0) * packed,
+                        y + y_offset + channel, to, tile, c0 > 0, plain);
+                    if (plain)
                         continue;
-                    }
-                    NT_TILE_STORE(acc, tile);
                     if (whole)
                         NT_NAME(write_whole)(
-                            tile, y, y_offset, place, channel NT_EPILOGUE_PASS);
+                            tile, y, y_offset, to, channel NT_EPILOGUE_PASS);
                     else
-                        NT_NAME(write_tile)(tile, y, y_offset, place, first, count, p, k, group,
+                        NT_NAME(write_tile)(tile, y, y_offset, to, count, p, k, group,
                             last NT_EPILOGUE_PASS);
                 }
             }
@@ -332,7 +409,8 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
 
 NT_KERNEL_SINGLE(conv_tile)
 (__global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
-    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
+    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c,
+    int groups, int k,
     int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
     int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
@@ -345,3 +423,7 @@ NT_KERNEL_SINGLE(conv_tile)
         x_w, y_start, y_n, y_d, y_h, y_w, w_start, w_g, w_k, w_c, w_t, w_r, w_s, block_c, panels,
         tiles, mode, blocks, slot NT_EPILOGUE_PASS);
 }
+
+#undef NT_LANES
+#undef NT_IOTA
+#undef NT_TAP

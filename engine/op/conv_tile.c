@@ -3,12 +3,19 @@
 #include "engine/op/epilogue.h"
 #include "engine/op/tile.h"
 
-/* Steps (taps x channels) from which on channels go in blocks, and how long blocks then are:
- * long enough that loading and storing y in between is little. */
-#define MANY_STEPS 1152
-#define BLOCK_STEPS 768
-/* Floats of the packed weights of one work-item: 256 KiB of the second-level cache. */
-#define PACKED 65536
+#include <unistd.h>
+
+/* Floats of the packed weights of one work-item: 672 KiB of the second-level cache. */
+#define PACKED 172032
+/* Steps (taps x channels) whose inputs are copied: 13 rows of them are 40 KiB. */
+#define COPIED_STEPS 768
+/* What reading an input from memory costs, in multiply-adds, and packing a weight beside that: in
+ * the order of memory, and where the next weight is a filter away. */
+#define FETCH 32
+#define TURN 1
+#define TURN_APART 8
+/* Inputs of fewer channels are copied unless whole lines of taps can be read. */
+#define FEW_CHANNELS 16
 
 enum mode { MODE_COPY, MODE_SEQUENCE, MODE_IMAGES };
 
@@ -17,55 +24,80 @@ struct blocking {
     int64_t channels, panels, tiles, blocks, items;
 };
 
-/* Part of the rows of tiles that are pixels, when `count` of them are cut into tiles. */
-static double filled(int64_t count, int64_t rows)
+/* Whether rows this far apart push each other out of the first-level cache while the tile reads
+ * them. A CPU device's is the host's; with twelve lines in a set they stay. */
+static bool rows_conflict(int64_t step)
 {
-    return (double)count / (double)(nt_divide_up(count, rows) * rows);
+    long ways = 0;
+#ifdef _SC_LEVEL1_DCACHE_ASSOC
+    ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+#endif
+    return ways < 12 && nt_tile_conflicts(step);
 }
 
-/* Images side by side need no copies at the borders and suit small pictures; pixels in sequence
- * are nearer to each other in memory. */
+/* Part of the taps along a dimension that are inside for any of `span` neighbouring pixels. */
+static double used(const struct nt_conv_pass *pass, int i, int64_t span)
+{
+    int64_t sum = 0, count = nt_most(pass->out[i] - span + 1, 1);
+    int64_t reach = (nt_least(span, pass->out[i]) - 1) * pass->stride[i];
+    for (int64_t o = 0; o < count; o++)
+        for (int64_t tap = 0; tap < pass->taps[i]; tap++) {
+            int64_t at = o * pass->stride[i] - pass->pad[i] + tap * pass->dilation[i];
+            sum += at + reach >= 0 && at < pass->in[i];
+        }
+    return pass->taps[i] > 0 ? (double)sum / (double)(count * pass->taps[i]) : 1;
+}
+
+/* The same pixel of many images has the same taps inside; pixels in sequence are nearer to each
+ * other in memory. */
 static enum mode choose_mode(const struct nt_conv_pass *pass, const struct nt_tile *tile)
 {
-    int64_t step = pass->stride[2] * pass->x_step[2];
-    bool taps = nt_conv_product(pass->taps) > 1;
-    double images = pass->images < tile->rows || nt_tile_conflicts(pass->x_n)
-                        ? 0
-                        : filled(pass->images, tile->rows);
-    double sequence = nt_tile_conflicts(step) ? 0 : filled(pass->out[2], tile->rows);
-    if (images > 0 && images >= sequence * (taps ? 0.9 : 1))
+    int64_t high = nt_divide_up(tile->rows, pass->out[2]);
+    int64_t span = nt_divide_up(tile->rows, pass->images);
+    double sequence = used(pass, 2, tile->rows) * used(pass, 1, high);
+    double images = used(pass, 2, span) * used(pass, 1, 1);
+    if (images < 0.9 * sequence && !rows_conflict(pass->x_n))
         return MODE_IMAGES;
-    return sequence > 0 ? MODE_SEQUENCE : MODE_COPY;
+    return rows_conflict(pass->stride[2] * pass->x_step[2]) ? MODE_COPY : MODE_SEQUENCE;
 }
 
+/* Of the ways to cut panels and tiles into enough blocks the one with the least to compute, to
+ * read and to pack: inputs are read once per block of panels, weights packed once per block of
+ * tiles. */
 static struct blocking block(
     const struct nt_device *dev, const struct nt_tile *tile, const struct nt_conv_pass *pass)
 {
     int64_t nr = nt_tile_columns(tile), all_panels = nt_divide_up(pass->k, nr);
-    int64_t pieces = nt_tile_pieces(dev), taps = nt_conv_product(pass->taps);
-    int64_t pixels = nt_conv_product(pass->out);
+    int64_t pieces = nt_tile_pieces(dev), units = nt_device_get_info(dev)->compute_units;
+    int64_t taps = nt_conv_product(pass->taps);
+    int64_t all = nt_divide_up(pass->images * nt_conv_product(pass->out), tile->rows);
     struct blocking b = {.mode = choose_mode(pass, tile), .channels = pass->c};
-    if (taps * pass->c > MANY_STEPS && !nt_epilogue_reads(pass->epilogue, pass->y)) {
-        int64_t most = taps > BLOCK_STEPS / 16 ? 16 : BLOCK_STEPS / taps / 16 * 16;
-        b.channels = pass->c < most ? pass->c : most;
+    int64_t most = (b.mode == MODE_COPY ? COPIED_STEPS : PACKED / nr) / nt_most(taps, 1);
+    if (most < pass->c && !nt_epilogue_reads(pass->epilogue, pass->y))
+        b.channels = nt_equal_piece(nt_divide_up(pass->c, 16), nt_most(most / 16, 1)) * 16;
+    double inputs = (double)(pass->images * pass->c);
+    for (int i = 0; i < 3; i++) {
+        int64_t read = pass->out[i] * pass->taps[i];
+        inputs *= (double)(b.mode == MODE_COPY ? read : nt_least(read, pass->in[i]));
     }
-    int64_t steps = taps * b.channels > 0 ? taps * b.channels : 1;
-    b.panels = PACKED / (steps * nr);
-    b.panels = b.panels < 1 ? 1 : b.panels > all_panels ? all_panels : b.panels;
-    int64_t all = b.mode == MODE_IMAGES ? pixels * nt_divide_up(pass->images, tile->rows)
-                                        : nt_divide_up(pass->images * pixels, tile->rows);
-    b.tiles = all;
-    for (;;) {
-        int64_t across = nt_divide_up(all_panels, b.panels), down = nt_divide_up(all, b.tiles);
-        b.blocks = across * down * pass->groups;
-        if (b.blocks >= pieces)
-            break;
-        if (b.tiles >= 32 || (b.panels == 1 && b.tiles > 1))
-            b.tiles = nt_divide_up(b.tiles, 2);
-        else if (b.panels > 1)
-            b.panels = nt_divide_up(b.panels, 2);
-        else
-            break;
+    double weights = (double)(taps * pass->c * pass->k), least = 0;
+    double turn = pass->w_k == 1 || pass->w_c == taps ? TURN : TURN_APART;
+    double sums = (double)(tile->rows * nr * taps * pass->c * units);
+    int64_t limit = PACKED / nt_most(taps * b.channels * nr, 1);
+    for (limit = nt_least(nt_most(limit, 1), all_panels); limit > 0; limit--) {
+        int64_t panels = nt_equal_piece(all_panels, limit);
+        int64_t across = nt_divide_up(all_panels, panels) * pass->groups;
+        int64_t tiles = nt_divide_up(all, nt_divide_up(pieces, across));
+        int64_t down = nt_divide_up(all, tiles);
+        double cost =
+            sums * (double)(nt_divide_up(across * down, units) * panels * tiles) +
+            FETCH * ((double)across * inputs + (double)(down * pass->groups) * turn * weights);
+        if (least == 0 || cost < least) {
+            least = cost;
+            b.panels = panels;
+            b.tiles = tiles;
+            b.blocks = across * down;
+        }
     }
     b.items = b.blocks < pieces ? b.blocks : pieces;
     return b;
@@ -76,14 +108,19 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
     const struct nt_device *dev = nt_tape_device(tape);
     struct nt_tile tile = nt_tile_choose(dev, pass->k);
     struct blocking b = block(dev, &tile, pass);
-    int64_t steps = nt_conv_product(pass->taps) * b.channels;
-    int64_t rows = tile.rows * (nt_divide_up(steps, tile.width) * tile.width + 16) + tile.width;
-    int64_t slot = nt_divide_up(b.panels * steps * nt_tile_columns(&tile) + rows, 16) * 16;
+    int64_t taps = nt_conv_product(pass->taps), steps = taps * b.channels;
+    /* Weights, zeros, the list of taps (up to 18 long each), copies. */
+    int64_t slot = b.panels * steps * nt_tile_columns(&tile) + nt_divide_up(b.channels, 16) * 16;
+    slot += 36 * (taps + 1) + tile.width;
+    if (b.mode == MODE_COPY || (b.mode == MODE_SEQUENCE && b.channels < FEW_CHANNELS))
+        slot += tile.rows * (nt_divide_up(steps, tile.width) * tile.width + 16);
+    slot = nt_divide_up(slot, 16) * 16;
     int32_t scratch = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)(slot * b.items) * sizeof(float), "conv panels");
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_tile", "conv_tile", "tile", pass->reason);
     nt_tile_define(&l, &tile);
+    nt_launch_define(&l, "NT_FEW", "%d", FEW_CHANNELS);
     nt_epilogue_define(&l, pass->y, pass->epilogue, tile.width);
     nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
