@@ -272,6 +272,33 @@ NT_OUTLINE void NT_NAME(sum_taps)(__global const long *list, int count, int step
     }
 }
 
+/* Zeros, or what the epilogue makes of them, for those of the pixels p0 to p1 of all of y,
+ * out_d x out_h x out_w, whose phase has no taps. */
+NT_OUTLINE void NT_NAME(fill)(long p0, long p1, __global float *y, int channels, int y_n, int y_d,
+    int y_h, int y_w, int out_d, int out_h, int out_w, int every_d, int every_h, int every_w,
+    int taken_d, int taken_h, int taken_w NT_EPILOGUE_PARAMS)
+{
+    int u = p0 % out_w, v = p0 / out_w % out_h, z = p0 / out_w / out_h % out_d;
+    int n = p0 / out_w / out_h / out_d;
+    while (p0 < p1) {
+        int end = (int)min((long)out_w, u + p1 - p0), phase = u % every_w;
+        int line = (taken_d >> z % every_d) & (taken_h >> v % every_h) & 1;
+        int at = n * y_n + z * y_d + v * y_h + u * y_w;
+        p0 += end - u;
+        for (; u < end; u++, at += y_w) {
+            int taken = line & (taken_w >> phase);
+            phase = phase + 1 == every_w ? 0 : phase + 1;
+            for (int j = taken ? channels : 0; j < channels; j += NT_VW) {
+                int left = channels - j;
+                NT_V value = (NT_V)(0.0f);
+                NT_EPILOGUE_APPLY(value, at + j, j);
+                NT_WRITE_PART(value, y + at + j, left);
+            }
+        }
+        NT_CARRY_ROW(n, z, v, u);
+    }
+}
+
 NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     __global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
     int y_offset, __global float *scratch, int images, int depth, int height, int width, int c,
@@ -280,7 +307,9 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
     int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
     int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
-    int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
+    int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d, int all_h,
+    int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
+    int taken_w NT_EPILOGUE_PARAMS)
 {
     int pixels = out_d * out_h * out_w, packed = t * r * s * block_c;
     int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
@@ -393,6 +422,14 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                                     k - p - j * NT_VW);
                     NT_NAME(sum_taps)(list, taps, step, b_packed + (size_t)(p - k0) * packed,
                         y + y_offset + channel, to, tile, c0 > 0, plain);
+                    if (last && rest_w > 0) {
+                        long all = (k + NT_NR - 1) / NT_NR, parts = all * groups * total;
+                        long part = (group * all + p / NT_NR) * total + index;
+                        long rest = (long)images * rest_d * rest_h * rest_w;
+                        NT_NAME(fill)(rest * part / parts, rest * (part + 1) / parts, y + y_offset,
+                            groups * k, y_n, all_d, all_h, all_w, rest_d, rest_h, rest_w, every_d,
+                            every_h, every_w, taken_d, taken_h, taken_w NT_EPILOGUE_PASS);
+                    }
                     if (plain)
                         continue;
                     if (whole)
@@ -415,13 +452,16 @@ NT_KERNEL_SINGLE(conv_tile)
     int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
     int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
     int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
-    int mode, int blocks, int slot NT_EPILOGUE_PARAMS)
+    int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d, int all_h,
+    int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
+    int taken_w NT_EPILOGUE_PARAMS)
 {
     NT_NAME(conv_blocks)(get_global_id(0), get_global_size(0), x, x_offset, w, w_offset, y,
         y_offset, scratch, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
         s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
         x_w, y_start, y_n, y_d, y_h, y_w, w_start, w_g, w_k, w_c, w_t, w_r, w_s, block_c, panels,
-        tiles, mode, blocks, slot NT_EPILOGUE_PASS);
+        tiles, mode, blocks, slot, rest_d, rest_h, rest_w, all_d, all_h, all_w, every_d, every_h,
+        every_w, taken_d, taken_h, taken_w NT_EPILOGUE_PASS);
 }
 
 #undef NT_LANES

@@ -359,6 +359,9 @@ static int64_t common_divisor(int64_t a, int64_t b)
     return a;
 }
 
+/* An int of a kernel has room for more. */
+#define PHASE_BITS 30
+
 /* What the pixels phase, phase + stride, ... of dx receive along one dimension. */
 static void set_phase(
     const struct nt_conv_problem *p, int i, int64_t phase, struct nt_conv_pass *pass)
@@ -389,6 +392,73 @@ static int64_t phases(const struct nt_conv_problem *p, int i)
     return p->stride[i] < p->in[i] ? p->stride[i] : p->in[i];
 }
 
+/* Bits of the phases that have taps along one dimension, all of its phases in `all`; 0: more than
+ * there are bits. */
+static int64_t phases_with_taps(const struct nt_conv_problem *p, int i, int64_t *all)
+{
+    int64_t bits = 0, count = phases(p, i);
+    *all = count <= PHASE_BITS ? ((int64_t)1 << count) - 1 : 0;
+    for (int64_t phase = 0; phase < count && *all; phase++) {
+        struct nt_conv_pass pass = {0};
+        set_phase(p, i, phase, &pass);
+        bits |= pass.taps[i] > 0 ? (int64_t)1 << phase : 0;
+    }
+    return bits;
+}
+
+/* Whether a pass can write the phases without taps, of which there are some; told to `pass`. */
+static bool fill_rest(
+    const struct nt_conv_problem *p, const char *variant, struct nt_conv_pass *pass)
+{
+    bool possible = strcmp(variant, "tile") == 0, some = false;
+    for (int i = 0; i < 3; i++) {
+        int64_t all;
+        pass->taken[i] = phases_with_taps(p, i, &all);
+        pass->rest[i] = p->in[i];
+        pass->rest_step[i] = p->x.stride[2 + i];
+        pass->every[i] = p->stride[i];
+        possible = possible && pass->taken[i] > 0;
+        some = some || pass->taken[i] != all;
+    }
+    return possible && some;
+}
+
+static enum nt_status launch_phases(struct nt_tape *tape, const struct nt_conv_problem *p,
+    const struct nt_epilogue *epilogue, const char *variant, const char *reason, int32_t packed)
+{
+    struct nt_conv_pass all = {.variant = variant,
+        .reason = reason,
+        .x = &p->y,
+        .w = &p->w,
+        .y = &p->x,
+        .epilogue = epilogue,
+        .images = p->images,
+        .groups = p->groups,
+        .c = p->k,
+        .k = p->c,
+        .x_n = p->y.stride[0],
+        .y_n = p->x.stride[0],
+        .w_c = p->c * p->filter,
+        .w_k = p->filter,
+        .w_g = p->k * p->c * p->filter};
+    struct nt_conv_pass filling = all;
+    bool fills = fill_rest(p, variant, &filling), first = true;
+    int64_t high = phases(p, 1), wide = phases(p, 2), count = phases(p, 0) * high * wide;
+    enum nt_status status = NT_OK;
+    for (int64_t i = 0; status == NT_OK && i < count; i++) {
+        struct nt_conv_pass pass = fills && first ? filling : all;
+        set_phase(p, 0, i / wide / high, &pass);
+        set_phase(p, 1, i / wide % high, &pass);
+        set_phase(p, 2, i % wide, &pass);
+        pass.flops = work(p) * (double)nt_conv_product(pass.taps) / (double)p->filter;
+        if (fills && nt_conv_product(pass.taps) == 0)
+            continue;
+        first = false;
+        status = launch(tape, &pass, packed);
+    }
+    return status;
+}
+
 enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv *conv,
     const struct nt_tensor *dy, const struct nt_tensor *w, const struct nt_tensor *dx,
     const struct nt_epilogue *epilogue)
@@ -411,31 +481,7 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
     if (status == NT_OK && strcmp(variant, "depthwise") == 0 &&
         nt_conv_takes_depthwise_back(nt_tape_device(tape), &p))
         return nt_conv_depthwise_back(tape, &p, &wide, packed, work(&p), reason);
-    int64_t high = phases(&p, 1), wide_phases = phases(&p, 2);
-    int64_t count = phases(&p, 0) * high * wide_phases;
-    for (int64_t i = 0; status == NT_OK && i < count; i++) {
-        struct nt_conv_pass pass = {.variant = variant,
-            .reason = reason,
-            .x = &p.y,
-            .w = &p.w,
-            .y = &p.x,
-            .epilogue = &wide,
-            .images = p.images,
-            .groups = p.groups,
-            .c = p.k,
-            .k = p.c,
-            .x_n = p.y.stride[0],
-            .y_n = p.x.stride[0],
-            .w_c = p.c * p.filter,
-            .w_k = p.filter,
-            .w_g = p.k * p.c * p.filter};
-        set_phase(&p, 0, i / wide_phases / high, &pass);
-        set_phase(&p, 1, i / wide_phases % high, &pass);
-        set_phase(&p, 2, i % wide_phases, &pass);
-        pass.flops = work(&p) * (double)nt_conv_product(pass.taps) / (double)p.filter;
-        status = launch(tape, &pass, packed);
-    }
-    return status;
+    return status == NT_OK ? launch_phases(tape, &p, &wide, variant, reason, packed) : status;
 }
 
 enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_conv *conv,

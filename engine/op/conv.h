@@ -13,7 +13,8 @@
  * with zeros outside x. The forward pass is one pass. The backward pass by data is stride_d x
  * stride_h x stride_w of them, one for each phase of the stride: the pixels of dx that are
  * congruent receive from the same taps, and gathering is a convolution of dy of stride 1 with
- * these taps in reverse order. A phase may have no taps (t, r or s is 0): it gets zeros.
+ * these taps in reverse order. A phase may have no taps (t, r or s is 0): it gets zeros, of "tile"
+ * kernels from the pass of another phase.
  */
 #ifndef NT_ENGINE_OP_CONV_H
 #define NT_ENGINE_OP_CONV_H
@@ -40,6 +41,9 @@ struct nt_conv_pass {
     int64_t x_n, x_step[3];
     int64_t y_start, y_n, y_step[3];
     int64_t w_start, w_g, w_k, w_c, w_step[3];
+    /* "tile" fills y where phases have no taps: extent and steps of all of y, strides, and bits of
+     * the phases that have taps. rest is 0: nothing to fill. */
+    int64_t rest[3], rest_step[3], every[3], taken[3];
     double flops; /* of this pass */
 };
 

@@ -130,6 +130,10 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
     const int64_t args[] = {b.channels, b.panels, b.tiles, b.mode, b.blocks, slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
+    nt_conv_ints(&l, pass->rest);
+    nt_conv_ints(&l, pass->rest_step);
+    nt_conv_ints(&l, pass->every);
+    nt_conv_ints(&l, pass->taken);
     nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)b.items}, NULL);
     nt_conv_pass_cost(&l, pass);
