@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const nt_gemm_variants[] = {"tile", "packed", "group",
+const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group",
 #ifdef NT_HAVE_CLBLAST
     "clblast",
 #endif
@@ -316,6 +316,8 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
 {
     const struct nt_device *dev = nt_tape_device(tape);
     enum nt_device_type type = nt_device_get_info(dev)->type;
+    if (nt_prefers_tiles(dev) && nt_gemm_few_pays(dev, g))
+        return "few";
     if (nt_prefers_tiles(dev))
         return packs_once(tape, g) ? "packed" : NULL;
     bool gpu = type == NT_DEVICE_GPU_DISCRETE || type == NT_DEVICE_GPU_INTEGRATED;
@@ -358,5 +360,7 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
 #endif
     if (strcmp(variant, "group") == 0)
         return launch_group(tape, &g, reason);
+    if (strcmp(variant, "few") == 0)
+        return nt_gemm_few(tape, &g, reason);
     return launch_tile(tape, &g, strcmp(variant, "packed") == 0 && g.k > 0, reason);
 }

@@ -17,6 +17,11 @@ struct nt_gemm_problem {
     int64_t a_batch, b_batch, c_batch;
 };
 
+/* For CPU devices: B is read once, as it lies. Whether that is faster than packing it. */
+bool nt_gemm_few_pays(const struct nt_device *dev, const struct nt_gemm_problem *g);
+enum nt_status nt_gemm_few(
+    struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason);
+
 /* With NT_HAVE_CLBLAST. The rule that a product breaks, NULL when CLBlast can compute it. */
 const char *nt_gemm_clblast_rule(const struct nt_gemm_problem *g);
 enum nt_status nt_gemm_clblast(

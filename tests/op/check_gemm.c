@@ -45,7 +45,8 @@ static int64_t element(const struct nt_tensor *t, int batch, int i, int j)
     return t->offset + (r ? batch * t->stride[0] : 0) + i * t->stride[r] + j * t->stride[r + 1];
 }
 
-/* Random content of a buffer, up to the tensor's last element; also written to the device. */
+/* Random elements, and NaN between them: a buffer up to the tensor's last element. Also written to
+ * the device. */
 static float *random_data(struct nt_tape *tape, const struct nt_tensor *t, size_t *count)
 {
     int64_t last = t->offset;
@@ -53,7 +54,17 @@ static float *random_data(struct nt_tape *tape, const struct nt_tensor *t, size_
         last = t->shape.dim[i] ? last + (t->shape.dim[i] - 1) * t->stride[i] : -1000000;
     *count = last < 0 ? 0 : (size_t)last + 1;
     float *data = malloc((*count + 1) * sizeof *data);
-    test_fill(data, *count);
+    for (size_t i = 0; i < *count; i++)
+        data[i] = NAN;
+    int64_t dim[3] = {1, 1, 1}, step[3] = {0};
+    for (int i = 0; i < t->shape.rank; i++) {
+        dim[i] = t->shape.dim[i];
+        step[i] = t->stride[i];
+    }
+    for (int64_t i = 0; i < dim[0]; i++)
+        for (int64_t j = 0; j < dim[1]; j++)
+            for (int64_t k = 0; k < dim[2]; k++)
+                data[t->offset + i * step[0] + j * step[1] + k * step[2]] = test_float();
     test_ok(nt_tape_write(tape, t->buffer, 0, data, *count * sizeof *data));
     return data;
 }
@@ -199,17 +210,28 @@ END_TEST
 static void long_products(const char *variant)
 {
     static const struct product list[] = {
-        {30, 50, 1000, 1, false, false, 0, 3}, {30, 50, 1000, 1, true, false, 0, 2},
-        {29, 10, 1024, 1, false, true, 0, 0}, {100, 150, 512, 1, false, false, 0, 1},
-        {200, 130, 70, 1, true, true, 0, 0}, {1, 1, 2000, 1, false, true, 0, 4},
+        {30, 50, 1000, 1, false, false, 0, 3},
+        {30, 50, 1000, 1, true, false, 0, 2},
+        {29, 10, 1024, 1, false, true, 0, 0},
+        {100, 150, 512, 1, false, false, 0, 1},
+        {200, 130, 70, 1, true, true, 0, 0},
+        {1, 1, 2000, 1, false, true, 0, 4},
         {64, 10, 0, 1, false, false, 0, 1},
         {70, 70, 400, 1, false, false, 112, 2}, /* rows of 512 floats */
-        {41, 70, 800, 2, true, true, 1, 3}, {131, 170, 700, 1, false, true, 0, 2},
-        {120, 333, 500, 1, true, false, 3, 5}, {15, 520, 384, 1, true, false, 0, 2},
+        {41, 70, 800, 2, true, true, 1, 3},
+        {131, 170, 700, 1, false, true, 0, 2},
+        {120, 333, 500, 1, true, false, 3, 5},
+        {15, 520, 384, 1, true, false, 0, 2},
         {15, 530, 370, 1, false, true, 1, 6}, /* much of B */
+        {1, 40, 9000, 1, false, true, 0, 1},
+        {3, 100, 5000, 1, false, true, 5, 2},
+        {5, 100, 2100, 2, true, true, 1, 4},
+        {2, 3000, 77, 1, false, false, 3, 3},
+        {5, 1700, 300, 1, true, false, 0, 6},
+        {7, 9, 1300, 3, false, true, 0, 5},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (!small() || list[i].m * list[i].n <= 640)
+        if (!small() || (list[i].m * list[i].n <= 640 && list[i].batch * list[i].k <= 2000))
             run_product(variant, &list[i]);
 }
 
@@ -261,6 +283,42 @@ static void in_place(const char *variant)
     nt_expr_destroy(e);
     free(a), free(b);
 }
+
+static const char *usual_variant(int64_t batch, int64_t m, int64_t n, int64_t k, bool turned)
+{
+    static char variant[32];
+    struct nt_tape *tape;
+    struct nt_shape sa = {3, {batch, m, k}}, sb = {3, {batch, k, n}}, sc = {3, {batch, m, n}};
+    test_ok(nt_tape_create(test_device(), &tape));
+    int32_t buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, 1 << 26, "never made");
+    struct nt_tensor a = nt_tensor_make(buffer, NT_F32, &sa, NT_ROW_MAJOR);
+    struct nt_tensor b = nt_tensor_make(buffer, NT_F32, &sb, NT_ROW_MAJOR);
+    struct nt_tensor c = nt_tensor_make(buffer, NT_F32, &sc, NT_ROW_MAJOR);
+    if (turned) {
+        b.stride[1] = 1;
+        b.stride[2] = k;
+    }
+    test_ok(nt_gemm(tape, &a, &b, &c, NULL));
+    snprintf(variant, sizeof variant, "%s", nt_tape_launch_info(tape, 0).variant);
+    nt_tape_destroy(tape);
+    return variant;
+}
+
+START_TEST(few_rows_take_b_as_it_lies)
+{
+    if (strcmp(usual_variant(1, 4, 10, 84, true), "tile") != 0)
+        return; /* no device for tiles */
+    for (int turned = 0; turned < 2; turned++) {
+        ck_assert_str_eq(usual_variant(1, 1, 1000, 512, turned), "few");
+        ck_assert_str_eq(usual_variant(1, 4, 512, 1000, turned), "few");
+        ck_assert_str_eq(usual_variant(1, 12, 4096, 4096, turned), "few");
+        ck_assert_str_eq(usual_variant(12, 1, 512, 64, turned), "few");
+        ck_assert_str_eq(usual_variant(1, 4, 120, 400, turned), "tile"); /* little to pack */
+        ck_assert_str_eq(usual_variant(1, 64, 512, 512, turned), "tile");
+        ck_assert_str_eq(usual_variant(999, 4, 30, 30, turned), "tile"); /* short lines */
+    }
+}
+END_TEST
 
 /* Results without elements need nothing run; the operands beside them may have some. */
 START_TEST(empty_results_are_left_alone)
@@ -338,6 +396,7 @@ int main(void)
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, random_sizes);
     tcase_add_test(tcase, long_sums_and_wide_rows);
+    tcase_add_test(tcase, few_rows_take_b_as_it_lies);
     tcase_add_test(tcase, empty_results_are_left_alone);
     tcase_add_test(tcase, the_residual_may_be_the_output);
     tcase_add_test(tcase, wrong_shapes_are_told);
