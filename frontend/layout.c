@@ -8,27 +8,14 @@
 #include "frontend/graph.h"
 #include "frontend/op.h"
 
-/* The letter of one position; the last letter of a side repeats. */
-static char letter(const char *side, const char *end, int index)
-{
-    return side + index < end ? side[index] : end[-1];
-}
-
 static char input_letter(const struct nt_graph *graph, const struct nt_node *node, int input)
 {
-    const char *layouts = node->op->layouts, *arrow = strchr(layouts, '>');
     if (node->epilogue_input < 0 || input < node->epilogue_input)
-        return letter(layouts, arrow, input);
+        return nt_op_input_layout(node->op, input);
     /* An epilogue's full operand lies as the result does. */
     bool full = nt_shape_equal(
         &graph->value[node->input[input]].shape, &graph->value[node->output[0]].shape);
-    return full ? arrow[1] : 'a';
-}
-
-static char output_letter(const struct nt_node *node, int output)
-{
-    const char *arrow = strchr(node->op->layouts, '>');
-    return letter(arrow + 1, arrow + strlen(arrow), output);
+    return full ? nt_op_output_layout(node->op, 0) : 'a';
 }
 
 static bool has_layouts(const struct nt_value *value)
@@ -57,7 +44,7 @@ static enum nt_layout output_layout(
     const struct nt_graph *graph, const struct nt_node *node, int output)
 {
     const struct nt_value *value = &graph->value[node->output[output]];
-    char want = output_letter(node, output);
+    char want = nt_op_output_layout(node->op, output);
     if (!has_layouts(value) || want == 'r')
         return NT_ROW_MAJOR;
     if (want == 'l')

@@ -53,6 +53,62 @@ static void bind_through_views(struct nt_lowering *lowering)
     }
 }
 
+/* ---- parts of larger tensors ---- */
+
+/* Operands of an epilogue must lie as the output does. */
+static bool reads_views(const struct nt_node *node, int input)
+{
+    if (!node->op->lower)
+        return true;
+    bool operand = node->epilogue_input >= 0 && input >= node->epilogue_input;
+    return node->op->views && !operand && nt_op_input_layout(node->op, input) != 'r';
+}
+
+static bool writes_view(const struct nt_graph *graph, const struct nt_node *node)
+{
+    int64_t count = nt_shape_count(&graph->value[node->output[0]].shape);
+    if (!node->op->lower)
+        return true;
+    for (int i = node->epilogue_input; i >= 0 && i < node->inputs; i++)
+        if (nt_shape_count(&graph->value[node->input[i]].shape) == count)
+            return false;
+    return node->op->views && node->outputs == 1 && nt_op_output_layout(node->op, 0) != 'r';
+}
+
+/* The metrics read the scores as one piece. */
+static bool is_output(const struct nt_graph *graph, int value)
+{
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph->output[i].value == value)
+            return true;
+    return false;
+}
+
+bool nt_lower_may_view(const struct nt_lowering *lowering, int of, int value)
+{
+    const struct nt_graph *graph = lowering->graph;
+    const struct nt_value *part = &graph->value[value];
+    if (lowering->tensor[value].buffer >= 0 || part->kind != NT_VALUE_RESULT ||
+        part->layout != graph->value[of].layout || is_output(graph, value))
+        return false;
+    for (int n = 0; n < graph->node_count; n++)
+        for (int i = 0; i < graph->node[n]->inputs; i++)
+            if (graph->node[n]->input[i] == value && !reads_views(graph->node[n], i))
+                return false;
+    return true;
+}
+
+bool nt_lower_may_place(const struct nt_lowering *lowering, int value, int in)
+{
+    const struct nt_graph *graph = lowering->graph;
+    if (!nt_lower_may_view(lowering, in, value))
+        return false;
+    for (int n = 0; n < graph->node_count; n++)
+        if (graph->node[n]->output[0] == value)
+            return writes_view(graph, graph->node[n]);
+    return false;
+}
+
 static enum nt_status lower_map(struct nt_lowering *lowering, const struct nt_node *node)
 {
     struct nt_tensor in[NT_MAX_INPUTS], out = nt_lower_tensor(lowering, node->output[0]);
@@ -103,6 +159,9 @@ enum nt_status nt_lower(struct nt_lowering *lowering)
     struct nt_graph *graph = lowering->graph;
     enum nt_status status = NT_OK;
     bind_through_views(lowering);
+    for (int i = graph->node_count - 1; i >= 0; i--)
+        if (graph->node[i]->op == &nt_op_concat)
+            nt_concat_place(lowering, graph->node[i]);
     for (int i = 0; status == NT_OK && i < graph->node_count; i++) {
         const struct nt_node *node = graph->node[i];
         nt_tape_label(lowering->tape, *node->name ? node->name : node->op->name);

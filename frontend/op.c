@@ -61,9 +61,24 @@ const char *nt_op_suggest(const char *name)
     return nt_near_miss(name, count, names);
 }
 
+static char letter(const char *side, const char *end, int index)
+{
+    return side + index < end ? side[index] : end[-1];
+}
+
+char nt_op_input_layout(const struct nt_op *op, int input)
+{
+    return letter(op->layouts, strchr(op->layouts, '>'), input);
+}
+
+char nt_op_output_layout(const struct nt_op *op, int output)
+{
+    return letter(strchr(op->layouts, '>') + 1, op->layouts + strlen(op->layouts), output);
+}
+
 int nt_op_fast_dim(const struct nt_op *op, int rank)
 {
-    return strchr(op->layouts, '>')[1] == 'l' ? 1 : rank - 1;
+    return nt_op_output_layout(op, 0) == 'l' ? 1 : rank - 1;
 }
 
 int nt_attr_index(const struct nt_op *op, const char *name)

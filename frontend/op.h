@@ -50,6 +50,9 @@ struct nt_op {
     enum nt_status (*lower)(struct nt_lowering *lowering, const struct nt_node *node);
     /* Whether lower handles node->expr as an epilogue. */
     bool epilogue;
+    /* Whether inputs and outputs, but those that `layouts` has row-major, may be parts of larger
+     * tensors, as those of elementwise operators may. */
+    bool views;
     /* Multiply-accumulates of the whole batch; NULL: counted as none. */
     double (*macs)(const struct nt_graph *graph, const struct nt_node *node);
 };
@@ -60,6 +63,10 @@ extern const int nt_op_count;
 const struct nt_op *nt_op_find(const char *name);
 /* The known name nearest to a misspelt one, NULL when none is near. */
 const char *nt_op_suggest(const char *name);
+
+/* The letter in `layouts` of an input or output. */
+char nt_op_input_layout(const struct nt_op *op, int input);
+char nt_op_output_layout(const struct nt_op *op, int output);
 
 /* The dimension of an output 0 of some rank that lies fastest in memory, as the layouts ask. */
 int nt_op_fast_dim(const struct nt_op *op, int rank);
@@ -92,6 +99,13 @@ struct nt_lowering {
 struct nt_tensor nt_lower_tensor(struct nt_lowering *lowering, int value);
 /* Makes a value an alias: a view of an existing tensor. */
 void nt_lower_bind(struct nt_lowering *lowering, int value, const struct nt_tensor *tensor);
+
+/* Whether `value` may be a part of the tensor of `of`, because all that reads it takes parts. */
+bool nt_lower_may_view(const struct nt_lowering *lowering, int of, int value);
+/* Whether it may be written there, too. */
+bool nt_lower_may_place(const struct nt_lowering *lowering, int value, int in);
+/* Has inputs of a concat written where its result lies, where they may be (frontend/op/join.c). */
+void nt_concat_place(struct nt_lowering *lowering, const struct nt_node *node);
 
 /* Lowers every live node in order. */
 enum nt_status nt_lower(struct nt_lowering *lowering);

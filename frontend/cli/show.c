@@ -36,7 +36,7 @@ struct layer {
 struct memory {
     bool known;
     char device[128]; /* that it was planned for */
-    double parameters, optimizer, activations, arena, total;
+    double parameters, optimizer, activations, arena, derived, total;
 };
 
 struct shown {
@@ -129,6 +129,7 @@ static enum nt_status plan_memory(struct cli *cli, const struct options *o, stru
         memory->known = true;
         memory->activations = (double)plan->transient_bytes;
         memory->arena = (double)plan->arena_bytes;
+        memory->derived = (double)plan->derived_bytes;
         memory->total = (double)plan->arena_bytes + (double)plan->kept_bytes + memory->optimizer;
         snprintf(memory->device, sizeof memory->device, "%s", nt_device_get_info(dev)->name);
         nt_session_destroy(session);
@@ -231,6 +232,9 @@ static void print_memory(const struct memory *memory, const struct options *o, i
     memory_row(table, "activations", memory->activations,
         o->train ? "every intermediate value and gradient" : "every intermediate value");
     memory_row(table, "arena", memory->arena, "what these take with sharing and alignment");
+    if (memory->derived > 0)
+        memory_row(table, "derived", memory->derived,
+            "weights packed and transformed, kept for the next run");
     snprintf(what, sizeof what, "with inputs and outputs; batch %lld, %s, on %s", (long long)batch,
         o->train ? "training" : "inference", memory->device);
     memory_row(table, "total", memory->total, what);
@@ -242,10 +246,11 @@ static json_t *memory_json(const struct memory *memory)
 {
     if (!memory->known)
         return json_null();
-    return json_pack("{sI sI sI sI sI ss}", "parameters_bytes", (json_int_t)memory->parameters,
+    return json_pack("{sI sI sI sI sI sI ss}", "parameters_bytes", (json_int_t)memory->parameters,
         "optimizer_bytes", (json_int_t)memory->optimizer, "activations_bytes",
-        (json_int_t)memory->activations, "arena_bytes", (json_int_t)memory->arena, "total_bytes",
-        (json_int_t)memory->total, "device", memory->device);
+        (json_int_t)memory->activations, "arena_bytes", (json_int_t)memory->arena, "derived_bytes",
+        (json_int_t)memory->derived, "total_bytes", (json_int_t)memory->total, "device",
+        memory->device);
 }
 
 static json_t *shape_json(const struct nt_shape *shape)

@@ -84,6 +84,7 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
         .gradient = gradient,                                                                      \
         .lower = lower,                                                                            \
         .epilogue = true,                                                                          \
+        .views = true,                                                                             \
         .macs = macs,                                                                              \
     }
 
@@ -124,6 +125,7 @@ const struct nt_op nt_op_conv_backward_data = {
     .infer = nt_layer_infer_later,
     .lower = lower_backward_data,
     .epilogue = true,
+    .views = true,
 };
 
 const struct nt_op nt_op_conv_backward_weight = {
@@ -137,4 +139,5 @@ const struct nt_op nt_op_conv_backward_weight = {
     .layouts = "ll>r",
     .infer = nt_layer_infer_later,
     .lower = lower_backward_weight,
+    .views = true,
 };

@@ -156,6 +156,7 @@ static double macs(const struct nt_graph *graph, const struct nt_node *node)
         .gradient = gradient,                                                                      \
         .lower = lower,                                                                            \
         .epilogue = true,                                                                          \
+        .views = true,                                                                             \
         .macs = macs,                                                                              \
     }
 
@@ -175,4 +176,5 @@ const struct nt_op nt_op_conv_transpose_backward_data = {
     .infer = nt_layer_infer_later,
     .lower = lower_backward_data,
     .epilogue = true,
+    .views = true,
 };

@@ -65,16 +65,41 @@ static enum nt_status concat_gradient(
     return NT_OK;
 }
 
+/* The part of the result that input i fills. */
+static struct nt_tensor part_of(
+    struct nt_lowering *lowering, const struct nt_node *node, struct nt_tensor y, int i)
+{
+    int axis = axis_of(node, y.shape.rank);
+    for (int j = 0; j < i; j++)
+        y.offset += lowering->graph->value[node->input[j]].shape.dim[axis] * y.stride[axis];
+    y.shape = lowering->graph->value[node->input[i]].shape;
+    return y;
+}
+
+void nt_concat_place(struct nt_lowering *lowering, const struct nt_node *node)
+{
+    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
+    for (int i = 0; i < node->inputs; i++) {
+        struct nt_tensor part = part_of(lowering, node, y, i);
+        if (nt_lower_may_place(lowering, node->input[i], node->output[0]))
+            nt_lower_bind(lowering, node->input[i], &part);
+    }
+}
+
+static bool same_place(const struct nt_tensor *a, const struct nt_tensor *b)
+{
+    return a->buffer == b->buffer && a->offset == b->offset;
+}
+
 static enum nt_status concat_lower(struct nt_lowering *lowering, const struct nt_node *node)
 {
     struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
-    int axis = axis_of(node, y.shape.rank);
     enum nt_status status = NT_OK;
     for (int i = 0; status == NT_OK && i < node->inputs; i++) {
-        struct nt_tensor x = nt_lower_tensor(lowering, node->input[i]), part = y;
-        part.shape = x.shape;
-        status = nt_move(lowering->tape, &x, &part);
-        y.offset += x.shape.dim[axis] * y.stride[axis];
+        struct nt_tensor x = nt_lower_tensor(lowering, node->input[i]);
+        struct nt_tensor part = part_of(lowering, node, y, i);
+        if (!same_place(&x, &part))
+            status = nt_move(lowering->tape, &x, &part);
     }
     return status;
 }
@@ -92,6 +117,7 @@ const struct nt_op nt_op_concat = {
     .infer = concat_infer,
     .gradient = concat_gradient,
     .lower = concat_lower,
+    .views = true,
 };
 
 /* ---- stack ---- */

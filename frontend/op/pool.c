@@ -204,6 +204,7 @@ static enum nt_status average_lower_backward(
         .infer = max_infer,                                                                        \
         .gradient = max_gradient,                                                                  \
         .lower = max_lower,                                                                        \
+        .views = true,                                                                             \
     };                                                                                             \
     const struct nt_op nt_op_avg_pool##dims##d = {                                                 \
         .name = "avg_pool" #dims "d",                                                              \
@@ -217,6 +218,7 @@ static enum nt_status average_lower_backward(
         .infer = average_infer,                                                                    \
         .gradient = average_gradient,                                                              \
         .lower = average_lower,                                                                    \
+        .views = true,                                                                             \
     };
 
 POOLS(1, "W")
@@ -238,6 +240,7 @@ const struct nt_op nt_op_max_pool_backward = {
     .layouts = "ll>l",
     .infer = nt_layer_infer_later,
     .lower = max_lower_backward,
+    .views = true,
 };
 
 const struct nt_op nt_op_avg_pool_backward = {
@@ -251,4 +254,5 @@ const struct nt_op nt_op_avg_pool_backward = {
     .layouts = "l>l",
     .infer = nt_layer_infer_later,
     .lower = average_lower_backward,
+    .views = true,
 };

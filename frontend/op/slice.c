@@ -127,12 +127,27 @@ static enum nt_status cut_tensor(
     return status;
 }
 
+static bool steps_are_one(const struct nt_node *node)
+{
+    const struct nt_attr *steps = &node->attr[STEPS];
+    for (int i = 0; steps->set && i < steps->count; i++)
+        if (steps->ints[i] != 1)
+            return false;
+    return true;
+}
+
 static enum nt_status strided_lower(struct nt_lowering *lowering, const struct nt_node *node)
 {
     struct nt_tensor x = nt_lower_tensor(lowering, node->input[0]);
-    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
     enum nt_status status = cut_tensor(lowering->graph, node, &x);
-    return status == NT_OK ? nt_move(lowering->tape, &x, &y) : status;
+    if (status != NT_OK)
+        return status;
+    if (steps_are_one(node) && nt_lower_may_view(lowering, node->input[0], node->output[0])) {
+        nt_lower_bind(lowering, node->output[0], &x);
+        return NT_OK;
+    }
+    struct nt_tensor y = nt_lower_tensor(lowering, node->output[0]);
+    return nt_move(lowering->tape, &x, &y);
 }
 
 static enum nt_status strided_backward_lower(
@@ -158,6 +173,7 @@ const struct nt_op nt_op_strided_slice = {
     .infer = strided_infer,
     .gradient = strided_gradient,
     .lower = strided_lower,
+    .views = true,
 };
 
 const struct nt_op nt_op_strided_slice_backward = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "frontend/session.h"
 #include "tests/operators.h"
 
 /* The shape of the parameter x of a definition, and the configuration that `expected` reads. */
@@ -361,5 +362,124 @@ START_TEST(choices)
 }
 END_TEST
 
+/* Networks whose parts are written where they are joined, and read where they were cut. */
+static const char *const joined[] = {
+    "local a = x:conv2d{name = 'a', channels = 5, kernel = 1}:relu()\n"
+    "local b = x:conv2d{name = 'b', channels = 4, kernel = 3, padding = 1}:tanh()\n"
+    "local p = x:max_pool2d{kernel = 3, stride = 1, padding = 1}\n"
+    "local y = op.concat(a, b, p, a):conv2d{name = 'd', channels = 3, kernel = 3, bias = false}\n",
+    "local c = x:conv2d{name = 'a', channels = 4, kernel = 3, padding = 1}\n"
+    "local j = op.concat(x:relu(), c)\n"
+    "local k = op.concat(j, j:tanh():conv2d{name = 'b', channels = 6, kernel = 1})\n"
+    "local y = op.concat(k, k:sigmoid()):avg_pool2d{kernel = 2}\n",
+    "local c = x:conv2d{name = 'a', channels = 6, kernel = 3, padding = 1}:relu()\n"
+    "local u = c:max_pool2d{kernel = 2}:conv_transpose2d{name = 'b', channels = 4, kernel = 2, "
+    "stride = 2}\n"
+    "local y = op.concat(c, u, c * 2):conv2d{name = 'd', channels = 4, kernel = 1} + "
+    "c:slice{axis = 1, first = 1, count = 4}\n",
+    "local c = x:conv2d{name = 'a', channels = 6, kernel = 3, padding = 1}\n"
+    "local g, h = c:chunk{chunks = 2}\n"
+    "local y = (g * h:sigmoid()):conv2d{name = 'b', channels = 2, kernel = 3, stride = 2}\n"
+    "y = y:flatten():linear{name = 'f', features = 3}\n"
+    "y = op.concat(y, h:flatten():slice{first = 3, count = 4}:tanh(), y:relu())\n",
+    "local y = op.concat(x:tanh(), x:neg(), {axis = 2}):slice{axis = 2, first = 3, count = 7}\n"
+    "y = op.concat(y:relu(), y:transpose{axes = {0, 1, 3, 2}}:transpose{axes = {0, 1, 3, 2}}, "
+    "{axis = 3}):softmax{}\n",
+    "local c = x:slice{axis = 1, first = 1, count = 2}:conv2d{name = 'a', channels = 5, kernel = "
+    "3}\n"
+    "local r = c:relu()\n"
+    "local y = op.concat(r, r:conv2d{name = 'b', channels = 5, kernel = 1} + r, {axis = 0})\n",
+};
+
+START_TEST(parts_of_larger_tensors)
+{
+    int count = sizeof joined / sizeof *joined;
+    for (int i = 0; i < rounds(3) * count; i++) {
+        say("local x = parameter('x', {2, %d, %d, %d}, {init = 'zeros'})\n%s", test_int(3, 5),
+            2 * test_int(3, 5), 2 * test_int(3, 5), joined[i % count]);
+        end_with_weighted_sum();
+        check_definition(1, 0);
+    }
+}
+END_TEST
+
+/* Launches of a session that copy, but those that spread the loss's gradient. */
+static int copies(const char *text, bool training)
+{
+    struct nt_model *net = operators_load(text);
+    struct nt_session_params params = {
+        .training = training, .outputs_only = !training, .dry = true};
+    struct nt_session *session;
+    int found = 0;
+    test_ok(nt_session_create(test_device(), net, NULL, &params, &session));
+    struct nt_tape *tape = nt_session_tape(session);
+    for (int i = 0; i < nt_tape_launch_count(tape); i++) {
+        struct nt_launch_info info = nt_tape_launch_info(tape, i);
+        found += strncmp(info.kernel, "copy", 4) == 0 && strcmp(info.label, "broadcast") != 0;
+    }
+    nt_session_destroy(session);
+    nt_model_destroy(net);
+    return found;
+}
+
+START_TEST(parts_are_not_copied)
+{
+    static const char text[] =
+        "local x = input('input', {8, 9, 9}):conv2d{name = 'c', channels = 8, kernel = 3}:relu()\n"
+        "local a = x:conv2d{name = 'a', channels = 8, kernel = 1}:relu()\n"
+        "local b = x:conv2d{name = 'b', channels = 9, kernel = 3, padding = 1}:relu()\n"
+        "local y = op.concat(a, b):conv2d{name = 'd', channels = 4, kernel = 1}\n"
+        "output('y', y)\nloss((y * y):mean())\n";
+    ck_assert_int_eq(copies(text, false), 0);
+    ck_assert_int_eq(copies(text, true), 0);
+    /* but where something else reads them */
+    static const char other[] =
+        "local x = input('input', {8, 9, 9}):conv2d{name = 'c', channels = 8, kernel = 3}:relu()\n"
+        "output('y', op.concat(x, x:softmax{}))\n";
+    ck_assert_int_gt(copies(other, false), 0);
+}
+END_TEST
+
+/* Scores that are also a part of something larger: the accuracy is that of the scores. */
+START_TEST(scores_that_are_joined)
+{
+    enum { CLASSES = 3, PLACES = 7 * 5, COUNT = 2 * PLACES };
+    struct nt_model *net =
+        operators_load("local x = input('input', {2, 7, 5})\n"
+                       "local c = x:conv2d{name = 'c', channels = 3, kernel = 3, padding = 1}\n"
+                       "output('scores', c)\n"
+                       "loss(op.concat(c, x):cross_entropy(target('target', {7, 5})))\n");
+    struct nt_session_params params = {.batch = 2};
+    struct nt_weights *weights;
+    struct nt_session *session;
+    struct nt_metrics metrics;
+    float x[2 * 2 * PLACES], scores[COUNT * CLASSES];
+    int32_t target[COUNT];
+    int right = 0;
+    test_ok(nt_weights_create(test_device(), net, 1, 0, &weights));
+    test_ok(nt_session_create(test_device(), net, weights, &params, &session));
+    test_fill(x, sizeof x / sizeof *x);
+    for (int i = 0; i < COUNT; i++)
+        target[i] = test_int(0, CLASSES - 1);
+    test_ok(nt_session_write(session, 0, x));
+    test_ok(nt_session_write(session, 1, target));
+    test_ok(nt_session_run(session, NULL));
+    test_ok(nt_session_read(session, 0, scores));
+    test_ok(nt_session_metrics(session, &metrics));
+    for (int i = 0; i < COUNT; i++) {
+        const float *s = scores + i / PLACES * CLASSES * PLACES + i % PLACES;
+        int best = s[PLACES] > s[0];
+        best = s[2 * PLACES] > s[best * PLACES] ? 2 : best;
+        right += best == target[i];
+    }
+    ck_assert_double_eq(metrics.items, COUNT);
+    ck_assert_double_eq(metrics.correct, right);
+    nt_session_destroy(session);
+    nt_weights_destroy(weights);
+    nt_model_destroy(net);
+}
+END_TEST
+
 OPERATORS_MAIN("shape operators", moves, transposes, views, strided_slices, slices_flips_rolls,
-    tiles_and_stacks, splits, pads, choices)
+    tiles_and_stacks, splits, pads, choices, parts_of_larger_tensors, parts_are_not_copied,
+    scores_that_are_joined)
