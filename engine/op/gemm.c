@@ -327,7 +327,9 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
 static enum nt_status choose(struct nt_tape *tape, const struct nt_gemm_problem *g,
     const char **variant, const char **reason)
 {
-    const char *tuned = nt_tuning_find(tape, "gemm", NULL, g->a, g->b, g->c);
+    /* What was measured packs B at each run. */
+    bool packed = nt_prefers_tiles(nt_tape_device(tape)) && nt_tape_follows(tape, g->b->buffer);
+    const char *tuned = packed ? NULL : nt_tuning_find(tape, "gemm", NULL, g->a, g->b, g->c);
     enum nt_status status = nt_choose(
         tape, "gemm", nt_gemm_variants, tuned ? tuned : preferred(tape, g), variant, reason);
     if (status == NT_OK && tuned && !nt_tape_forced(tape, "gemm"))
