@@ -7,9 +7,9 @@
  * panels' weights as [t tap][r tap][s tap][channel][NT_NR] into its scratch slot, then walks its
  * tiles of NT_MR pixels. Pixels are counted along rows, then images (mode 0 and 1), or image by
  * image at the same place (mode 2), where taps that lie outside are outside for most of a tile.
- * For each tile it lists the taps that are inside for any pixel, with a pointer to what they read:
- *   of an even tile, whose pixels are equally far apart and have the same taps inside, for the
- *   first pixel; of others for each, to zeros where the tap is outside.
+ * An even tile's pixels are equally far apart and have the same taps inside. For another the taps
+ * that are inside for any pixel are listed, with pointers to what each pixel reads: to zeros where
+ * the tap is outside.
  * Inputs are copied together before in mode 0 (their distance would use few cache sets) and, in
  * mode 1, where a tile is not even and has fewer than NT_FEW channels.
  * Channels go in blocks of `block_c`; between blocks y holds the partial sums.
@@ -183,33 +183,12 @@ static void NT_NAME(write_tile)(const NT_V *tile, __global float *y, int y_offse
 }
 
 /* A tap in a work-item's list: where in a panel its weights are, its steps, and the addresses of
- * its inputs: the first row's, of tiles that are not even NT_LANES. */
-#define NT_TAP (2 + NT_LANES)
+ * its inputs for NT_MR rows. */
+#define NT_TAP (2 + NT_MR)
 
-/* Lists the taps of an even tile whose first pixel is at `at` and has its first tap at `from`;
- * neighbours in a line together where inputs are `merged`. Returns how many. */
-static int NT_NAME(list_even)(__global long *list, __global const float *from, int3 at,
-    const struct nt_filter *f, int channels, bool merged)
-{
-    int t0 = NT_FIRST(at.x, f->dilation.x), r0 = NT_FIRST(at.y, f->dilation.y);
-    int s0 = NT_FIRST(at.z, f->dilation.z);
-    int t1 = NT_END(at.x, f->dilation.x, f->extent.x, f->taps.x);
-    int r1 = NT_END(at.y, f->dilation.y, f->extent.y, f->taps.y);
-    int s1 = NT_END(at.z, f->dilation.z, f->extent.z, f->taps.z);
-    int count = 0, together = merged && s0 < s1 ? s1 - s0 : 1;
-    for (int h = t0; h < t1; h++)
-        for (int i = r0; i < r1; i++)
-            for (int j = s0; j < s1; j += together, list += NT_TAP, count++) {
-                list[0] = ((h * f->taps.y + i) * f->taps.z + j) * channels * NT_NR;
-                list[1] = together * channels;
-                list[2] = (long)(size_t)(from + h * f->step.x + i * f->step.y + j * f->step.z);
-            }
-    return count;
-}
-
-/* The same of any tile: of those whose pixels have their first taps at front, top, left, and in x
- * at `rows`. */
-static int NT_NAME(list_lanes)(__global long *list, __global const float *x, NT_INTS rows,
+/* Lists the taps of a tile whose pixels have their first taps at front, top, left, and in x at
+ * `rows`. Returns how many. */
+static int NT_NAME(list_taps)(__global long *list, __global const float *x, NT_INTS rows,
     NT_INTS front, NT_INTS top, NT_INTS left, const struct nt_filter *f, int channels,
     __global const float *zeros)
 {
@@ -239,12 +218,11 @@ static int NT_NAME(list_lanes)(__global long *list, __global const float *x, NT_
     return count;
 }
 
-/* The sums of a tile over `count` taps; step: from row to row of an even tile, else 0. Of a `whole`
- * tile they go to y, else to `tile`; where `more`, they are added to those there. */
-NT_OUTLINE void NT_NAME(sum_taps)(__global const long *list, int count, int step,
-    __global const float *b, __global float *y, const int *place, NT_V *tile, bool more, bool whole)
+/* Of a `whole` tile the sums go to y, else to `tile`; where there are `more`, they are added to
+ * those there. */
+static inline void NT_NAME(begin)(NT_V acc[NT_MR][NT_NV], __global const float *y,
+    const int *place, const NT_V *tile, bool more, bool whole)
 {
-    NT_V acc[NT_MR][NT_NV];
     if (!more) {
         NT_TILE_ZERO(acc);
     } else if (whole) {
@@ -256,11 +234,11 @@ NT_OUTLINE void NT_NAME(sum_taps)(__global const long *list, int count, int step
     } else {
         NT_TILE_LOAD(acc, tile);
     }
-    for (; step > 0 && count > 0; count--, list += NT_TAP)
-        NT_TILE_ROWS(acc, (__global const float *)(size_t)list[2], step, b + list[0], NT_NR,
-            list[1]);
-    for (; count > 0; count--, list += NT_TAP)
-        NT_TILE_POINTERS(acc, list + 2, b + list[0], NT_NR, list[1]);
+}
+
+static inline void NT_NAME(end)(
+    NT_V acc[NT_MR][NT_NV], __global float *y, const int *place, NT_V *tile, bool whole)
+{
     if (whole) {
         NT_UNROLL for (int i = 0; i < NT_MR; i++)
         {
@@ -270,6 +248,17 @@ NT_OUTLINE void NT_NAME(sum_taps)(__global const long *list, int count, int step
     } else {
         NT_TILE_STORE(acc, tile);
     }
+}
+
+/* The sums of a tile over `count` taps of a list. */
+NT_OUTLINE void NT_NAME(sum_taps)(__global const long *list, int count, __global const float *b,
+    __global float *y, const int *place, NT_V *tile, bool more, bool whole)
+{
+    NT_V acc[NT_MR][NT_NV];
+    NT_NAME(begin)(acc, y, place, tile, more, whole);
+    for (; count > 0; count--, list += NT_TAP)
+        NT_TILE_POINTERS(acc, list + 2, b + list[0], NT_NR, list[1]);
+    NT_NAME(end)(acc, y, place, tile, whole);
 }
 
 /* Zeros, or what the epilogue makes of them, for those of the pixels p0 to p1 of all of y,
@@ -319,11 +308,12 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     __global float *b_packed = scratch + (size_t)item * slot;
     __global float *zeros = b_packed + (size_t)panels * packed * NT_NR;
     __global long *list = (__global long *)(zeros + (block_c + 15) / 16 * 16);
-    __global float *a_packed = (__global float *)(list + (t * r * s + 1) * NT_TAP);
+    __global float *a_packed = (__global float *)(list + (t * r * s * NT_TAP + 7) / 8 * 8);
     __global const float *x_end = x + x_offset + (size_t)(images - 1) * x_n + (depth - 1) * x_d +
                                   (height - 1) * x_h + (width - 1) * x_w + groups * c;
+    int a_plane = dil_d * x_d, a_line = dil_h * x_h, a_run = dil_w * x_w;
     const struct nt_filter filter = {(int3)(depth, height, width), (int3)(t, r, s),
-        (int3)(dil_d, dil_h, dil_w), (int3)(dil_d * x_d, dil_h * x_h, dil_w * x_w)};
+        (int3)(dil_d, dil_h, dil_w), (int3)(a_plane, a_line, a_run)};
     int3 pad = (int3)(pad_d, pad_h, pad_w);
     int x_step = mode == 2 ? x_n : stride_w * x_w, y_step = mode == 2 ? y_n : y_w;
     NT_V tile[NT_MR * NT_NV];
@@ -353,11 +343,20 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                 bool even = mode == 2 ? n + NT_MR <= images
                                       : u + NT_MR <= out_w && at.z >= 0 && right < width;
                 even = even && count == NT_MR;
-                int step = even ? x_step : 0, taps;
+                int step = x_step, taps = 0, planes = 1, lines = 1, runs = 1, length = 0;
+                int b_start = 0;
                 NT_LANE_UNION place;
                 place.all = y_start + n * y_n + z * y_d + v * y_h + u * y_w + NT_IOTA * y_step;
                 if (even && mode != 0) {
-                    taps = NT_NAME(list_even)(list, from, at, &filter, channels, merged);
+                    int t0 = NT_FIRST(at.x, dil_d), t1 = NT_END(at.x, dil_d, depth, t);
+                    int r0 = NT_FIRST(at.y, dil_h), r1 = NT_END(at.y, dil_h, height, r);
+                    int s0 = NT_FIRST(at.z, dil_w), s1 = NT_END(at.z, dil_w, width, s);
+                    from += t0 * a_plane + r0 * a_line + s0 * a_run;
+                    b_start = ((t0 * r + r0) * s + s0) * channels * NT_NR;
+                    planes = t1 - t0;
+                    lines = s1 > s0 ? r1 - r0 : 0;
+                    runs = merged ? 1 : s1 - s0;
+                    length = merged ? (s1 - s0) * channels : channels;
                 } else if (mode == 2 || (mode == 1 && channels >= NT_FEW)) {
                     NT_INTS front, top, left, rows;
                     /* Lanes beyond the last pixel are like it. */
@@ -377,7 +376,7 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                         u = mode == 2 ? u + 1 : out_w;
                         NT_CARRY_ROW(n, z, v, u);
                     }
-                    taps = NT_NAME(list_lanes)(
+                    taps = NT_NAME(list_taps)(
                         list, a, rows, front, top, left, &filter, channels, zeros);
                 } else {
                     /* Of a tile within one plane without the lines of taps that are outside for
@@ -392,17 +391,17 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                         out_h, out_w, t, r1 - r0, s, stride_d, stride_h, stride_w, pad_d,
                         pad_h - r0 * dil_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h, x_w,
                         channels, merged, a_packed, packed_step);
-                    list[0] = r0 * s * channels * NT_NR;
-                    list[1] = t * (r1 - r0) * s * channels;
-                    list[2] = (long)(size_t)a_packed;
+                    b_start = r0 * s * channels * NT_NR;
+                    length = t * (r1 - r0) * s * channels;
                     for (int i = count; i < NT_MR; i++)
-                        NT_NAME(zero)(a_packed + i * packed_step, list[1]);
+                        NT_NAME(zero)(a_packed + i * packed_step, length);
                     for (int i = 0; i < NT_MR; i++) {
                         place.of[i] = y_start + n * y_n + z * y_d + v * y_h + u * y_w;
                         NT_NEXT_PIXEL(n, z, v, u);
                     }
+                    from = a_packed;
                     step = packed_step;
-                    taps = 1;
+                    even = true;
                 }
                 const int *to = place.of;
                 for (int p = k0; p < k1; p += NT_NR) {
@@ -420,8 +419,22 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                             tile[i * NT_NV + j] =
                                 NT_READ_PART(y + y_offset + to[i] + channel + j * NT_VW,
                                     k - p - j * NT_VW);
-                    NT_NAME(sum_taps)(list, taps, step, b_packed + (size_t)(p - k0) * packed,
-                        y + y_offset + channel, to, tile, c0 > 0, plain);
+                    __global const float *b = b_packed + (size_t)(p - k0) * packed;
+                    if (even) {
+                        NT_V acc[NT_MR][NT_NV];
+                        NT_NAME(begin)(acc, y + y_offset + channel, to, tile, c0 > 0, plain);
+                        for (int h = 0; h < planes; h++)
+                            for (int i = 0; i < lines; i++)
+                                for (int j = 0; j < runs; j++)
+                                    NT_TILE_ROWS(acc, from + h * a_plane + i * a_line + j * a_run,
+                                        step,
+                                        b + b_start + ((h * r + i) * s + j) * channels * NT_NR,
+                                        NT_NR, length);
+                        NT_NAME(end)(acc, y + y_offset + channel, to, tile, plain);
+                    } else {
+                        NT_NAME(sum_taps)(list, taps, b, y + y_offset + channel, to, tile, c0 > 0,
+                            plain);
+                    }
                     if (last && rest_w > 0) {
                         long all = (k + NT_NR - 1) / NT_NR, parts = all * groups * total;
                         long part = (group * all + p / NT_NR) * total + index;

@@ -111,7 +111,7 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
     int64_t taps = nt_conv_product(pass->taps), steps = taps * b.channels;
     /* Weights, zeros, the list of taps (up to 18 long each), copies. */
     int64_t slot = b.panels * steps * nt_tile_columns(&tile) + nt_divide_up(b.channels, 16) * 16;
-    slot += 36 * (taps + 1) + tile.width;
+    slot += 36 * taps + 16 + tile.width;
     if (b.mode == MODE_COPY || (b.mode == MODE_SEQUENCE && b.channels < FEW_CHANNELS))
         slot += tile.rows * (nt_divide_up(steps, tile.width) * tile.width + 16);
     slot = nt_divide_up(slot, 16) * 16;
