@@ -56,7 +56,7 @@ static enum mode choose_mode(const struct nt_conv_pass *pass, const struct nt_ti
     int64_t span = nt_divide_up(tile->rows, pass->images);
     double sequence = used(pass, 2, tile->rows) * used(pass, 1, high);
     double images = used(pass, 2, span) * used(pass, 1, 1);
-    if (images < 0.9 * sequence && !rows_conflict(pass->x_n))
+    if (images < 0.96 * sequence && !rows_conflict(pass->x_n))
         return MODE_IMAGES;
     return rows_conflict(pass->stride[2] * pass->x_step[2]) ? MODE_COPY : MODE_SEQUENCE;
 }
