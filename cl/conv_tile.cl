@@ -298,13 +298,14 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
     int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
     int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d, int all_h,
     int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
-    int taken_w NT_EPILOGUE_PARAMS)
+    int taken_w, __global float *ready, int prepare NT_EPILOGUE_PARAMS)
 {
     int pixels = out_d * out_h * out_w, packed = t * r * s * block_c;
     int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
     int across = (k + panels * NT_NR - 1) / (panels * NT_NR);
     int total = (images * pixels + NT_MR - 1) / NT_MR;
     int down = (total + tiles - 1) / tiles;
+    int all_panels = (k + NT_NR - 1) / NT_NR, deep = (c + block_c - 1) / block_c;
     __global float *b_packed = scratch + (size_t)item * slot;
     __global float *zeros = b_packed + (size_t)panels * packed * NT_NR;
     __global long *list = (__global long *)(zeros + (block_c + 15) / 16 * 16);
@@ -326,10 +327,14 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
         for (int c0 = 0; c0 == 0 || c0 < c; c0 += block_c) {
             int channels = min(block_c, c - c0), last = c0 + block_c >= c;
             bool merged = dil_w == 1 && channels == x_w;
-            for (int p = k0; p < k1; p += NT_NR)
+            size_t part = (size_t)(group * deep + c0 / block_c) * all_panels + k0 / NT_NR;
+            __global float *b_panels = prepare ? ready + part * packed * NT_NR : b_packed;
+            for (int p = k0; p < k1 && prepare < 2; p += NT_NR)
                 NT_NAME(pack_weights)(w + w_offset + w_start + group * w_g + p * w_k + c0 * w_c,
                     w_k, w_c, w_t, w_r, w_s, t, r, s, channels, min(NT_NR, k - p),
-                    b_packed + (size_t)(p - k0) * packed);
+                    b_panels + (size_t)(p - k0) * packed);
+            if (prepare == 1)
+                continue;
             __global const float *a = x + x_offset + group * c + c0;
             for (int index = i0; index < i1; index++) {
                 int first = index * NT_MR, count = min(NT_MR, images * pixels - first);
@@ -419,7 +424,7 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                             tile[i * NT_NV + j] =
                                 NT_READ_PART(y + y_offset + to[i] + channel + j * NT_VW,
                                     k - p - j * NT_VW);
-                    __global const float *b = b_packed + (size_t)(p - k0) * packed;
+                    __global const float *b = b_panels + (size_t)(p - k0) * packed;
                     if (even) {
                         NT_V acc[NT_MR][NT_NV];
                         NT_NAME(begin)(acc, y + y_offset + channel, to, tile, c0 > 0, plain);
@@ -436,8 +441,8 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
                             plain);
                     }
                     if (last && rest_w > 0) {
-                        long all = (k + NT_NR - 1) / NT_NR, parts = all * groups * total;
-                        long part = (group * all + p / NT_NR) * total + index;
+                        long parts = (long)all_panels * groups * total;
+                        long part = ((long)group * all_panels + p / NT_NR) * total + index;
                         long rest = (long)images * rest_d * rest_h * rest_w;
                         NT_NAME(fill)(rest * part / parts, rest * (part + 1) / parts, y + y_offset,
                             groups * k, y_n, all_d, all_h, all_w, rest_d, rest_h, rest_w, every_d,
@@ -467,14 +472,14 @@ NT_KERNEL_SINGLE(conv_tile)
     int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
     int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d, int all_h,
     int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
-    int taken_w NT_EPILOGUE_PARAMS)
+    int taken_w, __global float *ready, int prepare NT_EPILOGUE_PARAMS)
 {
     NT_NAME(conv_blocks)(get_global_id(0), get_global_size(0), x, x_offset, w, w_offset, y,
         y_offset, scratch, images, depth, height, width, c, groups, k, out_d, out_h, out_w, t, r,
         s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n, x_d, x_h,
         x_w, y_start, y_n, y_d, y_h, y_w, w_start, w_g, w_k, w_c, w_t, w_r, w_s, block_c, panels,
         tiles, mode, blocks, slot, rest_d, rest_h, rest_w, all_d, all_h, all_w, every_d, every_h,
-        every_w, taken_d, taken_h, taken_w NT_EPILOGUE_PASS);
+        every_w, taken_d, taken_h, taken_w, ready, prepare NT_EPILOGUE_PASS);
 }
 
 #undef NT_LANES

@@ -14,6 +14,9 @@
 #define FETCH 32
 #define TURN 1
 #define TURN_APART 8
+/* Pixels of a block up to which weights are packed once where they are derived: for more, packing
+ * them again is little. */
+#define FEW_PIXELS 512
 /* Inputs of fewer channels are copied unless whole lines of taps can be read. */
 #define FEW_CHANNELS 16
 
@@ -64,8 +67,8 @@ static enum mode choose_mode(const struct nt_conv_pass *pass, const struct nt_ti
 /* Of the ways to cut panels and tiles into enough blocks the one with the least to compute, to
  * read and to pack: inputs are read once per block of panels, weights packed once per block of
  * tiles. */
-static struct blocking block(
-    const struct nt_device *dev, const struct nt_tile *tile, const struct nt_conv_pass *pass)
+static struct blocking block(const struct nt_device *dev, const struct nt_tile *tile,
+    const struct nt_conv_pass *pass, bool packed)
 {
     int64_t nr = nt_tile_columns(tile), all_panels = nt_divide_up(pass->k, nr);
     int64_t pieces = nt_tile_pieces(dev), units = nt_device_get_info(dev)->compute_units;
@@ -82,6 +85,8 @@ static struct blocking block(
     }
     double weights = (double)(taps * pass->c * pass->k), least = 0;
     double turn = pass->w_k == 1 || pass->w_c == taps ? TURN : TURN_APART;
+    if (packed)
+        turn = 0;
     double sums = (double)(tile->rows * nr * taps * pass->c * units);
     int64_t limit = PACKED / nt_most(taps * b.channels * nr, 1);
     for (limit = nt_least(nt_most(limit, 1), all_panels); limit > 0; limit--) {
@@ -103,39 +108,81 @@ static struct blocking block(
     return b;
 }
 
-enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass)
+/* Whether work-items pack their weights, or a launch before packs them all. */
+enum prepare { PACK_OWN, PACK_ALL, PACKED_ALL };
+
+static int64_t slot_floats(
+    const struct nt_conv_pass *pass, const struct nt_tile *tile, const struct blocking *b)
 {
-    const struct nt_device *dev = nt_tape_device(tape);
-    struct nt_tile tile = nt_tile_choose(dev, pass->k);
-    struct blocking b = block(dev, &tile, pass);
-    int64_t taps = nt_conv_product(pass->taps), steps = taps * b.channels;
+    int64_t taps = nt_conv_product(pass->taps), steps = taps * b->channels;
     /* Weights, zeros, the list of taps (up to 18 long each), copies. */
-    int64_t slot = b.panels * steps * nt_tile_columns(&tile) + nt_divide_up(b.channels, 16) * 16;
-    slot += 36 * taps + 16 + tile.width;
-    if (b.mode == MODE_COPY || (b.mode == MODE_SEQUENCE && b.channels < FEW_CHANNELS))
-        slot += tile.rows * (nt_divide_up(steps, tile.width) * tile.width + 16);
-    slot = nt_divide_up(slot, 16) * 16;
+    int64_t slot = b->panels * steps * nt_tile_columns(tile) + nt_divide_up(b->channels, 16) * 16;
+    slot += 36 * taps + 16 + tile->width;
+    if (b->mode == MODE_COPY || (b->mode == MODE_SEQUENCE && b->channels < FEW_CHANNELS))
+        slot += tile->rows * (nt_divide_up(steps, tile->width) * tile->width + 16);
+    return nt_divide_up(slot, 16) * 16;
+}
+
+/* The launch that packs all reads nothing but weights: its other operands stand for those of the
+ * kernel. */
+static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass,
+    const struct nt_tile *tile, const struct blocking *b, int32_t ready, enum prepare prepare)
+{
+    bool pack = prepare == PACK_ALL;
+    int64_t slot = slot_floats(pass, tile, b);
     int32_t scratch = nt_tape_buffer(
-        tape, NT_BUFFER_TRANSIENT, (size_t)(slot * b.items) * sizeof(float), "conv panels");
+        tape, NT_BUFFER_TRANSIENT, (size_t)(slot * b->items) * sizeof(float), "conv panels");
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_tile", "conv_tile", "tile", pass->reason);
-    nt_tile_define(&l, &tile);
+    nt_tile_define(&l, tile);
     nt_launch_define(&l, "NT_FEW", "%d", FEW_CHANNELS);
-    nt_epilogue_define(&l, pass->y, pass->epilogue, tile.width);
-    nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
+    nt_epilogue_define(&l, pass->y, pass->epilogue, tile->width);
+    nt_launch_tensor(&l, pack ? pass->w : pass->x, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
-    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
+    if (pack)
+        nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
+    else
+        nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
     nt_conv_pass_args(&l, pass);
-    const int64_t args[] = {b.channels, b.panels, b.tiles, b.mode, b.blocks, slot};
+    const int64_t args[] = {b->channels, b->panels, b->tiles, b->mode, b->blocks, slot};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     nt_conv_ints(&l, pass->rest);
     nt_conv_ints(&l, pass->rest_step);
     nt_conv_ints(&l, pass->every);
     nt_conv_ints(&l, pass->taken);
-    nt_epilogue_args(&l, pass->epilogue);
-    nt_launch_grid(&l, 1, (size_t[]){(size_t)b.items}, NULL);
-    nt_conv_pass_cost(&l, pass);
+    nt_launch_buffer(&l, ready, pack ? NT_ACCESS_WRITE : NT_ACCESS_READ);
+    nt_launch_int(&l, prepare);
+    struct nt_tensor stand_in[4] = {*pass->w, *pass->w, *pass->w, *pass->w};
+    struct nt_epilogue epilogue = pass->epilogue ? *pass->epilogue : (struct nt_epilogue){0};
+    epilogue.in = pack ? stand_in : epilogue.in;
+    nt_epilogue_args(&l, &epilogue);
+    nt_launch_grid(&l, 1, (size_t[]){(size_t)b->items}, NULL);
+    if (pack)
+        l.bytes = 8.0 * (double)nt_shape_count(&pass->w->shape);
+    else
+        nt_conv_pass_cost(&l, pass);
     return nt_launch_append(&l);
+}
+
+enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass)
+{
+    const struct nt_device *dev = nt_tape_device(tape);
+    struct nt_tile tile = nt_tile_choose(dev, pass->k);
+    struct blocking b = block(dev, &tile, pass, true), all = b;
+    if (!nt_tape_follows(tape, pass->w->buffer) || b.tiles * tile.rows > FEW_PIXELS) {
+        b = block(dev, &tile, pass, false);
+        return launch(tape, pass, &tile, &b, pass->w->buffer, PACK_OWN);
+    }
+    int64_t nr = nt_tile_columns(&tile), deep = nt_divide_up(pass->c, nt_most(b.channels, 1));
+    all.panels = 1;
+    all.tiles = nt_most(nt_divide_up(pass->images * nt_conv_product(pass->out), tile.rows), 1);
+    all.blocks = nt_divide_up(pass->k, nr) * pass->groups;
+    all.items = nt_least(all.blocks, nt_tile_pieces(dev));
+    int64_t floats = all.blocks * deep * nt_conv_product(pass->taps) * b.channels * nr;
+    int32_t ready =
+        nt_tape_buffer(tape, NT_BUFFER_TRANSIENT, (size_t)floats * sizeof(float), "packed weights");
+    enum nt_status status = launch(tape, pass, &tile, &all, ready, PACK_ALL);
+    return status == NT_OK ? launch(tape, pass, &tile, &b, ready, PACKED_ALL) : status;
 }

@@ -257,6 +257,11 @@ static void run_problem(const struct problem *p, const char *variant, enum pass 
     test_ok(nt_tape_force(tape, force));
     struct operand x = picture(tape, p->rank, p->n, p->c, p->in, p->gap), w = filter(tape, p);
     struct operand y = picture(tape, p->rank, p->n, p->k, o, p->gap);
+    if (test_int(0, 1)) { /* weights are prepared before the first run alone */
+        nt_tape_derive(tape, SIZE_MAX);
+        nt_tape_steady(tape, w.t.buffer);
+        strcat(what, ", steady weights");
+    }
     struct operand *out = pass == FORWARD ? &y : pass == BACKWARD_DATA ? &x : &w;
     int channels = pass == FORWARD ? p->k : p->c;
     struct operand bias = picture(tape, p->rank, 1, channels, one, 0);

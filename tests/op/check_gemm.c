@@ -131,6 +131,10 @@ static void run_product(const char *variant, const struct product *p)
     struct nt_tensor a = matrix(tape, p, p->m, p->k, p->ta, "a");
     struct nt_tensor b = matrix(tape, p, p->k, p->n, p->tb, "b");
     struct nt_tensor c = matrix(tape, p, p->m, p->n, false, "c");
+    if (test_int(0, 1)) { /* B is packed before the first run alone */
+        nt_tape_derive(tape, SIZE_MAX);
+        nt_tape_steady(tape, b.buffer);
+    }
     struct nt_tensor in[2] = {
         {.dtype = NT_F32, .offset = 3, .shape = {1, {p->epilogue == 4 ? 1 : p->n}}, .stride = {1}}};
     in[0].buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, (size_t)(p->n + 4) * sizeof(float), "bias");
