@@ -3,8 +3,6 @@
 #include "engine/op/epilogue.h"
 #include "engine/op/tile.h"
 
-#include <unistd.h>
-
 /* Floats of the packed weights of one work-item: 672 KiB of the second-level cache. */
 #define PACKED 172032
 /* Steps (taps x channels) whose inputs are copied: 13 rows of them are 40 KiB. */
@@ -27,17 +25,6 @@ struct blocking {
     int64_t channels, panels, tiles, blocks, items;
 };
 
-/* Whether rows this far apart push each other out of the first-level cache while the tile reads
- * them. A CPU device's is the host's; with twelve lines in a set they stay. */
-static bool rows_conflict(int64_t step)
-{
-    long ways = 0;
-#ifdef _SC_LEVEL1_DCACHE_ASSOC
-    ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
-#endif
-    return ways < 12 && nt_tile_conflicts(step);
-}
-
 /* Part of the taps along a dimension that are inside for any of `span` neighbouring pixels. */
 static double used(const struct nt_conv_pass *pass, int i, int64_t span)
 {
@@ -59,9 +46,9 @@ static enum mode choose_mode(const struct nt_conv_pass *pass, const struct nt_ti
     int64_t span = nt_divide_up(tile->rows, pass->images);
     double sequence = used(pass, 2, tile->rows) * used(pass, 1, high);
     double images = used(pass, 2, span) * used(pass, 1, 1);
-    if (images < 0.96 * sequence && !rows_conflict(pass->x_n))
+    if (images < 0.96 * sequence && !nt_tile_rows_conflict(pass->x_n))
         return MODE_IMAGES;
-    return rows_conflict(pass->stride[2] * pass->x_step[2]) ? MODE_COPY : MODE_SEQUENCE;
+    return nt_tile_rows_conflict(pass->stride[2] * pass->x_step[2]) ? MODE_COPY : MODE_SEQUENCE;
 }
 
 /* Of the ways to cut panels and tiles into enough blocks the one with the least to compute, to

@@ -7,7 +7,6 @@
 #include "engine/variant.h"
 
 #include <string.h>
-#include <unistd.h>
 
 const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group",
 #ifdef NT_HAVE_CLBLAST
@@ -208,17 +207,6 @@ static enum nt_status launch_pack(struct nt_tape *tape, const struct nt_gemm_pro
     return nt_launch_append(&l);
 }
 
-/* Whether rows of A this far apart push each other out of the first-level cache while the tile
- * reads them. A CPU device's is the host's; with twelve lines in a set they stay. */
-static bool rows_conflict(int64_t step)
-{
-    long ways = 0;
-#ifdef _SC_LEVEL1_DCACHE_ASSOC
-    ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
-#endif
-    return ways < 12 && nt_tile_conflicts(step);
-}
-
 /* Packs B, and a transposed A where several blocks would pack it, for launch_tile. */
 static enum nt_status launch_packs(struct nt_tape *tape, const struct nt_gemm_problem *g,
     const struct nt_tile *tile, int64_t depth, bool both, const char *reason, int32_t *b,
@@ -257,7 +245,7 @@ static enum nt_status launch_tile(
     bool turned = g->a_columns && !shared && work(g) < TURNED, columns = g->a_columns && !turned;
     int64_t a_row = columns ? p.depth * strip_step(&tile) : (p.depth + 16) * tile.rows + tile.width;
     int64_t slot = nt_divide_up((shared ? 0 : p.panels * p.depth * nr) + a_row, 16) * 16;
-    bool pack_a = columns ? p.panels > 2 : p.panels > 1 && rows_conflict(g->a_step);
+    bool pack_a = columns ? p.panels > 2 : p.panels > 1 && nt_tile_rows_conflict(g->a_step);
     int32_t scratch = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)(slot * p.items) * sizeof(float), "gemm panels");
     bool both = shared && columns && blocks_across(&tile, g, &p) > g->batch;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/tile.h"
 
+#include <unistd.h>
+
 #define LEAST_ACCUMULATORS 8 /* hide the latency of two multiply-add units */
 /* As many accumulators as the vector registers hold beside a row of B and a broadcast value.
  * Narrow tiles have one vector per row; they need a load per multiply-add, so wide ones are better
@@ -97,9 +99,13 @@ void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile)
     nt_launch_define(launch, "NT_NV", "%d", tile->vectors);
 }
 
-bool nt_tile_conflicts(int64_t step)
+bool nt_tile_rows_conflict(int64_t step)
 {
-    return step % 512 == 0; /* 2 KiB: 14 rows on two of 64 sets of eight lines */
+    long ways = 0;
+#ifdef _SC_LEVEL1_DCACHE_ASSOC
+    ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+#endif
+    return ways < 12 && step % 512 == 0; /* 2 KiB: 14 rows on two of 64 sets of eight lines */
 }
 
 int64_t nt_tile_pieces(const struct nt_device *dev)

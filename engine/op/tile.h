@@ -29,8 +29,9 @@ int nt_tile_columns(const struct nt_tile *tile);
 
 void nt_tile_define(struct nt_launch *launch, const struct nt_tile *tile);
 
-/* Whether rows this many floats apart fall on few sets of a first-level cache. */
-bool nt_tile_conflicts(int64_t step);
+/* Whether rows of A this far apart push each other out of the first-level cache while the tile
+ * reads them. A CPU device's is the host's; with twelve lines in a set they stay. */
+bool nt_tile_rows_conflict(int64_t step);
 
 /* How many equal pieces of work keep all compute units busy. */
 int64_t nt_tile_pieces(const struct nt_device *dev);
