@@ -13,6 +13,11 @@
  * Inputs are copied together before in mode 0 (their distance would use few cache sets) and, in
  * mode 1, where a tile is not even and has fewer than NT_FEW channels.
  * Channels go in blocks of `block_c`; between blocks y holds the partial sums.
+ * With prepare 1 nothing but the panels of all blocks are packed, into `ready`; with 2 they are
+ * taken from there, with 0 each work-item packs its own.
+ * Phases of a strided backward pass that have no taps are filled between the tiles of another
+ * phase: rest is the extent of all of y, all its steps, every the strides, taken the bits of the
+ * phases that have taps.
  *
  * NT_MR, NT_NV, NT_VW: the register tile. NT_FEW: see above.
  */
@@ -288,17 +293,15 @@ NT_OUTLINE void NT_NAME(fill)(long p0, long p1, __global float *y, int channels,
     }
 }
 
-NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
-    __global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
-    int y_offset, __global float *scratch, int images, int depth, int height, int width, int c,
-    int groups, int k,
-    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
-    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
-    int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
-    int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
-    int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d, int all_h,
-    int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
-    int taken_w, __global float *ready, int prepare NT_EPILOGUE_PARAMS)
+NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items, __global const float *x, int x_offset,
+    __global const float *w, int w_offset, __global float *y, int y_offset, __global float *scratch,
+    int images, int depth, int height, int width, int c, int groups, int k, int out_d, int out_h,
+    int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w, int pad_d, int pad_h,
+    int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h, int x_w, int y_start,
+    int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k, int w_c, int w_t, int w_r,
+    int w_s, int block_c, int panels, int tiles, int mode, int blocks, int slot, int rest_d,
+    int rest_h, int rest_w, int all_d, int all_h, int all_w, int every_d, int every_h, int every_w,
+    int taken_d, int taken_h, int taken_w, __global float *ready, int prepare NT_EPILOGUE_PARAMS)
 {
     int pixels = out_d * out_h * out_w, packed = t * r * s * block_c;
     int packed_step = (packed + NT_VW - 1) / NT_VW * NT_VW + 16;
@@ -465,13 +468,12 @@ NT_OUTLINE void NT_NAME(conv_blocks)(int item, int items,
 NT_KERNEL_SINGLE(conv_tile)
 (__global const float *x, int x_offset, __global const float *w, int w_offset, __global float *y,
     int y_offset, __global float *scratch, int images, int depth, int height, int width, int c,
-    int groups, int k,
-    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
-    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
-    int x_w, int y_start, int y_n, int y_d, int y_h, int y_w, int w_start, int w_g, int w_k,
-    int w_c, int w_t, int w_r, int w_s, int block_c, int panels, int tiles,
-    int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d, int all_h,
-    int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
+    int groups, int k, int out_d, int out_h, int out_w, int t, int r, int s, int stride_d,
+    int stride_h, int stride_w, int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w,
+    int x_n, int x_d, int x_h, int x_w, int y_start, int y_n, int y_d, int y_h, int y_w,
+    int w_start, int w_g, int w_k, int w_c, int w_t, int w_r, int w_s, int block_c, int panels,
+    int tiles, int mode, int blocks, int slot, int rest_d, int rest_h, int rest_w, int all_d,
+    int all_h, int all_w, int every_d, int every_h, int every_w, int taken_d, int taken_h,
     int taken_w, __global float *ready, int prepare NT_EPILOGUE_PARAMS)
 {
     NT_NAME(conv_blocks)(get_global_id(0), get_global_size(0), x, x_offset, w, w_offset, y,

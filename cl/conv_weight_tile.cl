@@ -298,14 +298,13 @@ NT_OUTLINE void NT_NAME(multiply_first)(__global const float *a, int a_step, int
     ROWS_ADD(acc, out);
 }
 
-NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
-    __global const float *x, int x_offset, __global const float *dy, int dy_offset,
-    __global float *partial, int partial_offset, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
-    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
-    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
-    int x_w, int y_n, int y_d, int y_h, int y_w,
-    int direct, int rows, int strips, int panels, int run, int unit, int packed, int splits,
-    int blocks, int slot)
+NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items, __global const float *x,
+    int x_offset, __global const float *dy, int dy_offset, __global float *partial,
+    int partial_offset, __global float *scratch, int images, int depth, int height, int width,
+    int c, int groups, int k, int out_d, int out_h, int out_w, int t, int r, int s, int stride_d,
+    int stride_h, int stride_w, int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w,
+    int x_n, int x_d, int x_h, int x_w, int y_n, int y_d, int y_h, int y_w, int direct, int rows,
+    int strips, int panels, int run, int unit, int packed, int splits, int blocks, int slot)
 {
     int all = images * out_d * out_h * out_w, taps = t * r * s, columns = taps * c;
     int per_tap = rows > 0 ? (columns + NT_VW - 1) / NT_VW : (c + NT_VW - 1) / NT_VW;
@@ -381,10 +380,10 @@ NT_OUTLINE void NT_NAME(conv_weight_blocks)(int item, int items,
 
 NT_KERNEL_SINGLE(conv_weight_tile)
 (__global const float *x, int x_offset, __global const float *dy, int dy_offset,
-    __global float *partial, int partial_offset, __global float *scratch, int images, int depth, int height, int width, int c, int groups, int k,
-    int out_d, int out_h, int out_w, int t, int r, int s, int stride_d, int stride_h, int stride_w,
-    int pad_d, int pad_h, int pad_w, int dil_d, int dil_h, int dil_w, int x_n, int x_d, int x_h,
-    int x_w, int y_n, int y_d, int y_h, int y_w,
+    __global float *partial, int partial_offset, __global float *scratch, int images, int depth,
+    int height, int width, int c, int groups, int k, int out_d, int out_h, int out_w, int t, int r,
+    int s, int stride_d, int stride_h, int stride_w, int pad_d, int pad_h, int pad_w, int dil_d,
+    int dil_h, int dil_w, int x_n, int x_d, int x_h, int x_w, int y_n, int y_d, int y_h, int y_w,
     int direct, int rows, int strips, int panels, int run, int unit, int packed, int splits,
     int blocks, int slot)
 {
