@@ -315,9 +315,10 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
 static enum nt_status choose(struct nt_tape *tape, const struct nt_gemm_problem *g,
     const char **variant, const char **reason)
 {
-    /* What was measured packs B at each run. */
-    bool packed = nt_prefers_tiles(nt_tape_device(tape)) && nt_tape_follows(tape, g->b->buffer);
-    const char *tuned = packed ? NULL : nt_tuning_find(tape, "gemm", NULL, g->a, g->b, g->c);
+    const char *tuned = nt_tuning_find(tape, "gemm", NULL, g->a, g->b, g->c);
+    /* As "packed" was measured it packs B at each run, which it need not here. */
+    if (tuned && strcmp(tuned, "tile") == 0 && nt_tape_follows(tape, g->b->buffer))
+        tuned = NULL;
     enum nt_status status = nt_choose(
         tape, "gemm", nt_gemm_variants, tuned ? tuned : preferred(tape, g), variant, reason);
     if (status == NT_OK && tuned && !nt_tape_forced(tape, "gemm"))
