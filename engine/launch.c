@@ -190,8 +190,9 @@ static enum nt_status append(struct nt_launch *launch)
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: out of memory", launch->entry);
     }
     memcpy(arg, launch->arg, bytes);
-    struct nt_tape_launch *l = &tape->launch[tape->launches++];
+    struct nt_tape_launch *l = &tape->launch[tape->launches];
     *l = (struct nt_tape_launch){.label = tape->label,
+        .order = tape->launches++,
         .stem = launch->stem,
         .entry = launch->entry,
         .variant = launch->variant,

@@ -53,7 +53,8 @@ NT_API int32_t nt_tape_constant(
 
 /* Has results that follow from steady buffers alone, weights that are packed or transformed,
  * computed only when one of these has changed since the last run, instead of at each run. They then
- * take memory of their own, at most limit bytes: plan tells how many. Without this call: none. */
+ * take memory of their own, at most limit bytes: plan tells how many. Without this call: none, nor
+ * where the device has no room for them. */
 NT_API void nt_tape_derive(struct nt_tape *tape, size_t limit);
 
 /* Declares a kept or external buffer as steady: the host and other tapes write it seldom. Of one

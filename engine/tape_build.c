@@ -287,10 +287,8 @@ static enum nt_status bind(struct nt_tape *tape, struct nt_tape_launch *l)
     return NT_OK;
 }
 
-enum nt_status nt_tape_build(struct nt_tape *tape)
+static enum nt_status build(struct nt_tape *tape)
 {
-    if (tape->built)
-        return NT_OK;
     enum nt_status status = nt_tape_plan(tape, NULL);
     if (status == NT_OK) {
         nt_compile_ahead(tape);
@@ -300,10 +298,23 @@ enum nt_status nt_tape_build(struct nt_tape *tape)
         status = allocate(tape);
     for (int i = 0; status == NT_OK && i < tape->launches; i++)
         status = bind(tape, &tape->launch[i]);
-    if (status != NT_OK) {
+    if (status != NT_OK)
         nt_tape_release(tape);
-        return status;
+    return status;
+}
+
+enum nt_status nt_tape_build(struct nt_tape *tape)
+{
+    if (tape->built)
+        return NT_OK;
+    enum nt_status status = build(tape);
+    if (status == NT_ERR_MEMORY && tape->planned && tape->info.derived_bytes) {
+        nt_log(tape->dev->ctx, NT_LOG_INFO,
+            "memory: no room for %zu bytes of prepared weights: they are prepared at each run",
+            tape->info.derived_bytes);
+        nt_tape_derive(tape, 0);
+        status = build(tape);
     }
-    tape->built = true;
-    return NT_OK;
+    tape->built = status == NT_OK;
+    return status;
 }

@@ -139,6 +139,11 @@ static enum nt_status reorder(struct nt_tape *tape, const bool *marked)
     return NT_OK;
 }
 
+static int by_order(const void *a, const void *b)
+{
+    return ((const struct nt_tape_launch *)a)->order - ((const struct nt_tape_launch *)b)->order;
+}
+
 /* The steady buffers that derivations read, and the memory that launches write. */
 static enum nt_status note_changes(struct nt_tape *tape, const struct use *use)
 {
@@ -166,6 +171,8 @@ enum nt_status nt_tape_find_derivations(struct nt_tape *tape)
     bool *marked = calloc((size_t)tape->launches + 1, sizeof *marked);
     enum nt_status status = use && marked ? NT_OK : no_memory(tape);
     if (status == NT_OK) {
+        if (tape->derivations) /* of a plan before */
+            qsort(tape->launch, (size_t)tape->launches, sizeof *tape->launch, by_order);
         find_uses(tape, use);
         tape->derivations = tape->derive_limit ? mark(tape, use, marked) : 0;
         for (int i = 0; i < tape->buffers; i++) {

@@ -43,6 +43,7 @@ struct nt_tape_launch {
     cl_kernel kernel;
     void **memory; /* of a call */
     int row;       /* in the profile */
+    int order;     /* in which it was appended */
 };
 
 struct nt_small_slot {

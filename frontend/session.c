@@ -13,6 +13,8 @@
 static enum nt_status start_session(struct nt_session *session)
 {
     enum nt_status status = nt_tape_build(session->tape);
+    if (status == NT_OK) /* it may keep less than was planned */
+        status = nt_tape_plan(session->tape, &session->plan);
     if (status == NT_OK)
         status = nt_session_reset(session);
     if (status == NT_OK)

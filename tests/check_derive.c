@@ -226,6 +226,45 @@ START_TEST(only_what_is_read_later_is_kept)
 }
 END_TEST
 
+/* Where the device has no room for keeping what is derived, it is derived at each run. */
+START_TEST(too_much_is_not_kept)
+{
+    const struct nt_device_info *device = nt_device_get_info(test_device());
+    if (device->type != NT_DEVICE_CPU) {
+        test_skip("the largest buffer of a device that others use");
+        return;
+    }
+    size_t most = (size_t)device->max_allocation / 64 * 64;
+    int count = (int)(device->global_memory / most) + 2;
+    struct nt_plan_info info;
+    struct nt_tape *tape = new_tape(SIZE_MAX);
+    float x[COUNT], y[COUNT];
+    test_fill(x, COUNT);
+    int32_t table = nt_tape_constant(tape, x, BYTES, "table");
+    int32_t out = nt_tape_buffer(tape, NT_BUFFER_KEPT, BYTES, "out");
+    for (int i = 0; i < count; i++) {
+        int32_t large = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT, most, "large");
+        append_copy(tape, table, large);
+        append_copy(tape, large, out);
+    }
+    test_ok(nt_tape_plan(tape, &info));
+    ck_assert_int_eq(info.derivations, count);
+    ck_assert_uint_gt(info.derived_bytes, device->global_memory);
+    copies = 0;
+    test_ok(nt_tape_build(tape));
+    test_ok(nt_tape_plan(tape, &info));
+    ck_assert_int_eq(info.derivations, 0);
+    ck_assert_uint_eq(info.arena_bytes, most);
+    for (int times = 1; times < 3; times++) {
+        test_ok(nt_tape_run(tape));
+        test_ok(nt_tape_read(tape, out, 0, y, BYTES));
+        ck_assert_mem_eq(x, y, BYTES);
+        ck_assert_int_eq(copies, 2 * count * times);
+    }
+    nt_tape_destroy(tape);
+}
+END_TEST
+
 #define NODES 40
 
 /* Chains from weights, constants and inputs, some buffers written twice, a few results read: after
@@ -311,6 +350,7 @@ int main(void)
     tcase_add_test(tcase, nothing_is_derived_unasked);
     tcase_add_test(tcase, a_tape_that_trains_derives_nothing);
     tcase_add_test(tcase, only_what_is_read_later_is_kept);
+    tcase_add_test(tcase, too_much_is_not_kept);
     tcase_add_test(tcase, random_tapes_notice_all_changes);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
