@@ -142,7 +142,8 @@ static enum nt_status strided_lower(struct nt_lowering *lowering, const struct n
     enum nt_status status = cut_tensor(lowering->graph, node, &x);
     if (status != NT_OK)
         return status;
-    if (steps_are_one(node) && nt_lower_may_view(lowering, node->input[0], node->output[0])) {
+    if (x.buffer >= 0 && steps_are_one(node) &&
+        nt_lower_may_view(lowering, node->input[0], node->output[0])) {
         nt_lower_bind(lowering, node->output[0], &x);
         return NT_OK;
     }
