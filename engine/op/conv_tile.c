@@ -157,11 +157,14 @@ enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pas
 {
     const struct nt_device *dev = nt_tape_device(tape);
     struct nt_tile tile = nt_tile_choose(dev, pass->k);
-    struct blocking b = block(dev, &tile, pass, true), all = b;
-    if (!nt_tape_follows(tape, pass->w->buffer) || b.tiles * tile.rows > FEW_PIXELS) {
+    bool follows = nt_tape_follows(tape, pass->w->buffer);
+    struct blocking b = block(dev, &tile, pass, follows), all = b;
+    if (follows && b.tiles * tile.rows > FEW_PIXELS) {
+        follows = false;
         b = block(dev, &tile, pass, false);
-        return launch(tape, pass, &tile, &b, pass->w->buffer, PACK_OWN);
     }
+    if (!follows)
+        return launch(tape, pass, &tile, &b, pass->w->buffer, PACK_OWN);
     int64_t nr = nt_tile_columns(&tile), deep = nt_divide_up(pass->c, nt_most(b.channels, 1));
     all.panels = 1;
     all.tiles = nt_most(nt_divide_up(pass->images * nt_conv_product(pass->out), tile.rows), 1);
