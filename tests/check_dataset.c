@@ -55,13 +55,6 @@ static void write_idx(const char *dir, int train, int test, bool packed)
     }
 }
 
-static struct nt_dataset *open_with(const char *text, const struct nt_dataset_params *params)
-{
-    struct nt_dataset *dataset = NULL;
-    test_ok(nt_dataset_open(test_context(), text, params, &dataset));
-    return dataset;
-}
-
 START_TEST(specs_are_checked)
 {
     struct nt_dataset *d;
@@ -94,7 +87,7 @@ START_TEST(idx_gives_what_is_there)
         write_idx(dir, 20, 9, packed);
         struct nt_dataset_params params = {
             .split = NT_SPLIT_TEST, .mean = {0.25f}, .deviation = {0.5f}};
-        struct nt_dataset *d = open_with(spec("idx", dir), &params);
+        struct nt_dataset *d = fixture_dataset(spec("idx", dir), &params);
         const struct nt_dataset_info *info = nt_dataset_get_info(d);
         ck_assert_int_eq(info->count, 9);
         ck_assert_int_eq(info->classes, 3);
@@ -178,7 +171,7 @@ START_TEST(splits_are_disjoint_and_repeatable)
     for (int round = 0; round < 2; round++)
         for (int split = NT_SPLIT_TRAIN; split <= NT_SPLIT_VALIDATION; split++) {
             params.split = split;
-            struct nt_dataset *d = open_with(spec("idx", dir), &params);
+            struct nt_dataset *d = fixture_dataset(spec("idx", dir), &params);
             int64_t count = nt_dataset_get_info(d)->count;
             ck_assert_int_eq(count, split == NT_SPLIT_TRAIN ? 77 : 23);
             for (int64_t i = 0; i < count; i++) {
@@ -196,7 +189,7 @@ START_TEST(splits_are_disjoint_and_repeatable)
     for (int i = 0; i < 100; i++)
         ck_assert_int_eq(seen[i], 1);
     params.split = NT_SPLIT_TEST;
-    struct nt_dataset *d = open_with(spec("idx", dir), &params);
+    struct nt_dataset *d = fixture_dataset(spec("idx", dir), &params);
     ck_assert_int_eq(nt_dataset_get_info(d)->count, 10);
     nt_dataset_close(d);
     params = (struct nt_dataset_params){.split = NT_SPLIT_VALIDATION};
@@ -227,7 +220,7 @@ START_TEST(cifar10_reads_its_batches)
         snprintf(path, sizeof path, "%s/data_batch_%d.bin", dir, batch);
         fixture_write(path, bytes, (size_t)(batch * 2 + 1) * RECORD);
     }
-    d = open_with(spec("cifar10", dir), NULL);
+    d = fixture_dataset(spec("cifar10", dir), NULL);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     ck_assert_int_eq(info->count, 8);
     ck_assert_int_eq(info->item.dim[0], 3);
@@ -292,13 +285,13 @@ START_TEST(shared_sets_are_read)
         test_skip("no data sets in ../shared");
         return;
     }
-    struct nt_dataset *d = open_with(spec("cifar10", path), NULL);
+    struct nt_dataset *d = fixture_dataset(spec("cifar10", path), NULL);
     ck_assert_int_eq(nt_dataset_get_info(d)->count, 4000);
     nt_dataset_close(d);
     struct nt_dataset_params params = {.data_dir = test_data("datasets/mnist-idx")};
     if (!params.data_dir)
         return;
-    d = open_with("mnist", &params);
+    d = fixture_dataset("mnist", &params);
     ck_assert_int_eq(nt_dataset_get_info(d)->count, 60000);
     nt_dataset_close(d);
 }

@@ -89,6 +89,13 @@ void fixture_write_gz(const char *path, const void *data, size_t size)
         abort();
 }
 
+struct nt_dataset *fixture_dataset(const char *spec, const struct nt_dataset_params *params)
+{
+    struct nt_dataset *dataset = NULL;
+    test_ok(nt_dataset_open(test_context(), spec, params, &dataset));
+    return dataset;
+}
+
 struct nt_picture fixture_picture(int width, int height, int channels)
 {
     struct nt_picture picture;

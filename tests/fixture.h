@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "frontend/dataset.h"
 #include "frontend/picture.h"
 
 /* "FOLDER/name" in a folder of this process, made at first use and removed with all it
@@ -19,6 +20,9 @@ int fixture_entries(const char *dir);
 
 void fixture_write(const char *path, const void *data, size_t size);
 void fixture_write_gz(const char *path, const void *data, size_t size);
+
+/* An opened data set; the test fails when it cannot be. */
+struct nt_dataset *fixture_dataset(const char *spec, const struct nt_dataset_params *params);
 
 /* A smooth picture with noise; one that JPEG keeps recognisable. */
 struct nt_picture fixture_picture(int width, int height, int channels);

@@ -22,13 +22,6 @@ static enum nt_status open_npy(const char *x, const char *y, struct nt_dataset *
     return nt_dataset_open(test_context(), text, NULL, d);
 }
 
-static struct nt_dataset *open_with(const char *text, const struct nt_dataset_params *params)
-{
-    struct nt_dataset *dataset = NULL;
-    test_ok(nt_dataset_open(test_context(), text, params, &dataset));
-    return dataset;
-}
-
 START_TEST(npy_arrays_in_every_form)
 {
     float x[2 * 3 * 4], y[2][2] = {{1, 2}, {3, -4}}, got[12], target[2];
@@ -73,7 +66,7 @@ START_TEST(npy_tokens_and_classes_by_place)
     snprintf(text, sizeof text, "npy:%s,%s", write_npy("tokens.npy", NT_I64, &shape, tokens),
         write_npy("places.npy", NT_I32, &shape, places));
     struct nt_dataset_params params = {.item_dtype = NT_I32};
-    struct nt_dataset *d = open_with(text, &params);
+    struct nt_dataset *d = fixture_dataset(text, &params);
     ck_assert_int_eq(nt_dataset_get_info(d)->item_dtype, NT_I32);
     ck_assert_int_eq(nt_dataset_get_info(d)->classes, 3);
     ck_assert_int_eq(nt_dataset_get_info(d)->target.rank, 1);
@@ -86,7 +79,7 @@ START_TEST(npy_tokens_and_classes_by_place)
         }
     }
     nt_dataset_close(d);
-    d = open_with(text, NULL); /* without the wish whole numbers are numbers */
+    d = fixture_dataset(text, NULL); /* without the wish whole numbers are numbers */
     float x[2];
     int32_t y[2];
     test_ok(nt_dataset_item(test_context(), d, 2, NULL, NT_ROW_MAJOR, x, y));

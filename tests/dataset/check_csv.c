@@ -16,13 +16,6 @@ static const char *write_table(const char *name, const char *text)
     return spec;
 }
 
-static struct nt_dataset *open_table(const char *spec, const struct nt_dataset_params *params)
-{
-    struct nt_dataset *d = NULL;
-    test_ok(nt_dataset_open(test_context(), spec, params, &d));
-    return d;
-}
-
 #define ROWS 40
 #define COLUMNS 3
 
@@ -47,7 +40,7 @@ START_TEST(rows_are_items)
         }
         char spec[1300];
         snprintf(spec, sizeof spec, "%s,kind", write_table("rows.csv", text));
-        struct nt_dataset *d = open_table(spec, NULL);
+        struct nt_dataset *d = fixture_dataset(spec, NULL);
         const struct nt_dataset_info *info = nt_dataset_get_info(d);
         ck_assert_str_eq(info->kind, "csv");
         ck_assert_int_eq(info->count, ROWS);
@@ -72,7 +65,7 @@ END_TEST
 START_TEST(numbers_are_told)
 {
     struct nt_dataset_params params = {.target = {1, {1}}, .mean = {2}, .deviation = {4}};
-    struct nt_dataset *d = open_table(write_table("n.csv", "6,10,0.5\n-2,2,-7e3\n"), &params);
+    struct nt_dataset *d = fixture_dataset(write_table("n.csv", "6,10,0.5\n-2,2,-7e3\n"), &params);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     float x[2], y = NAN;
     ck_assert_int_eq(info->classes, 0);
@@ -90,7 +83,7 @@ START_TEST(classes_keep_their_numbers)
     const char *const trained[] = {"10", "absent", "2", "9"};
     struct nt_dataset_params params = {.class_count = 4, .class_names = trained};
     const char *spec = write_table("c.csv", "1,10\n2,9\n3,2\n4,10\n");
-    struct nt_dataset *plain = open_table(spec, NULL), *again = open_table(spec, &params);
+    struct nt_dataset *plain = fixture_dataset(spec, NULL), *again = fixture_dataset(spec, &params);
     const int32_t here[] = {2, 1, 0, 2}, there[] = {0, 3, 2, 0};
     ck_assert_int_eq(nt_dataset_get_info(plain)->classes, 3);
     ck_assert_int_eq(nt_dataset_get_info(again)->classes, 4);
@@ -113,7 +106,8 @@ END_TEST
 /* Not all of them numbers: by letters, 10, 1a, 9. */
 START_TEST(numbers_and_texts_are_classes)
 {
-    struct nt_dataset *d = open_table(write_table("m.csv", "1,9\n2,10\n3,1a\n4,9\n5,10\n"), NULL);
+    struct nt_dataset *d =
+        fixture_dataset(write_table("m.csv", "1,9\n2,10\n3,1a\n4,9\n5,10\n"), NULL);
     const int32_t want[] = {2, 0, 1, 2, 0};
     ck_assert_int_eq(nt_dataset_get_info(d)->classes, 3);
     for (int i = 0; i < 5; i++) {
@@ -131,7 +125,7 @@ START_TEST(one_column_of_numbers_is_a_series)
     struct nt_dataset_params params = {
         .item = {1, {2}}, .target = {1, {1}}, .mean = {0}, .deviation = {1}};
     struct nt_dataset *d =
-        open_table(write_table("s.csv", "day,value\nmo,1\ntu,2\nwe,3\nth,4\n"), &params);
+        fixture_dataset(write_table("s.csv", "day,value\nmo,1\ntu,2\nwe,3\nth,4\n"), &params);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     float x[2], y = NAN;
     ck_assert(info->forecasts);
@@ -154,7 +148,7 @@ START_TEST(shares_are_set_aside)
     int64_t counts[2];
     for (int part = 0; part < 2; part++) {
         params.split = part ? NT_SPLIT_VALIDATION : NT_SPLIT_TRAIN;
-        struct nt_dataset *d = open_table(spec, &params);
+        struct nt_dataset *d = fixture_dataset(spec, &params);
         counts[part] = nt_dataset_get_info(d)->count;
         for (int64_t i = 0; i < counts[part]; i++) {
             float x;
@@ -257,7 +251,7 @@ START_TEST(real_tables)
         }
         char spec[1200];
         snprintf(spec, sizeof spec, "csv:%s", path);
-        struct nt_dataset *d = open_table(spec, NULL);
+        struct nt_dataset *d = fixture_dataset(spec, NULL);
         const struct nt_dataset_info *info = nt_dataset_get_info(d);
         ck_assert_int_eq(info->count, tables[i].rows);
         ck_assert_int_eq(info->item.dim[0], tables[i].columns);

@@ -14,13 +14,6 @@ static const char *spec(const char *kind, const char *path)
     return text;
 }
 
-static struct nt_dataset *open_with(const char *text, const struct nt_dataset_params *params)
-{
-    struct nt_dataset *dataset = NULL;
-    test_ok(nt_dataset_open(test_context(), text, params, &dataset));
-    return dataset;
-}
-
 /* Two classes: dark and bright pictures of odd sizes. */
 static char *write_images(const char *root, const char *part, int each)
 {
@@ -52,7 +45,7 @@ START_TEST(images_by_folder)
 {
     char *dir = write_images("flat", "", 10);
     struct nt_dataset_params params = {.image_size = 16, .channels = 1, .split = NT_SPLIT_TEST};
-    struct nt_dataset *d = open_with(spec("images", dir), &params);
+    struct nt_dataset *d = fixture_dataset(spec("images", dir), &params);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     ck_assert_int_eq(info->count, 20);
     ck_assert_int_eq(info->classes, 2);
@@ -97,13 +90,13 @@ START_TEST(images_cut_out_and_blue_first)
     for (int layout = 0; layout < 2; layout++) {
         struct nt_dataset_params params = {.image_size = 16, .resize = 24};
         const enum nt_layout order = layout ? NT_CHANNELS_LAST : NT_ROW_MAJOR;
-        struct nt_dataset *d = open_with(spec("images", dir), &params);
+        struct nt_dataset *d = fixture_dataset(spec("images", dir), &params);
         ck_assert_double_eq_tol(nt_dataset_get_info(d)->crop, 16 / 24.0, 1e-12);
         test_ok(nt_dataset_item(test_context(), d, 0, NULL, order, rgb, &y));
         test_ok(nt_dataset_picture(test_context(), d, 0, &a));
         nt_dataset_close(d);
         params.bgr = true;
-        d = open_with(spec("images", dir), &params);
+        d = fixture_dataset(spec("images", dir), &params);
         test_ok(nt_dataset_item(test_context(), d, 0, NULL, order, bgr, &y));
         test_ok(nt_dataset_picture(test_context(), d, 0, &b));
         nt_dataset_close(d);
@@ -142,7 +135,7 @@ START_TEST(images_in_parts)
     struct nt_dataset *d;
     for (int split = 0; split < 3; split++) {
         params.split = split;
-        d = open_with(spec("images", dir), &params);
+        d = fixture_dataset(spec("images", dir), &params);
         ck_assert_int_eq(nt_dataset_get_info(d)->count, counts[split]);
         ck_assert_int_eq(nt_dataset_get_info(d)->item.dim[0], 3);
         nt_dataset_close(d);
@@ -168,7 +161,7 @@ START_TEST(augmentation_is_repeatable)
     test_ok(nt_picture_write_png(test_context(), &picture, path));
     nt_picture_finish(&picture);
     struct nt_dataset_params params = {.image_size = 24};
-    struct nt_dataset *d = open_with(spec("images", dir), &params);
+    struct nt_dataset *d = fixture_dataset(spec("images", dir), &params);
     enum { COUNT = 3 * 24 * 24 };
     float x[3][COUNT];
     int32_t y;

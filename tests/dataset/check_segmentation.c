@@ -56,13 +56,6 @@ static struct nt_dataset_params params_of(enum nt_split split)
         .split = split, .item = {3, {3, SIDE, SIDE}}, .mean = {0}, .deviation = {1.0f / 255}};
 }
 
-static struct nt_dataset *open_with(const char *spec, const struct nt_dataset_params *params)
-{
-    struct nt_dataset *d = NULL;
-    test_ok(nt_dataset_open(test_context(), spec, params, &d));
-    return d;
-}
-
 /* Every pixel's class must be the one that its blue tells; returns whether the columns fall. */
 static bool check_item(const struct nt_dataset *d, int64_t index, struct nt_random *random,
     enum nt_layout layout, bool *seen, int width)
@@ -89,7 +82,7 @@ START_TEST(windows_cover_each_picture)
     write_pair("cover", "train/image", "train/label", 0, 20, 13, CLASSES);
     write_pair("cover", "train/image", "train/label", 1, SIDE, SIDE, CLASSES);
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN);
-    struct nt_dataset *d = open_with(spec_of("cover"), &params);
+    struct nt_dataset *d = fixture_dataset(spec_of("cover"), &params);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     ck_assert_int_eq(info->count, 3 * 2 + 1);
     ck_assert_int_eq(info->classes, 4);
@@ -112,7 +105,7 @@ START_TEST(picture_and_mask_change_alike)
 {
     write_pair("alike", "images", "masks", 0, 30, 21, CLASSES);
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN);
-    struct nt_dataset *d = open_with(spec_of("alike"), &params);
+    struct nt_dataset *d = fixture_dataset(spec_of("alike"), &params);
     bool seen[30 * 21] = {false};
     int flipped = 0, places = 0;
     for (uint64_t i = 0; i < 2000; i++) {
@@ -131,7 +124,7 @@ START_TEST(picture_and_mask_change_alike)
     ck_assert(flipped > 900 && flipped < 1100);
     nt_dataset_close(d);
     params.augment = NT_AUGMENT_NONE;
-    d = open_with(spec_of("alike"), &params);
+    d = fixture_dataset(spec_of("alike"), &params);
     struct nt_random random = {.key = 5};
     bool first[30 * 21] = {false};
     check_item(d, 0, &random, NT_ROW_MAJOR, first, 30);
@@ -147,7 +140,7 @@ START_TEST(masks_of_every_form)
         char dir[32];
         snprintf(dir, sizeof dir, "form%d", form);
         write_pair(dir, "image", "label", 0, SIDE, SIDE, (enum form)form);
-        struct nt_dataset *d = open_with(spec_of(dir), &params);
+        struct nt_dataset *d = fixture_dataset(spec_of(dir), &params);
         ck_assert_int_eq(nt_dataset_get_info(d)->classes, form == IGNORING ? 3 : 2);
         float x[3 * SIDE * SIDE];
         int32_t y[SIDE * SIDE];
@@ -165,7 +158,7 @@ START_TEST(small_pictures_are_padded)
 {
     write_pair("small", "image", "label", 0, 5, 3, CLASSES);
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN);
-    struct nt_dataset *d = open_with(spec_of("small"), &params);
+    struct nt_dataset *d = fixture_dataset(spec_of("small"), &params);
     for (int round = 0; round < 20; round++) {
         struct nt_random random = {.stream = (uint64_t)round};
         float x[3 * SIDE * SIDE];
@@ -191,7 +184,7 @@ START_TEST(parts_and_shares)
     bool train[10] = {false}, aside[10] = {false};
     for (int split = 0; split < 2; split++) {
         params.split = (enum nt_split)split;
-        struct nt_dataset *d = open_with(spec_of("parts"), &params);
+        struct nt_dataset *d = fixture_dataset(spec_of("parts"), &params);
         ck_assert_int_eq(nt_dataset_get_info(d)->count, split ? 6 : 14);
         for (int64_t i = 0; i < nt_dataset_get_info(d)->count; i++) {
             char name[1300];
@@ -214,7 +207,7 @@ START_TEST(parts_and_shares)
     write_pair("parts", "val/image", "val/label", 0, SIDE, SIDE, CLASSES);
     ck_assert(nt_dataset_find_parts(spec).test && nt_dataset_find_parts(spec).validation);
     params = params_of(NT_SPLIT_TEST);
-    struct nt_dataset *d = open_with(spec, &params);
+    struct nt_dataset *d = fixture_dataset(spec, &params);
     ck_assert_int_eq(nt_dataset_get_info(d)->count, 1);
     nt_dataset_close(d);
 }
@@ -238,7 +231,7 @@ START_TEST(faults_are_named)
         "1.png: has no mask in");
     write_pair("fault", "other", "label", 1, SIDE + 1, SIDE, CLASSES);
     params.augment = NT_AUGMENT_NONE;
-    d = open_with(spec_of("fault"), &params);
+    d = fixture_dataset(spec_of("fault"), &params);
     float x[3 * SIDE * SIDE];
     int32_t y[SIDE * SIDE];
     test_fails(nt_dataset_item(test_context(), d, 1, NULL, NT_ROW_MAJOR, x, y), NT_ERR_FORMAT,
@@ -264,7 +257,7 @@ START_TEST(membranes)
     char spec[1200];
     snprintf(spec, sizeof spec, "segmentation:%s", path);
     struct nt_dataset_params params = {.validation_share = 0.2};
-    struct nt_dataset *d = open_with(spec, &params);
+    struct nt_dataset *d = fixture_dataset(spec, &params);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     ck_assert_int_eq(info->count, 24 * 4);
     ck_assert_int_eq(info->classes, 2);

@@ -24,13 +24,6 @@ static struct nt_dataset_params params_of(enum nt_split split, double share)
         .split = split, .validation_share = share, .item = {1, {WINDOW}}};
 }
 
-static struct nt_dataset *open_with(const char *spec, const struct nt_dataset_params *params)
-{
-    struct nt_dataset *d = NULL;
-    test_ok(nt_dataset_open(test_context(), spec, params, &d));
-    return d;
-}
-
 /* A random text of few characters, some of more than one byte. */
 static char *random_text(int characters)
 {
@@ -46,7 +39,7 @@ START_TEST(windows_are_the_text_again)
 {
     char *text = random_text(200);
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN, 0);
-    struct nt_dataset *d = open_with(write_text("letters.txt", text), &params);
+    struct nt_dataset *d = fixture_dataset(write_text("letters.txt", text), &params);
     const struct nt_dataset_info *info = nt_dataset_get_info(d);
     ck_assert_int_eq(info->count, 199 / WINDOW);
     ck_assert_int_eq(info->classes, 8);
@@ -77,11 +70,11 @@ START_TEST(the_end_is_held_out)
     char *text = random_text(300);
     const char *spec = write_text("parts.txt", text);
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN, 0.2);
-    struct nt_dataset *train = open_with(spec, &params), *rest, *all;
+    struct nt_dataset *train = fixture_dataset(spec, &params), *rest, *all;
     params.split = NT_SPLIT_VALIDATION;
-    rest = open_with(spec, &params);
+    rest = fixture_dataset(spec, &params);
     params = params_of(NT_SPLIT_TEST, 0);
-    all = open_with(spec, &params);
+    all = fixture_dataset(spec, &params);
     ck_assert_int_eq(nt_dataset_get_info(train)->count, 239 / WINDOW);
     ck_assert_int_eq(nt_dataset_get_info(rest)->count, 59 / WINDOW);
     ck_assert_int_eq(nt_dataset_get_info(all)->count, 299 / WINDOW);
@@ -104,7 +97,7 @@ START_TEST(batches_continue)
 {
     char *text = random_text(400);
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN, 0);
-    struct nt_dataset *d = open_with(write_text("batches.txt", text), &params);
+    struct nt_dataset *d = fixture_dataset(write_text("batches.txt", text), &params);
     int64_t batches = nt_dataset_get_info(d)->count / 6;
     for (int round = 0; round < 6; round++) {
         struct nt_loader_params loading = {
@@ -145,7 +138,7 @@ START_TEST(vocabulary_is_kept)
     struct nt_dataset_params params = params_of(NT_SPLIT_TRAIN, 0);
     params.class_count = 3;
     params.class_names = known;
-    struct nt_dataset *d = open_with(write_text("kept.txt", "aäaaca"), &params);
+    struct nt_dataset *d = fixture_dataset(write_text("kept.txt", "aäaaca"), &params);
     int32_t x[WINDOW], y[WINDOW];
     test_ok(nt_dataset_item(test_context(), d, 0, NULL, NT_ROW_MAJOR, x, y));
     const int32_t want[] = {0, 2, 0, 0, 1, 0};
@@ -200,7 +193,7 @@ START_TEST(shakespeare)
     }
     char spec[1200];
     snprintf(spec, sizeof spec, "text:%s", path);
-    struct nt_dataset *d = open_with(spec, NULL);
+    struct nt_dataset *d = fixture_dataset(spec, NULL);
     ck_assert_int_eq(nt_dataset_get_info(d)->classes, 65);
     ck_assert_int_eq(nt_dataset_get_info(d)->count, 1115393 / 64);
     nt_dataset_close(d);
