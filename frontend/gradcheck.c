@@ -273,14 +273,19 @@ static void choose_direction(struct check *check, struct subject *s, int index)
         s->direction[steepest(s)] = 1;
 }
 
+/* Where kinks are dense, more directions are tried until one can be judged. One that differs alone
+ * may be a kink's doing, or the only one that led to where the gradient is wrong. */
+static bool wants_more(const int *count)
+{
+    return count[DIFFERS] == 1 || (!count[AGREES] && count[UNDECIDED]);
+}
+
 static enum nt_status check_subject(
     struct check *check, struct subject *s, struct nt_gradcheck_result *result)
 {
     int count[4] = {0}, tried = 0;
     double worst[4] = {0};
-    /* Where kinks are dense, more directions are tried until one can be judged. */
-    for (; tried < DIRECTIONS || (tried < MOST_DIRECTIONS && !count[AGREES] && count[UNDECIDED]);
-         tried++) {
+    for (; tried < DIRECTIONS || (tried < MOST_DIRECTIONS && wants_more(count)); tried++) {
         enum outcome outcome;
         double relative;
         choose_direction(check, s, tried % DIRECTIONS);
@@ -290,7 +295,6 @@ static enum nt_status check_subject(
         count[outcome]++;
         worst[outcome] = fmax(worst[outcome], relative);
     }
-    /* One direction alone may still be a kink's doing. */
     if (count[DIFFERS] > 1)
         result->verdict = NT_GRADCHECK_WRONG;
     else if (count[AGREES] > 0 || count[FLAT] == tried)
