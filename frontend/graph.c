@@ -51,10 +51,9 @@ void *nt_graph_alloc(struct nt_graph *graph, size_t bytes)
 
 const char *nt_graph_string(struct nt_graph *graph, const char *fmt, ...)
 {
-    char none[1];
     va_list ap;
     va_start(ap, fmt);
-    int length = vsnprintf(none, sizeof none, fmt, ap);
+    int length = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
     char *text = nt_graph_alloc(graph, (size_t)length + 1);
     if (!text)
