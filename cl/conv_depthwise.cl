@@ -22,10 +22,7 @@
 
 NT_SPREAD_FUNCTION
 
-/* A column of three rows of inputs, row i with inside[i] channels; what the taps s give of it. */
-#define NT_COLUMN(v, from)                                                                         \
-    NT_V v[3];                                                                                     \
-    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, inside[i])
+/* What the taps s give of a column. */
 #define NT_TAPS(s, v) weight[s] * v[0] + weight[3 + s] * v[1] + weight[6 + s] * v[2]
 
 /* The next pixel's value, of the columns that there are. With stride 1 a column ends one pixel's
@@ -224,7 +221,6 @@ NT_KERNEL(conv_depthwise)
 
 #undef NT_MANY
 #undef NT_SUMS
-#undef NT_COLUMN
 #undef NT_TAPS
 #undef NT_PIXEL_1
 #undef NT_PIXEL_2

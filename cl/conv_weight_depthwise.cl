@@ -23,10 +23,7 @@
 
 NT_SPREAD_FUNCTION
 
-/* A column of three rows of inputs, row i with inside[i] channels; what the taps s get of it. */
-#define NT_COLUMN(v, from)                                                                         \
-    NT_V v[3];                                                                                     \
-    NT_UNROLL for (int i = 0; i < 3; i++) v[i] = NT_READ_PART((from) + i * x_line, inside[i])
+/* What the taps s get of a column. */
 #define NT_MEET(s, g, v)                                                                           \
     NT_UNROLL for (int i = 0; i < 3; i++) sum[3 * i + s] += (g)*v[i]
 
@@ -233,7 +230,6 @@ NT_KERNEL(conv_weight_depthwise)
 }
 
 #undef NT_MANY
-#undef NT_COLUMN
 #undef NT_MEET
 #undef NT_PIXEL_1
 #undef NT_PIXEL_2
