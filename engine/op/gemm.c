@@ -17,6 +17,11 @@ const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group",
 /* Steps of k that are packed together: long enough that loading and storing the tile of C for
  * each is little, short enough that a tile of A stays in the first-level cache. */
 #define DEPTH 384
+/* The same where A, of long rows, comes from memory and B has two panels at most: these stay in the
+ * first-level cache then, and the next rows are fetched a few lines at a time. */
+#define STREAM_DEPTH 64
+#define STREAM_K 256
+#define STREAM 262144
 /* Floats of the packed panels of B of one work-item, 768 KiB: fewer packs A again and again. */
 #define PACKED 196608
 
@@ -105,8 +110,10 @@ static struct blocking fill_cache(const struct nt_tile *tile, const struct nt_ge
 {
     int64_t nr = nt_tile_columns(tile), all = nt_divide_up(g->n, nr);
     struct blocking p = {.depth = nt_most(g->k, 1)};
-    if (p.depth > DEPTH && !nt_epilogue_reads(g->epilogue, g->c))
-        p.depth = nt_equal_piece(g->k, DEPTH);
+    bool streams = all <= 2 && !g->a_columns && g->k >= STREAM_K && g->m * g->k > STREAM;
+    int64_t most = streams ? STREAM_DEPTH : DEPTH;
+    if (p.depth > most && !nt_epilogue_reads(g->epilogue, g->c))
+        p.depth = nt_equal_piece(g->k, most);
     p.panels = nt_equal_piece(all, nt_most(PACKED / (p.depth * nr), 1));
     return p;
 }
