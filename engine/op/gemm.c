@@ -27,6 +27,8 @@ const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group",
 
 /* Work from which on fewer pieces, which pack less, matter more than balance. */
 #define LARGE 2e8
+/* Floats of A that a third-level cache holds beside much else. */
+#define CACHED 1048576
 /* Work from which on a launch that packs B for all work-items costs less than it saves. */
 #define SHARED 5e7
 
@@ -134,6 +136,17 @@ static int64_t shared_rows(const struct nt_device *dev, const struct nt_tile *ti
     return nt_tile_even(dev, strips, across, most) * tile->rows;
 }
 
+/* Panels of a block that takes all rows, where all blocks can read A from a cache: then nothing is
+ * packed twice, nor by a launch more. A transposed A is not packed for two panels. */
+static int64_t own_panels(
+    const struct nt_device *dev, const struct nt_tile *tile, const struct nt_gemm_problem *g)
+{
+    int64_t all = nt_divide_up(g->n, nt_tile_columns(tile)), pieces = nt_tile_pieces(dev);
+    int64_t own = nt_divide_up(all, pieces);
+    bool pays = all >= pieces && g->m * g->k <= CACHED && (!g->a_columns || own <= 2);
+    return pays ? own : all;
+}
+
 /* Blocks of rows x panels, many enough for all compute units. Where each packs its own panels,
  * few rows per block cost packing B again, few panels cost packing A again. */
 static struct blocking block(const struct nt_device *dev, const struct nt_tile *tile,
@@ -144,6 +157,8 @@ static struct blocking block(const struct nt_device *dev, const struct nt_tile *
     pieces = shared ? 2 * pieces : work(g) > LARGE ? pieces / 2 : pieces;
     struct blocking p = fill_cache(tile, g);
     p.rows = nt_divide_up(g->m, tile->rows) * tile->rows;
+    if (!shared)
+        p.panels = nt_least(p.panels, own_panels(dev, tile, g));
     if (shared)
         p.rows = shared_rows(dev, tile, g->m, blocks_across(tile, g, &p), pieces);
     for (;;) {
