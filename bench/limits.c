@@ -99,7 +99,10 @@ static void append_copy_kernel(struct nt_launch *l, const struct nt_device_info 
 {
     bool cpu = info->type == NT_DEVICE_CPU;
     size_t width = cpu ? info->vector_width : 4, count = bytes / sizeof(float) / width;
-    size_t local = cpu ? 1 : 256, most = info->compute_units * (cpu ? 4 : 16 * local);
+    size_t local = cpu                          ? 1
+                   : info->max_work_group < 256 ? info->max_work_group
+                                                : 256,
+           most = info->compute_units * (cpu ? 4 : 16 * local);
     size_t items = count < most ? count : most;
     if (!cpu)
         nt_launch_define(l, "NT_INTERLEAVE", "1");

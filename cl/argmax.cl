@@ -60,12 +60,12 @@ NT_KERNEL_SINGLE(argmax_tile)
 
 #else
 
-NT_KERNEL(argmax_group)
+NT_KERNEL_LINE(argmax_group)
 (__global const float *x, int x_offset, __global int *index, int index_offset, int x_r, int x_c,
     int index_r, int R, int C, int split)
 {
-    __local float value[256];
-    __local int class[256];
+    __local float value[NT_LOCAL];
+    __local int class[NT_LOCAL];
     const int lanes = 1 << split, item = (int)get_local_id(0), lane = item & (lanes - 1);
     const int r = (int)(get_global_id(0) >> split), n = r < R ? C : 0;
     __global const float *row = x + x_offset + r * x_r;

@@ -19,7 +19,7 @@ NT_KERNEL_GROUP(conv_group)
     int w_c, int w_t, int w_r, int w_s NT_EPILOGUE_PARAMS)
 {
     NT_GROUP_DECLARE;
-    int row0 = get_group_id(1) * NT_SPAN, column0 = get_group_id(0) * NT_SPAN;
+    int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
     int item = NT_GROUP_ITEM, group = get_global_id(2), pixels = images * out_d * out_h * out_w;
     int steps = t * r * s * c, step = item % NT_STEP;
     /* A work-item always fills the same step and the same rows of a_tile. */

@@ -16,7 +16,7 @@ NT_KERNEL_GROUP(conv_weight_group)
     int x_w, int y_n, int y_d, int y_h, int y_w, int splits)
 {
     NT_GROUP_DECLARE;
-    int row0 = get_group_id(1) * NT_SPAN, column0 = get_group_id(0) * NT_SPAN;
+    int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
     int item = NT_GROUP_ITEM, group = (int)get_global_id(2) % groups;
     int split = (int)get_global_id(2) / groups;
     int all = images * out_d * out_h * out_w, rows = t * r * s * c;

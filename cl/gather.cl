@@ -68,8 +68,7 @@ NT_KERNEL_SINGLE(gather_tile)(const int n, const int chunk, const int rows, cons
     }
 }
 #else
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(gather_group)(
-    const int n, const int elements, OPERANDS)
+NT_KERNEL_LINE(gather_group)(const int n, const int elements, OPERANDS)
 {
     const int id = (int)get_global_id(0);
     if (id >= elements)

@@ -15,7 +15,7 @@ NT_KERNEL_GROUP(gemm_group)
     int c_step, int a_batch, int b_batch, int c_batch NT_EPILOGUE_PARAMS)
 {
     NT_GROUP_DECLARE;
-    int row0 = get_group_id(1) * NT_SPAN, column0 = get_group_id(0) * NT_SPAN;
+    int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
     int item = NT_GROUP_ITEM, batch = get_global_id(2);
     a += a_offset + (size_t)batch * a_batch;
     b += b_offset + (size_t)batch * b_batch;

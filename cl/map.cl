@@ -95,8 +95,7 @@ NT_KERNEL_SINGLE(map_tile)(const int n, const int chunk, const int rows, const i
         NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_ARGUMENTS) NT_INPUTS(NT_IN_ARGUMENTS));
 }
 #else
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(map_group)(
-    const int vectors, const int count
+NT_KERNEL_LINE(map_group)(const int vectors, const int count
     NT_CAT(NT_EXTENTS, NT_OUTER)(a) NT_OUTPUTS(NT_OUT_PARAMETERS) NT_INPUTS(NT_IN_PARAMETERS))
 {
     const int id = (int)get_global_id(0);

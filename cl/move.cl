@@ -77,8 +77,7 @@ NT_KERNEL_SINGLE(copy_tile)(const int n, const int chunk, const int rows, const 
 #endif
 
 #ifdef NT_COPY_GROUP
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(copy_group)(
-    const int n, const int count
+NT_KERNEL_LINE(copy_group)(const int n, const int count
     NT_CAT(NT_EXTENTS, NT_OUTER)(a) INTO_PARAMETERS FROM_PARAMETERS)
 {
     const int id = (int)get_global_id(0);
@@ -96,8 +95,6 @@ __kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(copy
 }
 #endif
 
-#define SIDE 16
-
 #ifdef NT_TRANSPOSE_TILE
 /* A work-group does all n of `chunk` of the m, in squares that stay in the first-level cache. */
 NT_KERNEL_SINGLE(transpose_tile)(const int m, const int n, const int chunk, const int x_step,
@@ -108,10 +105,10 @@ NT_KERNEL_SINGLE(transpose_tile)(const int m, const int n, const int chunk, cons
     NT_CAT(NT_SPLIT, NT_OUTER)(a, row)
     INTO_ROW
     FROM_ROW
-    for (int i0 = begin; i0 < end; i0 += SIDE) {
-        const int i1 = min(end, i0 + SIDE);
-        for (int j0 = 0; j0 < n; j0 += SIDE) {
-            const int j1 = min(n, j0 + SIDE);
+    for (int i0 = begin; i0 < end; i0 += NT_SIDE) {
+        const int i1 = min(end, i0 + NT_SIDE);
+        for (int j0 = 0; j0 < n; j0 += NT_SIDE) {
+            const int j1 = min(n, j0 + NT_SIDE);
             for (int i = i0; i < i1; i++)
                 NT_SLOWLY for (int j = j0; j < j1; j++) into[i * y_step + j] = from[j * x_step + i];
         }
@@ -120,15 +117,17 @@ NT_KERNEL_SINGLE(transpose_tile)(const int m, const int n, const int chunk, cons
 #endif
 
 #ifdef NT_TRANSPOSE_GROUP
-/* A work-group does a square through local memory: reads and writes are both coalesced. */
-__kernel __attribute__((reqd_work_group_size(SIDE *SIDE, 1, 1))) void NT_NAME(transpose_group)(
-    const int m, const int n, const int squares_m, const int squares_n, const int x_step,
-    const int y_step NT_CAT(NT_EXTENTS, NT_OUTER)(a) INTO_PARAMETERS FROM_PARAMETERS)
+/* A work-group does a square, NT_SIDE wide, through local memory: reads and writes are both
+ * coalesced. */
+NT_KERNEL_LINE(transpose_group)(const int m, const int n, const int squares_m,
+    const int squares_n, const int x_step, const int y_step
+    NT_CAT(NT_EXTENTS, NT_OUTER)(a) INTO_PARAMETERS FROM_PARAMETERS)
 {
-    __local E square[SIDE][SIDE + 1];
-    const int fast = (int)get_local_id(0) % SIDE, slow = (int)get_local_id(0) / SIDE;
-    const int group = (int)get_group_id(0), rest = group / squares_m, row = rest / squares_n;
-    const int i0 = (group - rest * squares_m) * SIDE, j0 = (rest - row * squares_n) * SIDE;
+    __local E square[NT_SIDE][NT_SIDE + 1];
+    const int fast = (int)get_local_id(0) % NT_SIDE, slow = (int)get_local_id(0) / NT_SIDE;
+    const int group = NT_GROUP_PLACE(NT_LOCAL);
+    const int rest = group / squares_m, row = rest / squares_n;
+    const int i0 = (group - rest * squares_m) * NT_SIDE, j0 = (rest - row * squares_n) * NT_SIDE;
     NT_CAT(NT_SPLIT, NT_OUTER)(a, row)
     INTO_ROW
     FROM_ROW

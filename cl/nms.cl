@@ -86,14 +86,14 @@ NT_KERNEL_SINGLE(nms_tile)
 
 #else
 
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(nms_group)(
-    __global const float *boxes, int b_offset, __global const float *scores, int s_offset,
+NT_KERNEL_LINE(nms_group)
+(__global const float *boxes, int b_offset, __global const float *scores, int s_offset,
     __global int *index, int i_offset, __global float *left, int b_n, int b_p, int b_c, int s_n,
     int s_p, int i_n, int i_k, int P, int K, float iou, float least)
 {
     __local float score[NT_LOCAL];
     __local int at[NT_LOCAL];
-    const int n = (int)get_group_id(0), lane = (int)get_local_id(0);
+    const int n = NT_GROUP_PLACE(NT_LOCAL), lane = (int)get_local_id(0);
     int last = -1;
     boxes += b_offset + n * b_n;
     scores += s_offset + n * s_n;

@@ -442,25 +442,19 @@ NT_KERNEL(pool_forward_group)
         return;
     const int w0 = START_W(ow);
     TAPS_W;
-    for (int slice = (int)get_global_id(2); slice < N * OD; slice += (int)get_global_size(2)) {
-        const int n = OVER_DEPTH(slice, OD), od = slice - n * OD, d0 = START_D(od);
-        TAPS_D;
-        for (int oh = (int)get_global_id(1); oh < OH; oh += (int)get_global_size(1)) {
-            const int h0 = START_H(oh);
-            TAPS_H;
-            const float share =
-                NT_MAX ? 0.0f
-                       : NT_NAME(share)(COUNT_D(d0, od), COUNT_H(h0, oh), COUNT_W(w0, ow), fixed);
-            int where = 0;
-            const float value = NT_NAME(window)(
-                x + x_offset + n * x_n + d0 * x_d + h0 * x_h + w0 * x_w + c, dd * x_d, dh * x_h,
-                dw * x_w, (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back, top, bottom,
-                left, right, share, 1, &where);
-            y[y_offset + n * y_n + od * y_d + oh * y_h + ow * y_w + c] = value;
-            if (has_index)
-                index[index_offset + n * i_n + od * i_d + oh * i_h + ow * i_w + c] = where;
-        }
-    }
+    const int slice = (int)get_global_id(2), oh = (int)get_global_id(1);
+    const int n = OVER_DEPTH(slice, OD), od = slice - n * OD, d0 = START_D(od), h0 = START_H(oh);
+    TAPS_D;
+    TAPS_H;
+    const float share =
+        NT_MAX ? 0.0f : NT_NAME(share)(COUNT_D(d0, od), COUNT_H(h0, oh), COUNT_W(w0, ow), fixed);
+    int where = 0;
+    const float value = NT_NAME(window)(x + x_offset + n * x_n + d0 * x_d + h0 * x_h + w0 * x_w + c,
+        dd * x_d, dh * x_h, dw * x_w, (d0 * H + h0) * W + w0, dd * H * W, dh * W, dw, front, back,
+        top, bottom, left, right, share, 1, &where);
+    y[y_offset + n * y_n + od * y_d + oh * y_h + ow * y_w + c] = value;
+    if (has_index)
+        index[index_offset + n * i_n + od * i_d + oh * i_h + ow * i_w + c] = where;
 }
 
 NT_KERNEL(pool_backward_group)
@@ -471,18 +465,13 @@ NT_KERNEL(pool_backward_group)
     if (w >= W)
         return;
     const int left = FIRST_WINDOW(w, kw, dw, sw, pw, W, OW), right = END_WINDOW(w, sw, pw, W, OW);
-    for (int slice = (int)get_global_id(2); slice < N * D; slice += (int)get_global_size(2)) {
-        const int n = OVER_DEPTH(slice, D), d = slice - n * D;
-        WINDOWS_D;
-        for (int h = (int)get_global_id(1); h < H; h += (int)get_global_size(1)) {
-            const int top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH);
-            const int bottom = END_WINDOW(h, sh, ph, H, OH);
-            dx[dx_offset + n * x_n + d * x_d + h * x_h + w * x_w + c] =
-                NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, 1,
-                    d, h, w, front, back, top, bottom, left, right, STRIDES_ARGUMENTS,
-                    WINDOW_ARGUMENTS);
-        }
-    }
+    const int slice = (int)get_global_id(2), n = OVER_DEPTH(slice, D), d = slice - n * D;
+    const int h = (int)get_global_id(1), top = FIRST_WINDOW(h, kh, dh, sh, ph, H, OH);
+    const int bottom = END_WINDOW(h, sh, ph, H, OH);
+    WINDOWS_D;
+    dx[dx_offset + n * x_n + d * x_d + h * x_h + w * x_w + c] =
+        NT_NAME(gather)(dy + dy_offset + n * y_n + c, index + index_offset + n * i_n + c, 1, d, h,
+            w, front, back, top, bottom, left, right, STRIDES_ARGUMENTS, WINDOW_ARGUMENTS);
 }
 
 #endif

@@ -31,7 +31,7 @@
 
 #if NT_CELL < 4
 
-NT_KERNEL(recurrent_gates_forward)
+NT_KERNEL_LINE(recurrent_gates_forward)
 (__global const float *a, int a_offset, __global const float *sum, int sum_offset,
     __global float *gates, int gates_offset, __global float *h, int old_h, int new_h,
     __global float *s, int old_s, int new_s, __global float *y, int y_offset, int has_y,
@@ -57,7 +57,7 @@ NT_KERNEL(recurrent_gates_forward)
         y[y_offset + at] = ended ? 0.0f : unit;
 }
 
-NT_KERNEL(recurrent_gates_backward)
+NT_KERNEL_LINE(recurrent_gates_backward)
 (__global const float *gates, int gates_offset, __global const float *h, int old_h,
     __global const float *s, int old_s, __global const float *dy, int dy_offset, int has_dy,
     __global float *da, int da_offset, __global float *dr, int dr_offset, __global float *dh,
@@ -91,7 +91,7 @@ NT_KERNEL(recurrent_gates_backward)
 #else
 
 /* Phase 0: r, z and s = r h. Phase 1: the candidate and the new state. */
-NT_KERNEL(recurrent_gates_forward)
+NT_KERNEL_LINE(recurrent_gates_forward)
 (__global const float *a, int a_offset, __global const float *sum, int sum_offset,
     __global float *gates, int gates_offset, __global float *h, int old_h, int new_h,
     __global float *s, int old_s, int new_s, __global float *y, int y_offset, int has_y,
@@ -119,7 +119,7 @@ NT_KERNEL(recurrent_gates_forward)
 
 /* Phase 0: the sums of z and the candidate. Between the two ds becomes the gradient of s.
  * Phase 1: that of r. */
-NT_KERNEL(recurrent_gates_backward)
+NT_KERNEL_LINE(recurrent_gates_backward)
 (__global const float *gates, int gates_offset, __global const float *h, int old_h,
     __global const float *s, int old_s, __global const float *dy, int dy_offset, int has_dy,
     __global float *da, int da_offset, __global float *dr, int dr_offset, __global float *dh,

@@ -30,15 +30,15 @@
 
 #if !NT_BACK
 
-NT_KERNEL(recurrent_group_forward)
+NT_KERNEL_LINE(recurrent_group_forward)
 (__global const float *a, int a_offset, __global const float *across, __global const float *bias,
     int bias_offset, int biased, __global float *gates, int gates_offset, __global float *h,
     int h_offset, __global float *s, int s_offset, __global float *y, int y_offset, int has_y,
     __global const int *lengths, int lengths_offset, int masked, int reverse, int T, int N, int H)
 {
     __local float state[NT_ROOM];
-    const int lane = (int)get_local_id(0), lanes = (int)get_local_size(0), size = N * H;
-    const int first = (int)get_group_id(0) * NT_ITEMS, count = min(NT_ITEMS, N - first);
+    const int lane = (int)get_local_id(0), lanes = NT_LOCAL, size = N * H;
+    const int first = NT_GROUP_PLACE(NT_LOCAL) * NT_ITEMS, count = min(NT_ITEMS, N - first);
     const int wide = NT_GATES * H;
     for (int k = 0; k < T; k++) {
         const int t = reverse ? T - 1 - k : k;
@@ -83,7 +83,7 @@ NT_KERNEL(recurrent_group_forward)
 
 #else
 
-NT_KERNEL(recurrent_group_backward)
+NT_KERNEL_LINE(recurrent_group_backward)
 (__global const float *gates, int gates_offset, __global const float *weight, int weight_offset,
     __global const float *h, int h_offset, __global const float *s, int s_offset,
     __global const float *dy, int dy_offset, int has_dy, __global float *da, int da_offset,
@@ -92,8 +92,8 @@ NT_KERNEL(recurrent_group_backward)
     int N, int H)
 {
     __local float slopes[NT_ROOM];
-    const int lane = (int)get_local_id(0), lanes = (int)get_local_size(0), size = N * H;
-    const int first = (int)get_group_id(0) * NT_ITEMS, count = min(NT_ITEMS, N - first);
+    const int lane = (int)get_local_id(0), lanes = NT_LOCAL, size = N * H;
+    const int first = NT_GROUP_PLACE(NT_LOCAL) * NT_ITEMS, count = min(NT_ITEMS, N - first);
     const int wide = NT_GATES * H;
     for (int i = lane; i < NT_ITEMS * wide; i += lanes)
         slopes[i] = 0.0f;

@@ -284,13 +284,13 @@ NT_KERNEL_SINGLE(reduce_columns_tile)(const int n, const int chunk, const int ro
 
 #ifdef NT_ROWS_GROUP
 /* NT_LANES work-items side by side share a result; count = rows * n. */
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(reduce_rows_group)(
-    const int n, const int count, const int chunk, const int parts, const int results,
-    const float scale EXTENTS RESULT NT_INPUTS(NT_IN_PARAMETERS))
+NT_KERNEL_LINE(reduce_rows_group)(const int n, const int count, const int chunk,
+    const int parts, const int results, const float scale EXTENTS RESULT
+    NT_INPUTS(NT_IN_PARAMETERS))
 {
     __local float sums[NT_LOCAL];
     const int id = (int)get_local_id(0), lane = id % NT_LANES;
-    const int group = (int)get_group_id(0), part = group % parts;
+    const int group = NT_GROUP_PLACE(NT_LOCAL), part = group % parts;
     const int result = group / parts * (NT_LOCAL / NT_LANES) + id / NT_LANES;
     const int begin = part * chunk, end = result < results ? min(count, begin + chunk) : begin;
     NT_CAT(NT_SPLIT, NT_KEPT)(a, result)
@@ -314,14 +314,14 @@ __kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(redu
 
 #ifdef NT_COLUMNS_GROUP
 /* Neighbours do neighbouring columns; NT_LANES of them, far apart, share one. */
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(reduce_columns_group)(
-    const int n, const int chunks, const int rows, const int block, const int parts,
-    const float scale EXTENTS RESULT NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
+NT_KERNEL_LINE(reduce_columns_group)(const int n, const int chunks, const int rows,
+    const int block, const int parts, const float scale EXTENTS RESULT
+    NT_CAT(NT_STEP_, NT_INTO)(y0) NT_INPUTS(NT_IN_PARAMETERS))
 {
     __local float sums[NT_LOCAL];
     const int width = NT_LOCAL / NT_LANES;
     const int id = (int)get_local_id(0), lane = id / width;
-    const int group = (int)get_group_id(0), part = group % parts, rest = group / parts;
+    const int group = NT_GROUP_PLACE(NT_LOCAL), part = group % parts, rest = group / parts;
     const int result = rest / chunks, i = (rest - result * chunks) * width + id % width;
     const int first = part * block, last = i < n ? min(rows, first + block) : first;
     NT_CAT(NT_SPLIT, NT_KEPT)(a, result)

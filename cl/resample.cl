@@ -85,13 +85,11 @@ NT_KERNEL(resample_group)
     const int item = (int)get_global_id(0), w = item / C, c = item - w * C;
     if (w >= OW)
         return;
-    for (int slice = (int)get_global_id(2); slice < N * OD; slice += (int)get_global_size(2)) {
-        const int n = slice / OD, d = slice - n * OD;
-        for (int h = (int)get_global_id(1); h < OH; h += (int)get_global_size(1))
-            y[y_offset + n * y_n + d * y_d + h * y_h + w * y_w + c] =
-                NT_NAME(element)(x + x_offset + n * x_n + c, table, table + at_d + 3 * d,
-                    table + at_h + 3 * h, table + at_w + 3 * w, x_d, x_h, x_w);
-    }
+    const int slice = (int)get_global_id(2), n = slice / OD, d = slice - n * OD;
+    const int h = (int)get_global_id(1);
+    y[y_offset + n * y_n + d * y_d + h * y_h + w * y_w + c] =
+        NT_NAME(element)(x + x_offset + n * x_n + c, table, table + at_d + 3 * d,
+            table + at_h + 3 * h, table + at_w + 3 * w, x_d, x_h, x_w);
 }
 
 #endif

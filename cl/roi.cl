@@ -190,9 +190,8 @@ NT_KERNEL(roi_forward_group)
     const int item = (int)get_global_id(0), pw = item / C, c = item - pw * C;
     if (pw >= PW)
         return;
-    for (int k = (int)get_global_id(2); k < K; k += (int)get_global_size(2))
-        for (int ph = (int)get_global_id(1); ph < PH; ph += (int)get_global_size(1))
-            NT_NAME(bin)(k, ph, pw, c, c + 1, x + x_offset, y + y_offset, PASSED);
+    NT_NAME(bin)((int)get_global_id(2), (int)get_global_id(1), pw, c, c + 1, x + x_offset,
+        y + y_offset, PASSED);
 }
 
 NT_KERNEL(roi_backward_group)
@@ -201,13 +200,10 @@ NT_KERNEL(roi_backward_group)
     const int item = (int)get_global_id(0), w = item / C, c = item - w * C;
     if (w >= W)
         return;
-    for (int n = (int)get_global_id(2); n < N; n += (int)get_global_size(2)) {
-        for (int h = (int)get_global_id(1); h < H; h += (int)get_global_size(1)) {
-            x[x_offset + n * x_n + h * x_h + w * x_w + c] = 0;
-            for (int k = 0; k < K; k++)
-                NT_NAME(gather)(k, n, h, w, c, c + 1, x + x_offset, y + y_offset, PASSED);
-        }
-    }
+    const int n = (int)get_global_id(2), h = (int)get_global_id(1);
+    x[x_offset + n * x_n + h * x_h + w * x_w + c] = 0;
+    for (int k = 0; k < K; k++)
+        NT_NAME(gather)(k, n, h, w, c, c + 1, x + x_offset, y + y_offset, PASSED);
 }
 
 #endif

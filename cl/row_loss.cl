@@ -126,9 +126,9 @@ NT_KERNEL_SINGLE(row_loss_backward_tile)(BACKWARD)
 
 #else
 
-NT_KERNEL(row_loss_group)(FORWARD)
+NT_KERNEL_LINE(row_loss_group)(FORWARD)
 {
-    __local float scratch[256];
+    __local float scratch[NT_LOCAL];
     const int lanes = 1 << split, lane = (int)get_local_id(0) & (lanes - 1);
     const int r = (int)(get_global_id(0) >> split);
     const int t = r < R ? target[target_offset + r * target_r] : ignore;
@@ -158,9 +158,9 @@ NT_KERNEL(row_loss_group)(FORWARD)
     }
 }
 
-NT_KERNEL(row_loss_backward_group)(BACKWARD)
+NT_KERNEL_LINE(row_loss_backward_group)(BACKWARD)
 {
-    __local float scratch[256];
+    __local float scratch[NT_LOCAL];
     const int lanes = 1 << split, lane = (int)get_local_id(0) & (lanes - 1);
     const int r = (int)(get_global_id(0) >> split);
     const int t = r < R ? target[target_offset + r * target_r] : ignore;

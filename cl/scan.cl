@@ -43,8 +43,7 @@ NT_KERNEL_SINGLE(scan_tile)(const int lines, const int block, OPERANDS)
     }
 }
 #else
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(scan_group)(
-    const int lines, OPERANDS)
+NT_KERNEL_LINE(scan_group)(const int lines, OPERANDS)
 {
     const int line = (int)get_global_id(0);
     if (line >= lines)

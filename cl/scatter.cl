@@ -75,8 +75,8 @@ NT_KERNEL_SINGLE(scatter_tile)(
     }
 }
 #else
-__kernel __attribute__((reqd_work_group_size(NT_LOCAL, 1, 1))) void NT_NAME(scatter_group)(
-    const int n, const int range, const int places, const int items, OPERANDS)
+NT_KERNEL_LINE(scatter_group)(const int n, const int range, const int places,
+    const int items, OPERANDS)
 {
     const int id = (int)get_global_id(0);
     if (id >= items)

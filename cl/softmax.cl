@@ -81,11 +81,11 @@ NT_KERNEL_SINGLE(softmax_backward_tile)
 
 #else
 
-NT_KERNEL(softmax_group)
+NT_KERNEL_LINE(softmax_group)
 (__global const float *x, int x_offset, __global float *y, int y_offset, int x_r, int x_c, int y_r,
     int y_c, int R, int C, int split)
 {
-    __local float scratch[256];
+    __local float scratch[NT_LOCAL];
     const int lanes = 1 << split, lane = (int)get_local_id(0) & (lanes - 1);
     const int r = (int)(get_global_id(0) >> split), n = r < R ? C : 0;
     __global const float *from = x + x_offset + r * x_r;
@@ -99,12 +99,12 @@ NT_KERNEL(softmax_group)
     }
 }
 
-NT_KERNEL(softmax_backward_group)
+NT_KERNEL_LINE(softmax_backward_group)
 (__global const float *y, int y_offset, __global const float *dy, int dy_offset, __global float *dx,
     int dx_offset, int y_r, int y_c, int dy_r, int dy_c, int dx_r, int dx_c, int R, int C,
     int split)
 {
-    __local float scratch[256];
+    __local float scratch[NT_LOCAL];
     const int lanes = 1 << split, lane = (int)get_local_id(0) & (lanes - 1);
     const int r = (int)(get_global_id(0) >> split), n = r < R ? C : 0;
     __global const float *out = y + y_offset + r * y_r, *d = dy + dy_offset + r * dy_r;

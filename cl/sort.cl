@@ -72,7 +72,7 @@ NT_KERNEL_SINGLE(sort_tile)
 
 #else
 
-NT_KERNEL(sort_group)
+NT_KERNEL_LINE(sort_group)
 (__global const E *x, int x_offset, __global int *index, int index_offset, int x_r, int x_c,
     int index_r, int index_k, int R, int C, int K)
 {

@@ -39,12 +39,11 @@ NT_KERNEL(unpool_forward_group)
     const int c = (int)get_global_id(0);
     if (c >= C)
         return;
-    for (int n = (int)get_global_id(1); n < N; n += (int)get_global_size(1)) {
-        for (int p = 0; p < P; p++) {
-            const int at = index[index_offset + n * i_n + p * i_p + c];
-            if (at >= 0 && at < Q)
-                y[y_offset + n * y_n + at * y_p + c] += x[x_offset + n * x_n + p * x_p + c];
-        }
+    const int n = (int)get_global_id(1);
+    for (int p = 0; p < P; p++) {
+        const int at = index[index_offset + n * i_n + p * i_p + c];
+        if (at >= 0 && at < Q)
+            y[y_offset + n * y_n + at * y_p + c] += x[x_offset + n * x_n + p * x_p + c];
     }
 }
 
@@ -68,9 +67,7 @@ NT_KERNEL(unpool_backward_group)
     const int item = (int)get_global_id(0), p = item / C, c = item - p * C;
     if (p >= P)
         return;
-    for (int n = (int)get_global_id(1); n < N; n += (int)get_global_size(1)) {
-        const int at = index[index_offset + n * i_n + p * i_p + c];
-        x[x_offset + n * x_n + p * x_p + c] =
-            at >= 0 && at < Q ? y[y_offset + n * y_n + at * y_p + c] : 0.0f;
-    }
+    const int n = (int)get_global_id(1), at = index[index_offset + n * i_n + p * i_p + c];
+    x[x_offset + n * x_n + p * x_p + c] =
+        at >= 0 && at < Q ? y[y_offset + n * y_n + at * y_p + c] : 0.0f;
 }

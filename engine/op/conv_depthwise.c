@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
+#include "engine/op/group.h"
 #include "engine/op/tile.h"
 #include "engine/variant.h"
 
@@ -97,7 +98,7 @@ enum nt_status nt_conv_depthwise(
     nt_launch_grid(&l, 3,
         (size_t[]){(size_t)nt_divide_up(all, vectors), (size_t)nt_divide_up(pass->out[2], run),
             (size_t)blocks},
-        single(tape) ? NULL : (size_t[]){GROUP_ITEMS, 1, 1});
+        single(tape) ? NULL : (size_t[]){nt_group_items(nt_tape_device(tape), GROUP_ITEMS), 1, 1});
     l.flops = pass->flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->y->shape));
     return nt_launch_append(&l);
@@ -189,7 +190,8 @@ enum nt_status nt_conv_weight_depthwise(
     if (single(tape))
         nt_launch_grid(&l, 2, (size_t[]){1, (size_t)(nt_divide_up(all, vectors) * splits)}, NULL);
     else
-        nt_launch_grid(&l, 2, (size_t[]){(size_t)all, (size_t)splits}, (size_t[]){GROUP_ITEMS, 1});
+        nt_launch_grid(&l, 2, (size_t[]){(size_t)all, (size_t)splits},
+            (size_t[]){nt_group_items(nt_tape_device(tape), GROUP_ITEMS), 1});
     l.flops = flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
     enum nt_status status = nt_launch_append(&l);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/conv.h"
+#include "engine/op/group.h"
 #include "engine/op/tile.h"
 
 /* A block: strips of output channels, panels of columns (tap, channel) and pixels at a time that
@@ -52,7 +53,8 @@ enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_pro
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
     size_t global[] = {(size_t)nt_divide_up(columns, width), (size_t)rows};
-    nt_launch_grid(&l, 2, global, single ? NULL : (size_t[]){64, 1});
+    nt_launch_grid(
+        &l, 2, global, single ? NULL : (size_t[]){nt_group_items(nt_tape_device(tape), 64), 1});
     l.flops = (double)(splits * joined - 1) * (double)nt_shape_count(&p->w.shape);
     l.bytes = 4.0 * (double)(splits * joined + 1) * (double)nt_shape_count(&p->w.shape);
     return nt_launch_append(&l);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/gather.h"
+#include "engine/op/group.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 
@@ -87,10 +88,9 @@ enum nt_status nt_gather(struct nt_tape *tape, const struct nt_tensor *x, int ax
             nt_launch_define(&l, "NT_WHOLE", "1");
         nt_loop_divide(&l, rows, n, 1, nt_loop_groups(tape, l.bytes / 4));
     } else {
-        nt_launch_define(&l, "NT_LOCAL", "%d", GROUP_SIZE);
         nt_launch_int(&l, n);
         nt_launch_int(&l, count);
-        nt_launch_grid(&l, 1, (size_t[]){(size_t)count}, (size_t[]){GROUP_SIZE});
+        nt_group_line(&l, count, GROUP_SIZE);
     }
     const struct nt_tensor *operands[] = {y, x, index};
     nt_gather_operands(&l, &loop, inner, operands, NT_ACCESS_WRITE);

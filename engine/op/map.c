@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/loop.h"
 #include "engine/primitives.h"
 #include "engine/text.h"
@@ -210,10 +211,9 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
         nt_loop_divide(&l, rows, n, vector, nt_loop_groups(tape, work));
     } else {
         int64_t count = rows * (n / vector);
-        nt_launch_define(&l, "NT_LOCAL", "%d", GROUP_SIZE);
         nt_launch_int(&l, n / vector);
         nt_launch_int(&l, count);
-        nt_launch_grid(&l, 1, (size_t[]){(size_t)count}, (size_t[]){GROUP_SIZE});
+        nt_group_line(&l, count, GROUP_SIZE);
     }
     nt_loop_extents(&l, &loop);
     for (int i = 0; i < outputs; i++)

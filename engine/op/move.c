@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/loop.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
@@ -7,7 +8,7 @@
 #include <string.h>
 
 #define GROUP_SIZE 128
-#define SQUARE 16 /* SIDE of cl/move.cl */
+#define SQUARE 16 /* NT_SIDE of cl/move.cl, for work-groups as large as the device allows */
 
 const char *const nt_move_variants[] = {"tile", "group", NULL};
 
@@ -88,10 +89,9 @@ static enum nt_status copy(struct nt_launch *l, struct move *move)
         int vector = is_dense(move) && is_aligned(move) ? 4 : 1;
         int64_t count = rows * (move->n / vector);
         define(l, move, "NT_COPY_GROUP", vector);
-        nt_launch_define(l, "NT_LOCAL", "%d", GROUP_SIZE);
         nt_launch_int(l, move->n / vector);
         nt_launch_int(l, count);
-        nt_launch_grid(l, 1, (size_t[]){(size_t)count}, (size_t[]){GROUP_SIZE});
+        nt_group_line(l, count, GROUP_SIZE);
     }
     add_operands(l, move);
     return nt_launch_append(l);
@@ -121,17 +121,18 @@ static enum nt_status transpose(struct nt_launch *l, struct move *move, int dim)
     define(l, move, move->tile ? "NT_TRANSPOSE_TILE" : "NT_TRANSPOSE_GROUP", 0);
     nt_launch_int(l, m);
     nt_launch_int(l, n);
-    int64_t squares_m = (m + SQUARE - 1) / SQUARE, squares_n = (n + SQUARE - 1) / SQUARE;
+    int64_t side = move->tile ? SQUARE : nt_group_side(nt_tape_device(l->tape));
+    int64_t squares_m = (m + side - 1) / side, squares_n = (n + side - 1) / side;
+    nt_launch_define(l, "NT_SIDE", "%d", (int)side);
     if (move->tile) {
         int64_t chunks = nt_loop_groups(l->tape, l->bytes / 4) / rows;
-        int64_t chunk = (squares_m + chunks) / (chunks + 1) * SQUARE;
+        int64_t chunk = (squares_m + chunks) / (chunks + 1) * side;
         nt_launch_int(l, chunk);
         nt_launch_grid(l, 2, (size_t[]){(size_t)((m + chunk - 1) / chunk), (size_t)rows}, NULL);
     } else {
-        size_t groups = (size_t)(squares_m * squares_n * rows);
         nt_launch_int(l, squares_m);
         nt_launch_int(l, squares_n);
-        nt_launch_grid(l, 1, (size_t[]){groups * SQUARE * SQUARE}, (size_t[]){SQUARE * SQUARE});
+        nt_group_line(l, squares_m * squares_n * rows * side * side, (size_t)(side * side));
     }
     nt_launch_int(l, x_step);
     nt_launch_int(l, y_step);

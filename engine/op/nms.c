@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/launch.h"
+#include "engine/op/group.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 
@@ -32,14 +33,12 @@ static enum nt_status check(struct nt_tape *tape, const struct nt_nms *nms,
 }
 
 /* Lanes of a work-group: no more than there are boxes or the device can do. */
-static size_t lanes_for(const struct nt_device_info *info, int64_t boxes)
+static size_t lanes_for(const struct nt_device *dev, int64_t boxes)
 {
     size_t lanes = 32;
     while (lanes < 256 && (int64_t)lanes < boxes)
         lanes *= 2;
-    while (lanes > info->max_work_group)
-        lanes /= 2;
-    return lanes;
+    return nt_group_items(dev, lanes);
 }
 
 enum nt_status nt_nms(struct nt_tape *tape, const struct nt_nms *nms, const struct nt_tensor *boxes,
@@ -54,7 +53,7 @@ enum nt_status nt_nms(struct nt_tape *tape, const struct nt_nms *nms, const stru
         return status;
     struct nt_launch l;
     bool tile = strcmp(variant, "tile") == 0;
-    size_t lanes = tile ? 1 : lanes_for(nt_device_get_info(nt_tape_device(tape)), count);
+    size_t lanes = tile ? 1 : lanes_for(nt_tape_device(tape), count);
     nt_launch_init(&l, tape, "nms", tile ? "nms_tile" : "nms_group", variant, reason);
     nt_launch_define(&l, "NT_TILE", "%d", tile);
     nt_launch_define(&l, "NT_LOCAL", "%zu", lanes);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/recurrent.h"
 
 #define ITEMS 4   /* of a work-group: each float of the weight that is read serves so many */
@@ -22,13 +23,11 @@ static void start(struct nt_launch *l, struct nt_tape *tape, const struct nt_rec
 
 static void set_grid(struct nt_launch *l, const struct nt_recurrent_problem *p)
 {
-    size_t most = nt_device_get_info(nt_tape_device(l->tape))->max_work_group, lanes = 32;
-    most = most < MAX_LANES ? most : MAX_LANES;
-    while (lanes < (size_t)p->units && 2 * lanes <= most)
+    size_t lanes = 32;
+    while (lanes < (size_t)p->units && lanes < MAX_LANES)
         lanes *= 2;
-    lanes = lanes < most ? lanes : most;
-    size_t groups = ((size_t)p->items + ITEMS - 1) / ITEMS;
-    nt_launch_grid(l, 1, (size_t[]){groups * lanes}, (size_t[]){lanes});
+    lanes = nt_group_items(nt_tape_device(l->tape), lanes);
+    nt_group_line(l, (p->items + ITEMS - 1) / ITEMS * (int64_t)lanes, lanes);
 }
 
 enum nt_status nt_recurrent_group_forward(

@@ -2,6 +2,7 @@
  *
  * Step by step: a matrix product with the recurrent weight and a launch for the gates.
  */
+#include "engine/op/group.h"
 #include "engine/op/recurrent.h"
 
 /* Kernel arguments count the offsets of all slots from the buffer's start. */
@@ -64,14 +65,12 @@ static void start(struct nt_launch *l, struct nt_tape *tape, const struct nt_rec
 static enum nt_status finish(
     struct nt_launch *l, const struct nt_recurrent_problem *p, int64_t step)
 {
-    size_t most = nt_device_get_info(nt_tape_device(l->tape))->max_work_group;
     double count = (double)p->items * (double)p->units;
     nt_launch_int(l, p->items);
     nt_launch_int(l, p->units);
     nt_launch_int(l, step);
     nt_recurrent_optional(l, p->layer->lengths, p->layer->h, NT_ACCESS_READ);
-    nt_launch_grid(
-        l, 1, (size_t[]){(size_t)(p->items * p->units)}, (size_t[]){most < 64 ? most : 64});
+    nt_group_line(l, p->items * p->units, 64);
     l->bytes = 4 * count * (double)(3 * p->gates + 4);
     return nt_launch_append(l);
 }

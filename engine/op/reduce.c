@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/loop.h"
 #include "engine/primitives.h"
 #include "engine/text.h"
@@ -44,7 +45,8 @@ struct pass {
     int64_t results, rows;        /* their counts */
     int64_t parts, chunk, block;  /* of n and of rows for a part */
     int64_t results_block;        /* tile */
-    int vector, lanes;
+    int vector;
+    int items, lanes; /* group: work-items of a work-group, and of a result */
 };
 
 static double distinct(const struct nt_loop *kept, const struct nt_loop *reduced, int operand)
@@ -120,8 +122,10 @@ static void plan_group(const struct reduction *r, struct pass *p)
     int64_t count = p->columns ? p->rows : p->rows * p->n, shared;
     int width = p->columns ? power_of_two(p->n, GROUP_COLUMNS) : 1;
     p->vector = 1;
-    p->lanes = power_of_two(count, GROUP_SIZE / width);
-    shared = p->columns ? up(p->n, GROUP_SIZE / p->lanes) * GROUP_SIZE : p->lanes;
+    p->items = (int)nt_group_items(nt_tape_device(r->tape), GROUP_SIZE);
+    width = width < p->items ? width : p->items;
+    p->lanes = power_of_two(count, p->items / width);
+    shared = p->columns ? up(p->n, p->items / p->lanes) * p->items : p->lanes;
     int64_t wanted = 2048 * (int64_t)info->compute_units / (p->results * shared);
     if (wanted > count / (8 * p->lanes))
         wanted = count / (8 * p->lanes);
@@ -188,13 +192,13 @@ static void add_sizes(struct nt_launch *l, const struct reduction *r, const stru
             (size_t)up(p->results, p->results_block)};
         nt_launch_grid(l, 3, grid, NULL);
     } else {
-        int64_t width = GROUP_SIZE / p->lanes, chunks = up(p->n, width);
+        int64_t width = p->items / p->lanes, chunks = up(p->n, width);
         const int64_t columns[] = {p->n, chunks, p->rows, p->block, p->parts};
         const int64_t rows[] = {p->n, p->rows * p->n, p->chunk, p->parts, p->results};
         for (int i = 0; i < 5; i++)
             nt_launch_int(l, p->columns ? columns[i] : rows[i]);
         int64_t groups = p->parts * (p->columns ? chunks * p->results : up(p->results, width));
-        nt_launch_grid(l, 1, (size_t[]){(size_t)(groups * GROUP_SIZE)}, (size_t[]){GROUP_SIZE});
+        nt_group_line(l, groups * p->items, (size_t)p->items);
     }
     nt_launch_float(l, (float)r->scale);
 }
@@ -220,10 +224,8 @@ static enum nt_status launch(const struct reduction *r, const struct pass *p)
         nt_launch_define(&l, "NT_INTO", "%s", into);
     if (p->columns && p->tile)
         nt_launch_define(&l, "NT_COLUMNS", "%d", COLUMN_VECTORS);
-    if (!p->tile) {
-        nt_launch_define(&l, "NT_LOCAL", "%d", GROUP_SIZE);
+    if (!p->tile)
         nt_launch_define(&l, "NT_LANES", "%d", p->lanes);
-    }
     define_inputs(&l, r, p);
     nt_loop_expression(&l, r->expr, r->terms, r->term);
     add_sizes(&l, r, p);

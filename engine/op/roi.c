@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/spatial.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
@@ -6,8 +7,6 @@
 #include <string.h>
 
 const char *const nt_roi_variants[] = {"tile", "group", NULL};
-
-#define MAX_GROUPS 65535
 
 static enum nt_status check(struct nt_context *ctx, const char *name, const struct nt_tensor *x,
     const struct nt_tensor *regions, const struct nt_tensor *y, const struct nt_tensor *index)
@@ -42,11 +41,6 @@ static void add_strides(struct nt_launch *l, const struct nt_tensor *t)
     nt_launch_int(l, t->stride[3]);
 }
 
-static int64_t at_most(int64_t value, int64_t most)
-{
-    return value < most ? value : most;
-}
-
 /* The argument `chunk` and the grid over the pixels of the result, with `work` for each. */
 static void set_grid(struct nt_launch *l, bool tile, const struct nt_shape *result, int64_t work)
 {
@@ -55,12 +49,9 @@ static void set_grid(struct nt_launch *l, bool tile, const struct nt_shape *resu
         nt_spatial_chunks(l, dim[0] * dim[2] * dim[3], work);
         return;
     }
-    size_t most = nt_device_get_info(nt_tape_device(l->tape))->max_work_group;
     nt_launch_int(l, 0);
-    nt_launch_grid(l, 3,
-        (size_t[]){(size_t)(dim[3] * dim[1]), (size_t)at_most(dim[2], MAX_GROUPS),
-            (size_t)at_most(dim[0], MAX_GROUPS)},
-        (size_t[]){most < 64 ? 1 : 64, 1, 1});
+    nt_launch_grid(l, 3, (size_t[]){(size_t)(dim[3] * dim[1]), (size_t)dim[2], (size_t)dim[0]},
+        (size_t[]){nt_group_items(nt_tape_device(l->tape), 64), 1, 1});
 }
 
 static enum nt_status append(struct nt_tape *tape, const struct nt_roi *roi, bool backward,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/rows.h"
 #include "engine/op/chunk.h"
+#include "engine/op/group.h"
 
 #include <string.h>
 
@@ -50,13 +51,10 @@ void nt_rows_grid(
         nt_launch_grid(launch, 1, (size_t[]){(size_t)((rows + chunk - 1) / chunk)}, NULL);
         return;
     }
-    size_t most = nt_device_get_info(nt_tape_device(launch->tape))->max_work_group;
-    int shift = 0, group = 6;
-    while (shift < 8 && ((int64_t)1 << shift) < classes && ((size_t)2 << shift) <= most)
+    size_t most = nt_group_items(nt_tape_device(launch->tape), 256);
+    int shift = 0;
+    while (((int64_t)1 << shift) < classes && ((size_t)2 << shift) <= most)
         shift++;
-    while (group > shift && ((size_t)1 << group) > most)
-        group--;
-    group = group > shift ? group : shift;
     nt_launch_int(launch, shift);
-    nt_launch_grid(launch, 1, (size_t[]){(size_t)rows << shift}, (size_t[]){(size_t)1 << group});
+    nt_group_line(launch, rows << shift, shift > 6 ? (size_t)1 << shift : 64);
 }

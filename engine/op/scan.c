@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/loop.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
@@ -70,8 +71,7 @@ enum nt_status nt_scan(struct nt_tape *tape, enum nt_reduction reduction, bool e
         nt_launch_int(&l, block);
         nt_launch_grid(&l, 1, (size_t[]){(size_t)((lines + block - 1) / block)}, NULL);
     } else {
-        nt_launch_define(&l, "NT_LOCAL", "%d", GROUP_SIZE);
-        nt_launch_grid(&l, 1, (size_t[]){(size_t)lines}, (size_t[]){GROUP_SIZE});
+        nt_group_line(&l, lines, GROUP_SIZE);
     }
     for (int k = 0; k < 2; k++) {
         nt_launch_tensor(&l, &view[k], k == 0 ? NT_ACCESS_WRITE : NT_ACCESS_READ);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/gather.h"
+#include "engine/op/group.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 
@@ -46,12 +47,11 @@ static void divide_group(struct nt_launch *l, int64_t n, int64_t rows, int64_t c
     parts = parts < 1 ? 1 : parts > count ? count : parts;
     int64_t range = up(count, parts);
     parts = up(count, range);
-    nt_launch_define(l, "NT_LOCAL", "%d", GROUP_SIZE);
     nt_launch_int(l, n);
     nt_launch_int(l, range);
     nt_launch_int(l, places);
     nt_launch_int(l, places * parts);
-    nt_launch_grid(l, 1, (size_t[]){(size_t)(places * parts)}, (size_t[]){GROUP_SIZE});
+    nt_group_line(l, places * parts, GROUP_SIZE);
 }
 
 enum nt_status nt_scatter(struct nt_tape *tape, enum nt_scatter how, const struct nt_tensor *x,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/launch.h"
 #include "engine/op/chunk.h"
+#include "engine/op/group.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 
@@ -72,7 +73,7 @@ enum nt_status nt_sort(
         nt_launch_int(&l, split);
         nt_launch_grid(&l, 1, (size_t[]){(size_t)groups}, NULL);
     } else {
-        nt_launch_grid(&l, 1, (size_t[]){(size_t)(rows * columns)}, (size_t[]){GROUP_SIZE});
+        nt_group_line(&l, rows * columns, GROUP_SIZE);
     }
     return nt_launch_append(&l);
 }

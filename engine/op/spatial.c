@@ -2,9 +2,7 @@
 #include "engine/op/spatial.h"
 
 #include "engine/op/chunk.h"
-
-/* Work-groups of the second and third grid dimension: what every GPU allows. */
-#define MAX_GROUPS 65535
+#include "engine/op/group.h"
 
 enum nt_status nt_spatial_check(struct nt_context *ctx, const char *name, const char *what,
     const struct nt_tensor *tensor, enum nt_dtype dtype)
@@ -60,9 +58,7 @@ void nt_spatial_chunks(struct nt_launch *launch, int64_t items, int64_t work)
 void nt_spatial_grid(struct nt_launch *launch, const struct nt_tensor *result)
 {
     const int64_t *dim = result->shape.dim;
-    int64_t rows = dim[3] < MAX_GROUPS ? dim[3] : MAX_GROUPS;
-    int64_t slices = dim[0] * dim[2] < MAX_GROUPS ? dim[0] * dim[2] : MAX_GROUPS;
-    size_t most = nt_device_get_info(nt_tape_device(launch->tape))->max_work_group;
-    nt_launch_grid(launch, 3, (size_t[]){(size_t)(dim[4] * dim[1]), (size_t)rows, (size_t)slices},
-        (size_t[]){most < 64 ? 1 : 64, 1, 1});
+    nt_launch_grid(launch, 3,
+        (size_t[]){(size_t)(dim[4] * dim[1]), (size_t)dim[3], (size_t)(dim[0] * dim[2])},
+        (size_t[]){nt_group_items(nt_tape_device(launch->tape), 64), 1, 1});
 }

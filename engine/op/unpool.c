@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/group.h"
 #include "engine/op/spatial.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
@@ -8,7 +9,6 @@
 const char *const nt_unpool_variants[] = {"tile", "group", NULL};
 
 #define BLOCK 16 /* channels, as in cl/unpool.cl */
-#define MAX_GROUPS 65535
 
 /* A tensor of rank 5 whose pixels are evenly spaced. */
 struct pixels {
@@ -59,12 +59,9 @@ static void set_grid(struct nt_launch *l, bool tile, bool backward, const struct
     } else if (tile) {
         nt_spatial_chunks(l, n * ((c + BLOCK - 1) / BLOCK), 4 * BLOCK * pixels);
     } else {
-        size_t most = nt_device_get_info(nt_tape_device(l->tape))->max_work_group;
         nt_launch_int(l, 0);
-        nt_launch_grid(l, 2,
-            (size_t[]){
-                (size_t)(backward ? c * pixels : c), (size_t)(n < MAX_GROUPS ? n : MAX_GROUPS)},
-            (size_t[]){most < 64 ? 1 : 64, 1});
+        nt_launch_grid(l, 2, (size_t[]){(size_t)(backward ? c * pixels : c), (size_t)n},
+            (size_t[]){nt_group_items(nt_tape_device(l->tape), 64), 1});
     }
 }
 

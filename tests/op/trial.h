@@ -13,6 +13,7 @@
 #define NT_TESTS_OP_TRIAL_H
 
 #include "engine/primitives.h"
+#include "engine/tape_state.h"
 #include "tests/testing.h"
 
 #include <stdlib.h>
@@ -85,12 +86,28 @@ static inline void trial_check_reach(const struct nt_tensor *view, const uint32_
     free(inside);
 }
 
+/* Fails unless kernels tell their compiler of work-groups that need not fit any kernel. */
+static inline void trial_check_groups(const struct nt_tape *tape)
+{
+    for (int i = 0; i < tape->launches; i++) {
+        const struct nt_tape_launch *l = &tape->launch[i];
+        size_t told[3] = {0}, items = l->local[0] * (l->dims > 1 ? l->local[1] : 1);
+        if (l->call || items <= 64)
+            continue;
+        clGetKernelWorkGroupInfo(
+            l->kernel, tape->dev->id, CL_KERNEL_COMPILE_WORK_GROUP_SIZE, sizeof told, told, NULL);
+        ck_assert_msg(told[0] * told[1] * told[2] == items, "%s: work-groups of %zu: not told",
+            l->entry, items);
+    }
+}
+
 /* Plans, builds, runs twice: the same bits both times. Destroys the tape. */
 static inline void trial_run(struct trial *t)
 {
     struct nt_plan_info info;
     test_ok(nt_tape_plan(t->tape, &info));
     test_ok(nt_tape_build(t->tape));
+    trial_check_groups(t->tape);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < t->count; i++) {
             size_t n = t->buffer[i].bytes / 4;
