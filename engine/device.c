@@ -305,9 +305,22 @@ enum nt_status nt_device_set_queue(struct nt_device *dev, bool profiling)
     return NT_OK;
 }
 
+/* Drivers for GPUs count work-groups along all dimensions but the first in 16 bits, and displays
+ * that share the GPU reset a kernel after two seconds. A compute unit of the smallest ones does
+ * four operations a cycle with these kernels: parts of a quarter of a second there. */
+static void limit_enqueues(struct nt_device *dev)
+{
+    const struct nt_device_info *info = &dev->info;
+    if (info->type == NT_DEVICE_CPU)
+        return;
+    dev->most.groups = 65535;
+    dev->most.flops = info->compute_units * 1e6 * (info->clock_mhz ? info->clock_mhz : 500);
+}
+
 static enum nt_status start(struct nt_device *dev)
 {
     cl_int code;
+    limit_enqueues(dev);
     const char *profile = getenv("NEUTRA_PROFILE");
     dev->cl = clCreateContext(NULL, 1, &dev->id, NULL, NULL, &code);
     if (code != CL_SUCCESS)

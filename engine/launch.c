@@ -165,6 +165,32 @@ static bool is_empty(const struct nt_launch *launch)
     return false;
 }
 
+static size_t divide_up(size_t count, size_t by)
+{
+    return (count + by - 1) / by;
+}
+
+/* Divides the grid of a kernel of work-groups into parts that the device takes. Work-items of such
+ * kernels know their place by get_global_id alone; a kernel of single work-items is not divided. */
+static void divide(const struct nt_device *dev, struct nt_tape_launch *l)
+{
+    size_t items = 1, wanted = dev->most.flops > 0 ? (size_t)(l->flops / dev->most.flops) + 1 : 1;
+    l->parts = 1;
+    for (int i = 0; i < l->dims; i++) {
+        items *= l->local[i];
+        l->part[i] = l->global[i];
+    }
+    for (int i = l->dims - 1; items > 1 && i >= 0; i--) {
+        size_t groups = l->global[i] / l->local[i], parts = wanted < groups ? wanted : groups;
+        if (i > 0 && dev->most.groups && divide_up(groups, parts) > dev->most.groups)
+            parts = divide_up(groups, dev->most.groups);
+        l->part[i] = divide_up(groups, parts) * l->local[i];
+        parts = divide_up(l->global[i], l->part[i]);
+        wanted = divide_up(wanted, parts);
+        l->parts *= (int)parts;
+    }
+}
+
 static enum nt_status append(struct nt_launch *launch)
 {
     struct nt_tape *tape = launch->tape;
@@ -207,6 +233,7 @@ static enum nt_status append(struct nt_launch *launch)
     memcpy(l->reason, launch->reason, sizeof l->reason);
     memcpy(l->global, launch->global, sizeof l->global);
     memcpy(l->local, launch->local, sizeof l->local);
+    divide(tape->dev, l);
     launch->user = NULL;
     tape->planned = false;
     nt_tape_note_results(tape, l);

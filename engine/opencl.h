@@ -26,6 +26,11 @@ struct nt_device {
     struct nt_programs *programs;
     struct nt_cache *cache;
     struct nt_tuning *tuning;
+    /* What one enqueue of a kernel of work-groups may be; 0: anything. */
+    struct {
+        size_t groups; /* along the second and third dimension */
+        double flops;
+    } most;
     bool compiled;              /* programs were compiled in this process */
     struct nt_profile *profile; /* NULL: not profiling, the queues give no times */
 };

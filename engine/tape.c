@@ -218,27 +218,51 @@ static enum nt_status not_built(struct nt_tape *tape, const char *what)
     return nt_fail(tape->dev->ctx, NT_ERR_ARGUMENT, "%s: the tape is not built", what);
 }
 
-static cl_int enqueue(struct nt_tape *tape, const struct nt_tape_launch *l, cl_event *event)
+static cl_int enqueue(struct nt_tape *tape, const struct nt_tape_launch *l, const size_t *from,
+    const size_t *items, cl_event *event)
 {
     if (l->call)
         return l->call(l->user, tape->dev->queue, l->memory, event);
     return clEnqueueNDRangeKernel(
-        tape->dev->queue, l->kernel, (cl_uint)l->dims, NULL, l->global, l->local, 0, NULL, event);
+        tape->dev->queue, l->kernel, (cl_uint)l->dims, from, items, l->local, 0, NULL, event);
 }
 
-static enum nt_status run_launch(struct nt_tape *tape, const struct nt_tape_launch *l)
+static enum nt_status run_part(
+    struct nt_tape *tape, const struct nt_tape_launch *l, const size_t *from, const size_t *items)
 {
     struct nt_profile *profile = l->row >= 0 ? tape->dev->profile : NULL;
     cl_event event = NULL;
-    cl_int code = enqueue(tape, l, profile ? &event : NULL);
+    cl_int code = enqueue(tape, l, from, items, profile ? &event : NULL);
     if (code != CL_SUCCESS)
         return nt_fail_cl(tape->dev->ctx, code, "%s%s%s on %s", l->label, *l->label ? ": " : "",
             l->entry, tape->dev->info.name);
     if (event) {
-        nt_profile_record(profile, l->row, event, l->flops, l->bytes);
+        nt_profile_record(profile, l->row, event, l->flops / l->parts, l->bytes / l->parts);
         clReleaseEvent(event);
     }
     return NT_OK;
+}
+
+/* The grid part by part, each sent off of its own, so that others get the device between them. */
+static enum nt_status run_parts(struct nt_tape *tape, const struct nt_tape_launch *l)
+{
+    size_t from[3] = {0}, items[3];
+    enum nt_status status = NT_OK;
+    for (int d = 0; status == NT_OK && d < l->dims;) {
+        for (int i = 0; i < l->dims; i++)
+            items[i] = l->part[i] < l->global[i] - from[i] ? l->part[i] : l->global[i] - from[i];
+        status = run_part(tape, l, from, items);
+        if (status == NT_OK)
+            clFlush(tape->dev->queue);
+        for (d = 0; d < l->dims && (from[d] += l->part[d]) >= l->global[d]; d++)
+            from[d] = 0;
+    }
+    return status;
+}
+
+static enum nt_status run_launch(struct nt_tape *tape, const struct nt_tape_launch *l)
+{
+    return l->parts > 1 ? run_parts(tape, l) : run_part(tape, l, NULL, l->global);
 }
 
 enum nt_status nt_tape_run(struct nt_tape *tape)

@@ -37,6 +37,8 @@ struct nt_tape_launch {
     struct nt_launch_arg *arg;
     int dims;
     size_t global[3], local[3];
+    size_t part[3]; /* work-items of one enqueue, most of the time all */
+    int parts;
     double flops, bytes;
     int (*call)(const void *user, void *queue, void *const *memory, void *event);
     void *user;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/opencl.h"
+#include "engine/tape_state.h"
 #include "engine/variant.h"
 #include "tests/kernels.h"
 #include "tests/testing.h"
@@ -283,6 +283,60 @@ START_TEST(launches_can_be_inspected)
 }
 END_TEST
 
+/* Counts how often each place of a grid is visited, enqueued as the device's limits want it. */
+static int visit(size_t groups, double limit, double flops, size_t local)
+{
+    struct nt_device *dev = test_device();
+    size_t global[3] = {(size_t)test_int(1, 30), (size_t)test_int(4, 11), (size_t)test_int(4, 9)};
+    int count = (int)(global[0] * global[1] * global[2]), *visits = calloc((size_t)count, 4);
+    struct nt_tape *tape = new_tape();
+    struct nt_launch l;
+    int32_t out = nt_tape_buffer(tape, NT_BUFFER_KEPT, 4 * (size_t)count, "visits");
+    dev->most.groups = groups;
+    dev->most.flops = limit;
+    nt_launch_init(&l, tape, "visit", "visit", "test", "a test");
+    nt_launch_buffer(&l, out, NT_ACCESS_READ_WRITE);
+    for (int i = 0; i < 3; i++)
+        nt_launch_int(&l, (int64_t)global[i]);
+    nt_launch_grid(&l, 3, global, (size_t[]){local, 1, 1});
+    l.flops = flops;
+    test_ok(nt_launch_append(&l));
+    test_ok(nt_tape_build(tape));
+    test_ok(nt_tape_run(tape));
+    test_ok(nt_tape_read(tape, out, 0, visits, 4 * (size_t)count));
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(visits[i], 1);
+    const struct nt_tape_launch *launch = &tape->launch[0];
+    for (int i = 1; i < 3 && groups && local > 1; i++)
+        ck_assert_uint_le(launch->part[i], groups);
+    int parts = launch->parts;
+    nt_tape_destroy(tape);
+    free(visits);
+    return parts;
+}
+
+START_TEST(grids_are_enqueued_in_parts)
+{
+    struct nt_device *dev = test_device(), saved = *dev;
+    test_kernel_file("visit.cl", "#include \"prelude.clh\"\n"
+                                 "NT_KERNEL(visit)(__global int *out, int X, int Y, int Z)\n"
+                                 "{\n"
+                                 "    int x = get_global_id(0), y = get_global_id(1);\n"
+                                 "    if (x < X)\n"
+                                 "        out[(get_global_id(2) * Y + y) * X + x]++;\n"
+                                 "}\n");
+    ck_assert_int_eq(visit(0, 0, 1e12, 4), 1);
+    ck_assert_int_eq(visit(65535, 1000, 999, 4), 1);
+    ck_assert_int_eq(visit(2, 10, 1e12, 1), 1);
+    ck_assert_int_gt(visit(3, 0, 0, 4), 3);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_ge(visit(0, 1000, 3500, 4), 4);
+        ck_assert_int_ge(visit(3, 1000, 1e6, 4), 16);
+    }
+    dev->most = saved.most;
+}
+END_TEST
+
 static int copy_call(const void *user, void *queue, void *const *memory, void *event)
 {
     return clEnqueueCopyBuffer((cl_command_queue)queue, (cl_mem)memory[0], (cl_mem)memory[1], 0, 0,
@@ -374,6 +428,7 @@ int main(void)
     tcase_add_test(tcase, empty_launches_vanish);
     tcase_add_test(tcase, hosts_reach_no_transient_buffers);
     tcase_add_test(tcase, launches_can_be_inspected);
+    tcase_add_test(tcase, grids_are_enqueued_in_parts);
     tcase_add_test(tcase, library_calls_take_part);
     tcase_add_test(tcase, variants_are_chosen_and_forced);
     suite_add_tcase(suite, tcase);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/testing.h"
+#include "engine/opencl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -51,6 +52,10 @@ struct nt_device *test_device(void)
     if (!device && nt_device_open(test_context(), NULL, &device) != NT_OK) {
         fprintf(stderr, "%s\n", nt_error_message(test_context()));
         exit(EXIT_FAILURE);
+    }
+    if (getenv("NT_LIMITED")) {
+        device->info.max_work_group = 32;
+        device->most.flops = 5000;
     }
     return device;
 }

@@ -26,7 +26,9 @@ const char *test_data(const char *relative);
 /* A context whose log lines are dropped, shared by all tests of a process. */
 struct nt_context *test_context(void);
 
-/* The device under test ($NEUTRA_DEVICE, else the default), opened once per process. */
+/* The device under test ($NEUTRA_DEVICE, else the default), opened once per process. With
+ * $NT_LIMITED it has the limits of a small GPU, and smaller ones: work-groups of 32, grids that are
+ * enqueued in many parts. */
 struct nt_device *test_device(void);
 
 /* Fails the running test with the library's message unless status is NT_OK. */
