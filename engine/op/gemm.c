@@ -321,17 +321,19 @@ static enum nt_status launch_group(
     return nt_launch_append(&l);
 }
 
-/* CLBlast's tuned kernels for large products on GPUs; small ones are faster in one launch. */
+/* CLBlast's tuned kernels for large products on GPUs whose work-groups can have the 256 work-items
+ * of some of them; small products are faster in one launch. */
 static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem *g)
 {
     const struct nt_device *dev = nt_tape_device(tape);
-    enum nt_device_type type = nt_device_get_info(dev)->type;
+    const struct nt_device_info *info = nt_device_get_info(dev);
     if (nt_prefers_tiles(dev) && nt_gemm_few_pays(dev, g))
         return "few";
     if (nt_prefers_tiles(dev))
         return packs_once(tape, g) ? "packed" : NULL;
-    bool gpu = type == NT_DEVICE_GPU_DISCRETE || type == NT_DEVICE_GPU_INTEGRATED;
-    return gpu && g->c->shape.rank == 2 && work(g) > LARGE ? "clblast" : NULL;
+    bool gpu = info->type == NT_DEVICE_GPU_DISCRETE || info->type == NT_DEVICE_GPU_INTEGRATED;
+    bool fits = info->max_work_group >= 256 && g->c->shape.rank == 2;
+    return gpu && fits && work(g) > LARGE ? "clblast" : NULL;
 }
 
 static enum nt_status choose(struct nt_tape *tape, const struct nt_gemm_problem *g,

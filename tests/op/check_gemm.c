@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/opencl.h"
 #include "engine/primitives.h"
 #include "tests/testing.h"
 
@@ -394,6 +395,33 @@ START_TEST(wrong_shapes_are_told)
 }
 END_TEST
 
+/* The variant that a GPU whose work-groups have so many work-items takes for a large product. */
+static const char *large_product(size_t items)
+{
+    struct nt_device *dev = test_device();
+    struct nt_device_info saved = dev->info;
+    struct nt_shape shape = {2, {512, 512}};
+    struct nt_tape *tape;
+    test_ok(nt_tape_create(dev, &tape));
+    int32_t buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, 512 * 512 * sizeof(float), "matrix");
+    struct nt_tensor matrix = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
+    dev->info.type = NT_DEVICE_GPU_INTEGRATED;
+    dev->info.max_work_group = items;
+    test_ok(nt_gemm(tape, &matrix, &matrix, &matrix, NULL));
+    dev->info = saved;
+    const char *variant = nt_tape_launch_info(tape, 0).variant;
+    nt_tape_destroy(tape);
+    return variant;
+}
+
+START_TEST(small_work_groups_are_not_for_clblast)
+{
+    const char *names[8], *last = names[nt_variants(test_device(), "gemm", 8, names) - 1];
+    ck_assert_str_eq(large_product(256), strcmp(last, "clblast") == 0 ? last : "group");
+    ck_assert_str_eq(large_product(128), "group");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gemm");
@@ -405,6 +433,7 @@ int main(void)
     tcase_add_test(tcase, empty_results_are_left_alone);
     tcase_add_test(tcase, the_residual_may_be_the_output);
     tcase_add_test(tcase, wrong_shapes_are_told);
+    tcase_add_test(tcase, small_work_groups_are_not_for_clblast);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }
