@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define LEAST_LOCAL 16384 /* what kernels take at most; half of the full profile's least */
+
 struct found {
     cl_device_id id;
     char platform_version[128];
@@ -125,6 +127,9 @@ static const char *describe(cl_device_id id, struct nt_device_info *info)
     device_value(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local);
     device_value(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified);
     device_value(id, CL_DEVICE_IMAGE_SUPPORT, sizeof images, &images);
+
+    if (local < LEAST_LOCAL)
+        return "it has less than 16 KiB of local memory";
 
     info->type = classify(type, unified, info->name);
     info->compute_units = units;
