@@ -84,17 +84,6 @@ static void entry_path(
         (unsigned long long)key.b, kind);
 }
 
-static bool make_folders(char *path)
-{
-    for (char *p = path + 1; *p; p++)
-        if (*p == '/') {
-            *p = 0;
-            mkdir(path, 0777);
-            *p = '/';
-        }
-    return mkdir(path, 0777) == 0 || errno == EEXIST;
-}
-
 /* PoCL compiles kernels at their first launch and has its own cache of them. To hand out a
  * binary it compiles all of them once more (0.1 s each), while kernels that are to run wait. */
 bool nt_cache_driver_keeps(const struct nt_device *dev)
@@ -146,7 +135,7 @@ static void mark_path(
 
 bool nt_cache_can_mark(struct nt_cache *cache)
 {
-    return *cache->dir && make_folders(cache->dir) && access(cache->dir, W_OK) == 0;
+    return *cache->dir && nt_store_make_folders(cache->dir) == 0 && access(cache->dir, W_OK) == 0;
 }
 
 bool nt_cache_is_marked(struct nt_cache *cache, const void *data, size_t bytes)
@@ -331,7 +320,7 @@ static void *save_all(void *data)
 {
     struct nt_cache *cache = data;
     clWaitForEvents(1, &cache->first_run);
-    int error = make_folders(cache->dir) ? 0 : errno;
+    int error = nt_store_make_folders(cache->dir);
     for (struct job *job = cache->jobs; job && !error; job = job->next)
         error = write_job(cache, job);
     if (error) {

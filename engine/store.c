@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: MIT */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "engine/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int nt_store_make_folders(const char *path)
+{
+    char part[4200];
+    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part)
+        return ENAMETOOLONG;
+    for (char *p = part + 1; *part && *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            mkdir(part, 0777);
+            *p = '/';
+        }
+    struct stat made;
+    if (mkdir(part, 0777) == 0)
+        return 0;
+    int error = errno;
+    return error != EEXIST || stat(part, &made) != 0 ? error : S_ISDIR(made.st_mode) ? 0 : ENOTDIR;
+}
 
 static int write_all(int fd, const char *data, size_t bytes)
 {
@@ -20,13 +40,24 @@ static int write_all(int fd, const char *data, size_t bytes)
         data += n;
         bytes -= (size_t)n;
     }
-    return fsync(fd) == 0 ? 0 : errno;
+    return fsync(fd) == 0 || errno == EINVAL ? 0 : errno; /* a pipe cannot be synced */
 }
 
-int nt_store_replace(const char *path, const void *data, size_t bytes)
+static int write_in_place(const char *path, const char *data, size_t bytes)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int error = write_all(fd, data, bytes);
+    if (close(fd) != 0 && !error)
+        error = errno;
+    return error;
+}
+
+static int replace(const char *path, const char *data, size_t bytes)
 {
     static atomic_uint serial;
-    char temporary[1200];
+    char temporary[4200];
     int n = snprintf(temporary, sizeof temporary, "%s.%ld.%u.tmp", path, (long)getpid(),
         atomic_fetch_add(&serial, 1));
     if (n < 0 || (size_t)n >= sizeof temporary)
@@ -41,6 +72,20 @@ int nt_store_replace(const char *path, const void *data, size_t bytes)
         error = errno;
     if (error)
         unlink(temporary);
+    return error;
+}
+
+int nt_store_replace(const char *path, const void *data, size_t bytes)
+{
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    if (exists && S_ISDIR(info.st_mode))
+        return EISDIR;
+    if (exists && !S_ISREG(info.st_mode)) /* a rename would put a file where /dev/stdout was */
+        return write_in_place(path, data, bytes);
+    char *target = exists ? realpath(path, NULL) : NULL; /* a link stays one */
+    int error = replace(target ? target : path, data, bytes);
+    free(target);
     return error;
 }
 

@@ -202,7 +202,8 @@ static enum nt_status read_file(struct nt_device *dev, const char *path, int *co
     struct nt_text head = {0};
     int code = nt_store_read(path, MOST_BYTES, &data, &bytes);
     if (code)
-        return nt_fail(dev->ctx, NT_ERR_FILE, "%s: %s", path, strerror(code));
+        return nt_fail(dev->ctx, NT_ERR_FILE, "%s: cannot read: %s", path,
+            code == EINVAL ? "no regular file" : strerror(code));
     head_text(dev, &head);
     enum nt_status status = head.failed ? no_memory(dev) : NT_OK;
     if (status == NT_OK && strncmp(data, MAGIC "\n", strlen(MAGIC) + 1))
@@ -232,7 +233,8 @@ static enum nt_status write_file(struct nt_device *dev, const char *path)
     }
     int code = text.failed ? ENOMEM : nt_store_replace(path, text.data, text.length);
     free(text.data);
-    return code ? nt_fail(dev->ctx, NT_ERR_FILE, "%s: %s", path, strerror(code)) : NT_OK;
+    return code ? nt_fail(dev->ctx, NT_ERR_FILE, "%s: cannot write: %s", path, strerror(code))
+                : NT_OK;
 }
 
 enum nt_status nt_tuning_create(struct nt_device *dev, struct nt_tuning **out)
@@ -287,10 +289,11 @@ enum nt_status nt_tuning_save(struct nt_device *dev)
     if (!*path)
         return nt_fail(
             dev->ctx, NT_ERR_FILE, "tuning: there is no cache folder: $NEUTRA_CACHE_DIR names one");
-    snprintf(dir, sizeof dir, "%s", nt_cache_dir(dev->ctx));
-    mkdir(dir, 0777);
     snprintf(dir, sizeof dir, "%s/tuning", nt_cache_dir(dev->ctx));
-    mkdir(dir, 0777);
+    int error = nt_store_make_folders(dir);
+    if (error)
+        return nt_fail(
+            dev->ctx, NT_ERR_FILE, "%s: cannot create this folder: %s", dir, strerror(error));
     return write_file(dev, path);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "frontend/file.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ struct nt_file_writer {
     int fd;
     bool in_place;
     uint64_t end;
-    char *path, *temporary;
+    char *path, *target, *temporary; /* target: path with links followed */
 };
 
 struct bytes {
@@ -226,6 +227,7 @@ static enum nt_status fail_write(struct nt_file_writer *writer, int error)
 static void release(struct nt_file_writer *writer)
 {
     free(writer->path);
+    free(writer->target);
     free(writer->temporary);
     free(writer);
 }
@@ -236,16 +238,19 @@ enum nt_status nt_file_create(struct nt_context *ctx, const char *path, struct n
     struct nt_file_writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: no memory for a writer", path);
-    size_t size = strlen(path) + 40;
+    struct stat info;
+    bool exists = stat(path, &info) == 0;
+    /* A link stays one, /dev/stdout above all: what it leads to is replaced. */
+    char *target = exists && S_ISREG(info.st_mode) ? realpath(path, NULL) : NULL;
+    writer->target = target ? target : strdup(path);
+    size_t size = writer->target ? strlen(writer->target) + 40 : 0;
     writer->ctx = ctx;
     writer->path = strdup(path);
     writer->temporary = malloc(size);
-    if (!writer->path || !writer->temporary) {
+    if (!writer->path || !writer->target || !writer->temporary) {
         release(writer);
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: no memory for a writer", path);
     }
-    struct stat info;
-    bool exists = stat(path, &info) == 0;
     writer->in_place = exists && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
     if (exists && S_ISDIR(info.st_mode)) {
         errno = EISDIR;
@@ -253,7 +258,7 @@ enum nt_status nt_file_create(struct nt_context *ctx, const char *path, struct n
     } else if (writer->in_place) {
         writer->fd = open(path, O_WRONLY | O_CLOEXEC);
     } else {
-        snprintf(writer->temporary, size, "%s.%ld-%u.tmp", path, (long)getpid(),
+        snprintf(writer->temporary, size, "%s.%ld-%u.tmp", writer->target, (long)getpid(),
             atomic_fetch_add(&serial, 1));
         writer->fd = open(writer->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     }
@@ -323,10 +328,10 @@ enum nt_status nt_file_commit(struct nt_file_writer *writer)
         status = fail_write(writer, errno);
     writer->fd = -1;
     if (!writer->in_place) {
-        if (status == NT_OK && rename(writer->temporary, writer->path) != 0)
+        if (status == NT_OK && rename(writer->temporary, writer->target) != 0)
             status = fail_write(writer, errno);
         if (status == NT_OK)
-            sync_folder(writer->path);
+            sync_folder(writer->target);
         else
             unlink(writer->temporary);
     }

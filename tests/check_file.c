@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/fixture.h"
@@ -133,6 +134,22 @@ START_TEST(commit_replaces_and_discard_leaves)
 }
 END_TEST
 
+/* As /dev/stdout: what it leads to gets the content, it stays where it is. */
+START_TEST(links_stay_links)
+{
+    char *path = fixture_path("links/file"), link[1100], dir[1000];
+    struct stat info;
+    snprintf(link, sizeof link, "%s.link", path);
+    snprintf(dir, sizeof dir, "%.*s", (int)(strrchr(path, '/') - path), path);
+    test_ok(nt_file_replace(test_context(), path, "old", 3));
+    ck_assert_int_eq(symlink("file", link), 0);
+    test_ok(nt_file_replace(test_context(), link, "new", 3));
+    expect_content(path, "new", 3);
+    ck_assert(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+    ck_assert_int_eq(fixture_entries(dir), 2);
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_named)
 {
     struct nt_file_writer *writer;
@@ -224,6 +241,7 @@ int main(void)
     tcase_add_test(tcase, size_is_limited);
     tcase_add_test(tcase, what_cannot_be_read_is_named);
     tcase_add_test(tcase, commit_replaces_and_discard_leaves);
+    tcase_add_test(tcase, links_stay_links);
     tcase_add_test(tcase, what_cannot_be_written_is_named);
     tcase_add_test(tcase, full_device_is_reported);
     tcase_add_test(tcase, size_limit_leaves_the_old_file);

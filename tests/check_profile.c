@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define COUNT 4096
 
@@ -94,6 +96,16 @@ START_TEST(traces_hold_every_call)
     free(text);
     snprintf(path, sizeof path, "%s/no/such/folder.json", test_folder());
     test_fails(nt_profile_trace(device, path), NT_ERR_FILE, "no/such/folder.json: No such file");
+    /* What is no regular file is written to, not replaced. */
+    struct stat info;
+    snprintf(path, sizeof path, "%s/full", test_folder());
+    ck_assert_int_eq(symlink("/dev/full", path), 0);
+    test_fails(nt_profile_trace(device, path), NT_ERR_FILE, "full: No space left on device");
+    ck_assert(stat(path, &info) == 0 && S_ISCHR(info.st_mode));
+    snprintf(path, sizeof path, "%s/link.json", test_folder());
+    ck_assert_int_eq(symlink("trace.json", path), 0);
+    test_ok(nt_profile_trace(device, path));
+    ck_assert(lstat(path, &info) == 0 && S_ISLNK(info.st_mode));
     finish();
 }
 END_TEST
