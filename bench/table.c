@@ -120,7 +120,7 @@ static void print_networks(const json_t *networks)
         cli_table_cell(table, "%s", bench_digits(bench_number(row, "gflops"), a, sizeof a));
         cli_table_cell(table, "%.0f%%", 100 * bench_number(row, "share"));
         cli_table_cell(table, "%.0f", bench_number(row, "launches"));
-        cli_table_cell(table, "%s", cli_bytes(bench_number(row, "device_bytes"), a, sizeof a));
+        cli_table_cell(table, "%s", nt_bytes_text(bench_number(row, "device_bytes"), a, sizeof a));
     }
     cli_table_print(table);
     printf("\nlimit: share of what the multiply-add rate would allow; device: memory of\nthe "
@@ -144,7 +144,8 @@ static void print_starts(const json_t *networks)
         cli_table_cell(table, "%s", bench_text(row, "name"));
         cli_table_cell(table, "%s", bench_digits(warm, a, sizeof a));
         cli_table_cell(table, "%s", bench_digits(cold, a, sizeof a));
-        cli_table_cell(table, "%s", cli_bytes(bench_number(row, "host_peak_bytes"), a, sizeof a));
+        cli_table_cell(
+            table, "%s", nt_bytes_text(bench_number(row, "host_peak_bytes"), a, sizeof a));
     }
     if (!table)
         return;

@@ -86,6 +86,16 @@ enum nt_status nt_fail(struct nt_context *ctx, enum nt_status status, const char
     return status;
 }
 
+const char *nt_bytes_text(double bytes, char *text, size_t size)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int unit = 0;
+    for (; bytes >= 1024 && unit < 4; unit++)
+        bytes /= 1024;
+    snprintf(text, size, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+    return text;
+}
+
 static const char *code_name(int code)
 {
     static const struct {

@@ -86,6 +86,9 @@ NT_API enum nt_status nt_fail(struct nt_context *ctx, enum nt_status status, con
 NT_API enum nt_status nt_fail_cl(struct nt_context *ctx, int cl_code, const char *fmt, ...)
     NT_PRINTF(3, 4);
 
+/* "1.2 MiB", for messages and tables; returns text. 16 bytes of it are enough. */
+NT_API const char *nt_bytes_text(double bytes, char *text, size_t size);
+
 /* Puts "prefix: " before the message of the failure that was just reported:
  * a caller that knows more about the thing adds it. Returns status. */
 NT_API enum nt_status nt_fail_prefix(

@@ -4,18 +4,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum nt_status nt_memory_check(struct nt_device *dev, size_t bytes, const char *name)
+{
+    char text[16];
+    if (bytes <= dev->info.max_allocation)
+        return NT_OK;
+    return nt_fail(dev->ctx, NT_ERR_MEMORY,
+        "%s: %s (%zu bytes): the largest single buffer of %s is %llu bytes", name,
+        nt_bytes_text((double)bytes, text, sizeof text), bytes, dev->info.name,
+        (unsigned long long)dev->info.max_allocation);
+}
+
 enum nt_status nt_memory_allocate(
     struct nt_device *dev, cl_mem_flags flags, size_t bytes, const char *name, cl_mem *out)
 {
-    if (bytes > dev->info.max_allocation)
-        return nt_fail(dev->ctx, NT_ERR_MEMORY,
-            "%s: %zu bytes: the largest single buffer of %s is %llu bytes", name, bytes,
-            dev->info.name, (unsigned long long)dev->info.max_allocation);
+    enum nt_status status = nt_memory_check(dev, bytes, name);
+    if (status != NT_OK)
+        return status;
+    char text[16];
     cl_int code = CL_SUCCESS;
     cl_mem mem = clCreateBuffer(dev->cl, flags, bytes ? bytes : 1, NULL, &code);
     if (!mem || code != CL_SUCCESS)
-        return nt_fail_cl(dev->ctx, code ? code : CL_MEM_OBJECT_ALLOCATION_FAILURE,
-            "%s: %zu bytes on %s", name, bytes, dev->info.name);
+        return nt_fail_cl(dev->ctx, code ? code : CL_MEM_OBJECT_ALLOCATION_FAILURE, "%s: %s on %s",
+            name, nt_bytes_text((double)bytes, text, sizeof text), dev->info.name);
     *out = mem;
     return NT_OK;
 }

@@ -59,6 +59,9 @@ enum nt_status nt_memory_copy_in(struct nt_device *dev, cl_mem mem, size_t size,
 enum nt_status nt_memory_copy_out(struct nt_device *dev, cl_mem mem, size_t size, const char *name,
     size_t offset, void *data, size_t bytes);
 
+/* Whether the device has buffers of that size: NT_ERR_MEMORY tells how large they may be. */
+enum nt_status nt_memory_check(struct nt_device *dev, size_t bytes, const char *name);
+
 /* A buffer of at least 1 byte on the device. */
 enum nt_status nt_memory_allocate(
     struct nt_device *dev, cl_mem_flags flags, size_t bytes, const char *name, cl_mem *out);

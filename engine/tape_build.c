@@ -73,13 +73,10 @@ static enum nt_status find_spans(struct nt_tape *tape, struct nt_plan_item *item
 
 static enum nt_status check_sizes(struct nt_tape *tape)
 {
-    for (int i = 0; i < tape->buffers; i++)
-        if (tape->buffer[i].bytes > tape->dev->info.max_allocation)
-            return nt_fail(tape->dev->ctx, NT_ERR_MEMORY,
-                "buffer \"%s\": %zu bytes: the largest single buffer of %s is %llu bytes",
-                tape->buffer[i].name, tape->buffer[i].bytes, tape->dev->info.name,
-                (unsigned long long)tape->dev->info.max_allocation);
-    return NT_OK;
+    enum nt_status status = NT_OK;
+    for (int i = 0; status == NT_OK && i < tape->buffers; i++)
+        status = nt_memory_check(tape->dev, tape->buffer[i].bytes, tape->buffer[i].name);
+    return status;
 }
 
 static int count_kernels(const struct nt_tape *tape)
@@ -191,13 +188,13 @@ static enum nt_status build_kernels(struct nt_tape *tape)
 
 static enum nt_status check_total(struct nt_tape *tape)
 {
+    char needed[16], there[16];
     size_t own = tape->info.arena_bytes + tape->info.kept_bytes;
-    if (own > tape->dev->info.global_memory)
-        return nt_fail(tape->dev->ctx, NT_ERR_MEMORY,
-            "tape: %zu bytes (%zu arenas, %zu kept): %s has %llu bytes", own,
-            tape->info.arena_bytes, tape->info.kept_bytes, tape->dev->info.name,
-            (unsigned long long)tape->dev->info.global_memory);
-    return NT_OK;
+    if (own <= tape->dev->info.global_memory)
+        return NT_OK;
+    return nt_fail(tape->dev->ctx, NT_ERR_MEMORY, "tape: needs %s: %s has %s",
+        nt_bytes_text((double)own, needed, sizeof needed), tape->dev->info.name,
+        nt_bytes_text((double)tape->dev->info.global_memory, there, sizeof there));
 }
 
 static enum nt_status slice(

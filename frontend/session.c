@@ -91,6 +91,25 @@ static enum nt_status create_within(struct nt_device *dev, struct nt_model *mode
         again ? "a training step" : "a run", least, (least + MIB - 1) / MIB);
 }
 
+/* Before the first allocation: an operating system that gives what it does not have ends the
+ * program later instead. */
+static enum nt_status check_memory(
+    const struct nt_session *session, struct nt_device *dev, const struct nt_session_params *params)
+{
+    char needed[16], there[16];
+    size_t bytes = nt_session_bytes(session);
+    const struct nt_device_info *info = nt_device_get_info(dev);
+    bool again = params->training || params->gradients;
+    if (bytes <= info->global_memory)
+        return NT_OK;
+    return nt_fail(session->ctx, NT_ERR_MEMORY,
+        "memory: with batch %lld %s needs %s: %s has %s: a smaller batch%s needs less",
+        (long long)(params->batch > 0 ? params->batch : 1), again ? "a training step" : "a run",
+        nt_bytes_text((double)bytes, needed, sizeof needed), info->name,
+        nt_bytes_text((double)info->global_memory, there, sizeof there),
+        again ? " or a memory limit" : "");
+}
+
 enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
     struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out)
 {
@@ -103,7 +122,9 @@ enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *model,
                                 ? create_within(dev, model, weights, params, &session)
                                 : create_planned(dev, model, weights, params, 1, &session);
     if (status == NT_OK && !params->dry) {
-        status = start_session(session);
+        status = check_memory(session, dev, params);
+        if (status == NT_OK)
+            status = start_session(session);
         if (status != NT_OK)
             nt_session_destroy(session);
     }

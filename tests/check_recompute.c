@@ -157,6 +157,32 @@ START_TEST(the_least_is_named)
 }
 END_TEST
 
+/* Told before anything is allocated: the sum of the parts, which each may well fit. */
+START_TEST(more_than_the_device_has_is_refused)
+{
+    const struct nt_device_info *info = nt_device_get_info(test_device());
+    struct nt_session_params params = {.batch = 1000, .training = true, .dry = true};
+    struct nt_session *session;
+    test_ok(nt_session_create(test_device(), model, NULL, &params, &session));
+    double item = (double)nt_session_bytes(session) / 1000;
+    nt_session_destroy(session);
+    params.batch = (int64_t)(1.3 * (double)info->global_memory / item);
+    params.dry = false;
+    double elements = 12.0 * SIDE * SIDE * (double)params.batch; /* of the largest tensor */
+    if (elements > INT32_MAX || 4 * elements > (double)info->max_allocation) {
+        test_skip("the device has more memory than a tensor may take");
+        return;
+    }
+    test_ok(nt_weights_create(test_device(), model, 3, 1, &weights));
+    char rule[80];
+    snprintf(rule, sizeof rule, "memory: with batch %lld a training step needs ",
+        (long long)params.batch);
+    test_fails(
+        nt_session_create(test_device(), model, weights, &params, &session), NT_ERR_MEMORY, rule);
+    ck_assert(strstr(nt_error_message(test_context()), "GiB: a smaller batch or a memory limit"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("recompute");
@@ -166,6 +192,7 @@ int main(void)
     tcase_add_test(tcase, gradients_are_the_same);
     tcase_add_test(tcase, steps_are_the_same);
     tcase_add_test(tcase, the_least_is_named);
+    tcase_add_test(tcase, more_than_the_device_has_is_refused);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }

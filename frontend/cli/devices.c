@@ -50,7 +50,7 @@ static int print_table(const struct nt_device_info *list, int count, int chosen)
         cli_table_cell(table, "%s%d", list[i].index == chosen ? "* " : "", list[i].index);
         cli_table_cell(table, "%s", nt_device_type_name(list[i].type));
         cli_table_cell(
-            table, "%s", cli_bytes((double)list[i].global_memory, memory, sizeof memory));
+            table, "%s", nt_bytes_text((double)list[i].global_memory, memory, sizeof memory));
         cli_table_cell(table, "%u", list[i].compute_units);
         cli_table_cell(table, "%u", list[i].vector_width);
         cli_table_cell(table, "%s", list[i].name);

@@ -213,7 +213,7 @@ static void memory_row(struct cli_table *table, const char *name, double bytes, 
 {
     char text[32];
     cli_table_cell(table, "%s", name);
-    cli_table_cell(table, "%s", cli_bytes(bytes, text, sizeof text));
+    cli_table_cell(table, "%s", nt_bytes_text(bytes, text, sizeof text));
     cli_table_cell(table, "%s", what);
 }
 

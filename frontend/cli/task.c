@@ -63,7 +63,7 @@ void cli_tell_export(struct cli *cli, const char *path, const struct nt_onnx_exp
 {
     char text[32];
     cli_note(cli, "%s: %d nodes, %d initializers, %s, %s", path, made->nodes, made->initializers,
-        cli_bytes((double)made->bytes, text, sizeof text),
+        nt_bytes_text((double)made->bytes, text, sizeof text),
         made->batch_open ? "any batch (N)" : "a batch of 1");
 }
 
