@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #define LEAST_LOCAL 16384 /* what kernels take at most; half of the full profile's least */
+#define POCL "Portable Computing Language" /* the name of its platform */
 
 struct found {
     cl_device_id id;
@@ -25,6 +26,7 @@ struct found {
 struct found_list {
     struct found *item;
     int count;
+    bool bare; /* PoCL is there and has no device */
 };
 
 const char *nt_device_type_name(enum nt_device_type type)
@@ -157,6 +159,7 @@ static enum nt_status add_platform(
     cl_int code = clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 0, NULL, &count);
     if (code != CL_SUCCESS || count == 0) {
         nt_log(ctx, NT_LOG_DEBUG, "platform %s: no devices (%d)", name, (int)code);
+        list->bare = list->bare || !strcmp(name, POCL);
         return NT_OK;
     }
     cl_device_id *ids = calloc(count, sizeof *ids);
@@ -270,6 +273,10 @@ static bool matches(const struct nt_device_info *info, const char *selector)
 static enum nt_status none_matches(
     struct nt_context *ctx, const char *selector, const struct found_list *list)
 {
+    if (list->count == 0 && list->bare)
+        return nt_fail(ctx, NT_ERR_DEVICE,
+            "no OpenCL device: PoCL is installed and offers none: it needs a folder that it may "
+            "write, ~/.cache/pocl, or the one that POCL_CACHE_DIR names");
     if (list->count == 0)
         return nt_fail(ctx, NT_ERR_DEVICE,
             "no OpenCL device: install the Debian package pocl-opencl-icd to run on the CPU; "
