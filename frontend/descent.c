@@ -36,11 +36,21 @@ enum nt_status nt_descent_check_patterns(
     return NT_OK;
 }
 
-void nt_descent_freeze(struct nt_graph *graph, const char *patterns)
+enum nt_status nt_descent_freeze(struct nt_graph *graph, const char *patterns)
 {
-    for (int v = 0; v < graph->value_count; v++)
-        if (graph->value[v].kind == NT_VALUE_PARAMETER)
-            graph->value[v].frozen = nt_name_pattern_matches(patterns, graph->value[v].name);
+    int frozen = 0, trained = 0;
+    for (int v = 0; v < graph->value_count; v++) {
+        struct nt_value *value = &graph->value[v];
+        if (value->kind != NT_VALUE_PARAMETER)
+            continue;
+        value->frozen = nt_name_pattern_matches(patterns, value->name);
+        frozen += value->frozen;
+        trained += !value->frozen;
+    }
+    if (frozen == 0 || trained > 0)
+        return NT_OK;
+    return nt_fail(
+        graph->ctx, NT_ERR_ARGUMENT, "freeze '%s': leaves no parameter to be trained", patterns);
 }
 
 /* A range of the arena that is updated in one launch. */

@@ -23,8 +23,8 @@ struct nt_descent {
 enum nt_status nt_descent_check_patterns(
     struct nt_graph *graph, const char *what, const char *patterns);
 
-/* Marks the parameters that stay as they are: before nt_gradient. */
-void nt_descent_freeze(struct nt_graph *graph, const char *patterns);
+/* Marks the parameters that stay as they are: before nt_gradient. Fails when these are all. */
+enum nt_status nt_descent_freeze(struct nt_graph *graph, const char *patterns);
 
 /* Appends clipping and update. grads: the buffer of gradients, in the order of the weights. */
 enum nt_status nt_descent_append(struct nt_descent *descent, struct nt_tape *tape,

@@ -308,10 +308,10 @@ enum nt_status nt_session_build(struct nt_session *session, struct nt_device *de
         status = nt_descent_check_patterns(session->graph, "freeze", params->freeze);
     if (status == NT_OK)
         status = nt_descent_check_patterns(session->graph, "no_decay", params->no_decay);
-    if (status != NT_OK)
-        return status;
-    nt_descent_freeze(session->graph, params->freeze);
-    status = rewrite(session, parts);
+    if (status == NT_OK)
+        status = nt_descent_freeze(session->graph, params->freeze);
+    if (status == NT_OK)
+        status = rewrite(session, parts);
     if (status == NT_OK)
         status = nt_tape_create(dev, &session->tape);
     if (status == NT_OK && !params->training && !params->gradients && !params->lean &&

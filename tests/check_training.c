@@ -250,6 +250,10 @@ START_TEST(patterns_that_match_nothing_are_refused)
     params.no_decay = "bias";
     test_fails(nt_session_create(test_device(), model, NULL, &params, &session), NT_ERR_ARGUMENT,
         "no_decay 'bias': no parameter has such a name");
+    params.no_decay = NULL;
+    params.freeze = "conv*,fc*";
+    test_fails(nt_session_create(test_device(), model, NULL, &params, &session), NT_ERR_ARGUMENT,
+        "freeze 'conv*,fc*': leaves no parameter to be trained");
     nt_model_destroy(model);
 }
 END_TEST
