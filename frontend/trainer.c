@@ -2,9 +2,13 @@
 #include "frontend/trainer_parts.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "frontend/checkpoint.h"
@@ -14,8 +18,9 @@
 
 #define DEFAULT_BATCH 64
 #define DEFAULT_EPOCHS 10
-#define LOG_LINES 200    /* of a whole training, about */
-#define MAX_LOG_EVERY 50 /* sums are kept in float32 on the device */
+#define LOG_LINES 200       /* of a whole training, about */
+#define MAX_LOG_EVERY 50    /* sums are kept in float32 on the device */
+#define MOST_BETA 0.9999999 /* 1 would divide by zero */
 
 double nt_default_learning_rate(enum nt_optimizer optimizer)
 {
@@ -48,7 +53,7 @@ static enum nt_status check_params(struct nt_context *ctx, const struct nt_train
         double value, min, max;
     } rules[] = {
         {"batch", (double)p->batch, 0, 1e9},
-        {"epochs", (double)p->epochs, 0, 1e12},
+        {"epochs", (double)p->epochs, 0, 1e9},
         {"steps", (double)p->steps, 0, 1e15},
         {"learning rate", p->learning_rate, 0, 1e300},
         {"momentum", p->momentum, 0, 1},
@@ -57,8 +62,8 @@ static enum nt_status check_params(struct nt_context *ctx, const struct nt_train
         {"clip_value", p->clip_value, 0, 1e30},
         {"clip_norm", p->clip_norm, 0, 1e30},
         {"alpha", p->alpha, 0, 1},
-        {"beta1", p->beta1, 0, 1},
-        {"beta2", p->beta2, 0, 1},
+        {"beta1", p->beta1, 0, MOST_BETA},
+        {"beta2", p->beta2, 0, MOST_BETA},
         {"epsilon", p->epsilon, 0, 1},
         {"warmup", (double)p->warmup, 0, 1e15},
         {"step size", (double)p->step_size, 0, 1e12},
@@ -129,6 +134,46 @@ static void remove_leftovers(const char *dir)
         closedir(folder);
 }
 
+/* Two trainings in one folder would each overwrite what the other saved. A file system without
+ * locks leaves it at that. */
+static enum nt_status lock_folder(struct nt_trainer *t, const char *dir)
+{
+    t->folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (t->folder >= 0 && flock(t->folder, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return nt_fail(t->ctx, NT_ERR_FILE,
+            "%s: another training is writing into this folder: each needs its own", dir);
+    return NT_OK;
+}
+
+#define FORMER "former"
+
+/* A training that begins anew where another has been does not take its place. */
+static enum nt_status keep_former(struct nt_trainer *t, const char *dir)
+{
+    static const char *const names[] = {
+        "last.safetensors", "best.safetensors", "metrics.jsonl", "curve.svg"};
+    struct stat found;
+    char former[4096];
+    if (t->params.resume || stat(t->last, &found) != 0)
+        return NT_OK;
+    enum nt_status status = nt_file_join(t->ctx, former, sizeof former, dir, FORMER);
+    if (status == NT_OK)
+        status = nt_file_make_folder(t->ctx, former);
+    for (size_t i = 0; status == NT_OK && i < sizeof names / sizeof *names; i++) {
+        char from[4096], to[4096];
+        status = nt_file_join(t->ctx, from, sizeof from, dir, names[i]);
+        if (status == NT_OK)
+            status = nt_file_join(t->ctx, to, sizeof to, former, names[i]);
+        if (status == NT_OK && rename(from, to) != 0 && (errno != ENOENT || unlink(to) != 0) &&
+            errno != ENOENT)
+            status = nt_fail(
+                t->ctx, NT_ERR_FILE, "%s: cannot move to %s: %s", from, to, strerror(errno));
+    }
+    if (status == NT_OK)
+        nt_log(t->ctx, NT_LOG_INFO, "what was trained in %s before is kept in %s", dir, former);
+    return status;
+}
+
 static enum nt_status open_folder(struct nt_trainer *t)
 {
     const char *dir = t->params.out;
@@ -136,10 +181,29 @@ static enum nt_status open_folder(struct nt_trainer *t)
         return NT_OK;
     enum nt_status status = nt_file_make_folder(t->ctx, dir);
     if (status == NT_OK)
+        status = lock_folder(t, dir);
+    if (status == NT_OK)
         status = nt_file_join(t->ctx, t->last, sizeof t->last, dir, "last.safetensors");
     if (status == NT_OK)
         status = nt_file_join(t->ctx, t->best, sizeof t->best, dir, "best.safetensors");
     return status;
+}
+
+/* Whether the counters of a checkpoint fit each other and the data. */
+static enum nt_status check_position(const struct nt_trainer *t)
+{
+    const struct nt_trainer_state *s = &t->state;
+    int64_t length = t->steps_per_epoch;
+    bool fits = s->step >= 0 && s->position >= 0 && s->position <= length &&
+                s->position <= s->step && s->epochs_done == (s->step - s->position) / length &&
+                s->position == s->step - s->epochs_done * length && s->ended_step <= s->step &&
+                s->line_step <= s->step;
+    if (fits)
+        return NT_OK;
+    return nt_fail(t->ctx, NT_ERR_FORMAT,
+        "%s: its training state is broken: step %lld is not batch %lld after %lld epochs of %lld",
+        t->last, (long long)s->step, (long long)s->position, (long long)s->epochs_done,
+        (long long)length);
 }
 
 static enum nt_status resume(struct nt_trainer *t)
@@ -155,6 +219,8 @@ static enum nt_status resume(struct nt_trainer *t)
     if (status == NT_OK) {
         nt_trainer_state_read(json, &t->state);
         t->saved = true;
+        t->saved_step = t->state.step;
+        status = check_position(t);
     }
     json_decref(json);
     return status;
@@ -192,11 +258,15 @@ static enum nt_status prepare(struct nt_trainer *t)
         status = nt_session_create(t->dev, t->model, t->weights, &wanted, &t->session);
     if (status == NT_OK)
         status = nt_check_data(t->ctx, t->session, t->train);
+    if (status == NT_OK && p->validation) /* not after an epoch only */
+        status = nt_check_data(t->ctx, t->session, p->validation);
     if (status == NT_OK && p->out) {
         remove_leftovers(p->out);
+        status = keep_former(t, p->out);
+    }
+    if (status == NT_OK && p->out)
         status = nt_metrics_log_open(
             t->ctx, p->out, p->resume ? t->state.step : -1, t->state.epochs_done, &t->log);
-    }
     if (status != NT_OK)
         return status;
     t->item_bytes = (size_t)nt_shape_count(&info->item) * sizeof(float);
@@ -225,8 +295,13 @@ enum nt_status nt_trainer_create(struct nt_device *dev, struct nt_model *model,
     struct nt_trainer *t = calloc(1, sizeof *t);
     bool failed = !t;
     if (t) {
-        *t = (struct nt_trainer){
-            .ctx = ctx, .dev = dev, .model = model, .train = train, .params = *params};
+        *t = (struct nt_trainer){.ctx = ctx,
+            .dev = dev,
+            .model = model,
+            .train = train,
+            .params = *params,
+            .folder = -1,
+            .report.items_per_second = NAN};
         t->params.out = copy(params->out, &failed);
         t->params.weights = copy(params->weights, &failed);
         t->params.data = copy(params->data, &failed);
@@ -249,6 +324,8 @@ void nt_trainer_destroy(struct nt_trainer *t)
     if (!t)
         return;
     nt_metrics_log_close(t->log);
+    if (t->folder >= 0)
+        close(t->folder);
     nt_evaluator_destroy(t->evaluator);
     nt_session_destroy(t->session);
     nt_weights_destroy(t->weights);

@@ -34,6 +34,7 @@ struct nt_training {
     int64_t best_epoch;
     bool epoch_end; /* this report ends an epoch */
     bool evaluating;
+    double evaluated;  /* share of the evaluation that is done */
     bool has_accuracy; /* the model has classes */
 };
 
@@ -70,7 +71,8 @@ struct nt_trainer_params {
     const struct nt_dataset *validation;
 
     /* Folder for last.safetensors, best.safetensors, metrics.jsonl and curve.svg, made when
-     * missing. NULL: nothing is written. */
+     * missing. What an earlier training left there is moved to out/former, unless it is resumed. A
+     * second trainer with the same folder is refused (NT_ERR_FILE). NULL: nothing is written. */
     const char *out;
     const char *weights; /* safetensors file to start from; NULL: initialised by the model */
     /* Go on from out/last.safetensors. Model, settings, optimizer, batch, seed, order and number of
@@ -104,6 +106,7 @@ NT_API enum nt_status nt_trainer_create(struct nt_device *dev, struct nt_model *
 NT_API void nt_trainer_destroy(struct nt_trainer *trainer);
 
 /* Trains to the end. A loss that is not finite is NT_ERR_NUMERIC; the last good checkpoint stays.
+ * Other failures, as of data that cannot be read, save the steps until then.
  * result may be NULL; it is set after an interruption too. */
 NT_API enum nt_status nt_trainer_run(struct nt_trainer *trainer, struct nt_training *result);
 

@@ -23,6 +23,7 @@ struct nt_trainer {
     struct nt_metrics_log *log;
     struct nt_trainer_state state;
     char last[4096], best[4096];
+    int folder;      /* descriptor of params.out, locked against a second training; -1: none */
     char *data_info; /* JSON for checkpoints */
     bool has_classes, saved;
     int64_t steps_per_epoch, total_steps;
@@ -35,6 +36,8 @@ struct nt_trainer {
     int64_t epoch_first; /* its step then */
     double waited;       /* seconds since then in which no data were ready */
     int64_t run_first;
+    int64_t fetched;    /* step up to which the sums are in */
+    int64_t saved_step; /* of the checkpoint last.safetensors */
     double line_begin, fetch_time;
     double rate;             /* steps per second of late, 0: not known yet */
     double evaluate_seconds; /* of the latest evaluation */

@@ -85,10 +85,12 @@ static void note_speed(struct nt_trainer *t, int64_t steps)
     }
 }
 
-/* Fetches the sums of the steps since the last call. */
-static enum nt_status fetch_metrics(struct nt_trainer *t, int64_t since)
+/* Fetches the sums of the steps since the last call that did. */
+static enum nt_status fetch_metrics(struct nt_trainer *t)
 {
     struct nt_metrics m;
+    int64_t since = t->fetched;
+    t->fetched = t->state.step;
     enum nt_status status = nt_session_metrics(t->session, &m);
     if (status != NT_OK)
         return status;
@@ -132,7 +134,10 @@ static enum nt_status save_last(struct nt_trainer *t)
     if (!t->params.out)
         return NT_OK;
     enum nt_status status = nt_trainer_save(t, t->last);
-    t->saved = t->saved || status == NT_OK;
+    if (status == NT_OK) {
+        t->saved = true;
+        t->saved_step = t->state.step;
+    }
     return status;
 }
 
@@ -140,9 +145,9 @@ static enum nt_status save_last(struct nt_trainer *t)
 
 static void on_evaluated(void *user, int64_t done, int64_t count)
 {
-    (void)done;
-    (void)count;
-    tell(user);
+    struct nt_trainer *t = user;
+    t->report.evaluated = (double)done / (double)count;
+    tell(t);
 }
 
 static enum nt_status evaluate(struct nt_trainer *t, struct nt_evaluation *result)
@@ -160,6 +165,7 @@ static enum nt_status evaluate(struct nt_trainer *t, struct nt_evaluation *resul
         status = nt_evaluator_create(
             t->dev, t->model, t->weights, t->params.validation, &params, &t->evaluator);
     t->report.evaluating = true;
+    t->report.evaluated = 0;
     if (status == NT_OK)
         status = nt_evaluate(t->evaluator, result);
     t->report.evaluating = false;
@@ -293,6 +299,21 @@ static enum nt_status run_step(struct nt_trainer *t, struct nt_loader *loader)
     return status;
 }
 
+/* What ends a training without its fault, as a picture too many that cannot be read, does not
+ * take the finished steps along. The message stays that of the failure. */
+static enum nt_status keep_work(struct nt_trainer *t, enum nt_status status)
+{
+    char why[2048];
+    bool unsaved = t->params.out && t->state.step > t->saved_step;
+    if (status == NT_OK || status == NT_ERR_NUMERIC || status == NT_ERR_INTERRUPTED || !unsaved)
+        return status;
+    snprintf(why, sizeof why, "%s", nt_error_message(t->ctx));
+    bool saved =
+        (t->fetched == t->state.step || fetch_metrics(t) == NT_OK) && save_last(t) == NT_OK;
+    return nt_fail(t->ctx, status, "%s%s%s", why,
+        saved ? "; the steps until then are saved in " : "", saved ? t->last : "");
+}
+
 static bool stopped(const struct nt_trainer *t)
 {
     return t->params.stop && *t->params.stop;
@@ -313,7 +334,7 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
 {
     struct nt_trainer_state *s = &t->state;
     const struct nt_trainer_params *p = &t->params;
-    int64_t fetched = s->step;
+    t->fetched = s->step;
     if (s->position == 0)
         s->epoch_sums = (struct nt_metrics){0};
     enum nt_status status = nt_session_reset(t->session);
@@ -327,10 +348,8 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
         bool late = nt_progress_now() - t->fetch_time > FETCH_SECONDS;
         bool checkpoint = p->save_every && s->step % p->save_every == 0;
         bool over = s->position == t->steps_per_epoch || s->step == t->total_steps;
-        if (line || late || checkpoint || over) {
-            status = fetch_metrics(t, fetched);
-            fetched = s->step;
-        }
+        if (line || late || checkpoint || over)
+            status = fetch_metrics(t);
         if (status == NT_OK && line)
             status = write_line(t);
         if (status == NT_OK && checkpoint && !over)
@@ -339,7 +358,7 @@ static enum nt_status run_epoch(struct nt_trainer *t, struct nt_loader *loader)
             return status;
         tell(t);
         if (stopped(t)) {
-            status = fetched < s->step ? fetch_metrics(t, fetched) : NT_OK;
+            status = t->fetched < s->step ? fetch_metrics(t) : NT_OK;
             return status == NT_OK ? interrupted(t) : status;
         }
     }
@@ -374,7 +393,7 @@ static enum nt_status run(struct nt_trainer *t)
         }
     }
     nt_loader_destroy(loader);
-    return status;
+    return keep_work(t, status);
 }
 
 enum nt_status nt_trainer_run(struct nt_trainer *t, struct nt_training *result)

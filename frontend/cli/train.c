@@ -23,9 +23,12 @@ struct cli_train_options {
 
 #define AT(field) offsetof(struct cli_train_options, field)
 #define MANY 1e15
+#define MOST_EPOCHS 1e9
+#define MOST_BETA 0.9999999
 
 static const struct cli_option options[] = {
-    {"epochs", CLI_INT, AT(epochs), "E", "passes over the training data (default 10)", 1, MANY},
+    {"epochs", CLI_INT, AT(epochs), "E", "passes over the training data (default 10)", 1,
+        MOST_EPOCHS},
     {"steps", CLI_INT, AT(steps), "S", "end after S batches instead", 1, MANY},
     {"batch", CLI_INT, AT(batch), "B", "items per step (default 64)", 1, 1e9},
     {"optimizer", CLI_CHOICE, AT(optimizer), "sgd|adam|adamw|adagrad|rmsprop", "(default sgd)"},
@@ -46,8 +49,8 @@ static const struct cli_option options[] = {
         "scale the gradients down to this global norm (default 0: do not)", 0, 1e30},
     {"clip-value", CLI_REAL, AT(clip_value), "V",
         "limit each element of the gradients to -V..V (default 0: do not)", 0, 1e30},
-    {"beta1", CLI_REAL, AT(beta1), "R", "of adam and adamw (default 0.9)", 1e-9, 1},
-    {"beta2", CLI_REAL, AT(beta2), "R", "of adam and adamw (default 0.999)", 1e-9, 1},
+    {"beta1", CLI_REAL, AT(beta1), "R", "of adam and adamw (default 0.9)", 1e-9, MOST_BETA},
+    {"beta2", CLI_REAL, AT(beta2), "R", "of adam and adamw (default 0.999)", 1e-9, MOST_BETA},
     {"epsilon", CLI_REAL, AT(epsilon), "R", "of all but sgd (default 1e-8; adagrad 1e-10)", 1e-30,
         1},
     {"alpha", CLI_REAL, AT(alpha), "R", "of rmsprop: decay of its averages (default 0.99)", 1e-9,
@@ -58,7 +61,7 @@ static const struct cli_option options[] = {
     {"warmup", CLI_INT, AT(warmup), "S", "steps in which the rate rises from 0 (default 0)", 0,
         MANY},
     {"step-size", CLI_INT, AT(step_size), "E",
-        "schedule step: epochs between drops (default a third of them)", 1, MANY},
+        "schedule step: epochs between drops (default a third of them)", 1, MOST_EPOCHS},
     {"gamma", CLI_REAL, AT(gamma), "R", "schedule step: factor of a drop (default 0.1)", 1e-9, 1},
     {"power", CLI_REAL, AT(power), "R", "schedule poly: exponent (default 1)", 1e-9, 100},
     {"validation", CLI_REAL, AT(validation), "SHARE",
@@ -176,14 +179,11 @@ static enum nt_status take_patterns(struct cli_training *w)
     return status;
 }
 
-/* "1.5G" in bytes. */
-static enum nt_status take_memory_limit(struct cli_training *w)
+/* "1.5G" in bytes; 0 when it is no size. */
+static size_t parse_size(const char *text)
 {
     static const char units[] = "KMG";
-    const char *text = w->options->memory_limit;
     char *end;
-    if (!text)
-        return NT_OK;
     double bytes = strtod(text, &end);
     const char *unit = *end ? strchr(units, *end) : NULL;
     if (unit) {
@@ -191,11 +191,40 @@ static enum nt_status take_memory_limit(struct cli_training *w)
         for (ptrdiff_t i = unit - units; i >= 0; i--)
             bytes *= 1024;
     }
-    if (end == text || *end || !(bytes >= 1 && bytes <= 0x1p53))
-        return nt_fail(w->cli->ctx, NT_ERR_ARGUMENT,
-            "--memory-limit: %s: must be a number of bytes, or one with K, M or G behind it", text);
-    w->params.memory_limit = (size_t)bytes;
-    return NT_OK;
+    bool sized = end != text && !*end && bytes >= 1 && bytes <= 0x1p53;
+    return sized ? (size_t)bytes : 0;
+}
+
+/* Tells of options that the optimizer or the schedule does without. */
+static void tell_idle(const struct cli_training *w)
+{
+    const struct cli_train_options *o = w->options;
+    enum nt_optimizer by = w->params.optimizer;
+    enum nt_schedule_kind kind = w->params.schedule;
+    bool adam = by == NT_OPTIMIZER_ADAM || by == NT_OPTIMIZER_ADAMW;
+    bool rms = by == NT_OPTIMIZER_RMSPROP || by == NT_OPTIMIZER_RMSPROP_CENTERED;
+    bool sgd = by == NT_OPTIMIZER_SGD;
+    const char *optimizer = nt_optimizer_name(by);
+    char schedule[64];
+    snprintf(schedule, sizeof schedule, "the schedule %s", nt_schedule_name(kind));
+    const struct {
+        const char *option;
+        bool given, used;
+        const char *without;
+    } rules[] = {
+        {"momentum", !isnan(o->momentum), sgd || rms, optimizer},
+        {"beta1", !isnan(o->beta1), adam, optimizer},
+        {"beta2", !isnan(o->beta2), adam, optimizer},
+        {"alpha", !isnan(o->alpha), rms, optimizer},
+        {"epsilon", !isnan(o->epsilon), !sgd, optimizer},
+        {"step-size", o->step_size != CLI_UNSET_INT, kind == NT_SCHEDULE_STEP, schedule},
+        {"gamma", !isnan(o->gamma), kind == NT_SCHEDULE_STEP, schedule},
+        {"power", !isnan(o->power), kind == NT_SCHEDULE_POLY, schedule},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].given && !rules[i].used)
+            cli_note(w->cli, "warning: --%s: changes nothing: %s has none", rules[i].option,
+                rules[i].without);
 }
 
 static enum nt_status read_resumed(struct cli_training *w)
@@ -329,9 +358,10 @@ static enum nt_status set_up(struct cli_training *w)
     if (status != NT_OK)
         return status;
     take_options(&w->params, o);
+    tell_idle(w);
+    if (o->memory_limit)
+        w->params.memory_limit = parse_size(o->memory_limit);
     status = take_patterns(w);
-    if (status == NT_OK)
-        status = take_memory_limit(w);
     if (status != NT_OK)
         return status;
     status = cli_load_model(cli, o->resume ? w->checkpoint : NULL, &w->model);
@@ -374,7 +404,7 @@ static int train(struct cli_training *w)
         code = cli_fail(cli, status);
     if (status == NT_ERR_INTERRUPTED)
         cli_note(cli, "go on with: neutra train %s --resume %s", cli->arguments[0], w->params.out);
-    else if (status == NT_OK && w->stored.step == result.step)
+    else if (status == NT_OK && w->stored.step == result.step && !w->ended)
         cli_note(cli, "nothing left to do: all %lld steps are done; --epochs sets more",
             (long long)result.step);
     else if (status == NT_OK)
@@ -400,6 +430,11 @@ static int run(struct cli *cli, void *fields)
         return cli_usage(cli, "--weights: a resumed training has its own");
     if (o->centered && o->optimizer != NT_OPTIMIZER_RMSPROP)
         return cli_usage(cli, "--centered: is for --optimizer rmsprop");
+    if (o->memory_limit && !parse_size(o->memory_limit))
+        return cli_usage(cli,
+            "--memory-limit: %s: must be a number of bytes above 0, or one with K, M or G behind "
+            "it",
+            o->memory_limit);
     if (o->fold && !o->onnx)
         return cli_usage(cli, "--fold-batch-norm: is for --export");
     int wrong = cli_take_task(cli, o->loss, o->head);
@@ -432,7 +467,7 @@ const struct cli_command cli_train = {
         "Writes DIR/last.safetensors and DIR/best.safetensors (weights, optimizer and position),\n"
         "DIR/metrics.jsonl and DIR/curve.svg. Ctrl-C finishes the step and saves; a second one "
         "ends\n"
-        "at once.\n\n"
+        "at once. What an earlier training left in DIR is kept in DIR/former.\n\n"
         "  neutra train zoo/lenet.lua --data fashion-mnist --epochs 5 --lr 0.01 --momentum 0.9\n"
         "  neutra train zoo/lenet.lua --resume runs/lenet\n"
         "  neutra train net.onnx --data images:pictures --head classes=5 --freeze 'features.*' "

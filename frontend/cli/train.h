@@ -24,6 +24,7 @@ struct cli_training {
     const char *held_out_word; /* "test" or "validation" */
     const char *item_word;     /* "images" or "items" */
     char checkpoint[4096], out[4096];
+    bool ended;         /* an epoch came to its end */
     char fitted[5][64]; /* settings taken from the data */
     char no_decay[1024], freeze[1024];
 };

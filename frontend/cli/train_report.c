@@ -24,7 +24,7 @@ static void show_live(struct cli_training *w, const struct nt_training *t)
     if (t->evaluating) {
         snprintf(head, sizeof head, "epoch %lld/%lld  evaluating", (long long)t->epoch,
             (long long)t->epochs);
-        nt_progress_show(w->cli->progress, head, -1, 0, NULL);
+        nt_progress_show(w->cli->progress, head, t->evaluated, 0, NULL);
         return;
     }
     snprintf(head, sizeof head, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
@@ -65,14 +65,18 @@ static void show_epoch(struct cli_training *w, const struct nt_training *t)
     size_t at = strlen(line);
     if (t->waiting > MUCH_WAITING)
         snprintf(waiting, sizeof waiting, ", waiting for data %.0f %%", 100 * t->waiting);
-    snprintf(line + at, sizeof line - at, "  %.0f %s/s%s%s", t->items_per_second, w->item_word,
-        waiting, t->best_epoch == t->epoch && t->epoch > 1 ? "  best" : "");
+    if (!isnan(t->items_per_second)) /* an epoch that only had to be evaluated has none */
+        at += (size_t)snprintf(
+            line + at, sizeof line - at, "  %.0f %s/s", t->items_per_second, w->item_word);
+    snprintf(line + at, sizeof line - at, "%s%s", waiting,
+        t->best_epoch == t->epoch && t->epoch > 1 ? "  best" : "");
     nt_progress_print(w->cli->progress, line);
 }
 
 void cli_train_report(void *user, const struct nt_training *t)
 {
     struct cli_training *w = user;
+    w->ended = w->ended || t->epoch_end;
     if (t->epoch_end)
         show_epoch(w, t);
     else if (nt_progress_due(w->cli->progress))
@@ -92,7 +96,8 @@ void cli_train_introduce(struct cli_training *w)
         w->item_word, held_out, nt_device_get_info(w->dev)->name);
     double lr = p->learning_rate != 0 ? p->learning_rate : nt_default_learning_rate(p->optimizer);
     char more[96] = "";
-    if (p->momentum != 0)
+    if (p->momentum != 0 && p->optimizer != NT_OPTIMIZER_ADAM &&
+        p->optimizer != NT_OPTIMIZER_ADAMW && p->optimizer != NT_OPTIMIZER_ADAGRAD)
         snprintf(
             more, sizeof more, ", momentum %g%s", p->momentum, p->nesterov ? " (Nesterov)" : "");
     cli_note(w->cli, "%s, learning rate %g (%s)%s, seed %llu, into %s",
