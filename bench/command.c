@@ -91,20 +91,39 @@ static enum nt_status measure_device(struct run *run, const char *selector)
     return status;
 }
 
+/* That there is such a device, before minutes of measuring another. */
+static enum nt_status find_device(struct run *run, const char *selector)
+{
+    struct nt_device *dev = NULL;
+    enum nt_status status = nt_device_open(run->cli->ctx, selector, &dev);
+    nt_device_close(dev);
+    return status;
+}
+
+static enum nt_status for_each_device(
+    struct run *run, enum nt_status (*each)(struct run *run, const char *selector))
+{
+    const char *list = run->cli->device;
+    char *copy = strdup(list), *rest = NULL;
+    if (!copy)
+        return nt_fail(run->cli->ctx, NT_ERR_MEMORY, "bench: host memory is exhausted");
+    char *word = strtok_r(copy, ",", &rest);
+    enum nt_status status = NT_OK;
+    if (!word)
+        status = nt_fail(run->cli->ctx, NT_ERR_ARGUMENT, "--device: %s: names no device", list);
+    for (; word && status == NT_OK; word = strtok_r(NULL, ",", &rest))
+        status = each(run, word);
+    free(copy);
+    return status;
+}
+
 /* Each of the devices of a comma list; NULL: the default one. */
 static enum nt_status measure(struct run *run)
 {
-    const char *list = run->cli->device;
-    if (!list)
+    if (!run->cli->device)
         return measure_device(run, NULL);
-    char *copy = strdup(list), *rest = NULL;
-    enum nt_status status =
-        copy ? NT_OK : nt_fail(run->cli->ctx, NT_ERR_MEMORY, "bench: host memory is exhausted");
-    for (char *word = copy ? strtok_r(copy, ",", &rest) : NULL; word && status == NT_OK;
-         word = strtok_r(NULL, ",", &rest))
-        status = measure_device(run, word);
-    free(copy);
-    return status;
+    enum nt_status status = for_each_device(run, find_device);
+    return status == NT_OK ? for_each_device(run, measure_device) : status;
 }
 
 /* What was measured is kept, whatever ended the measuring. */
@@ -162,12 +181,16 @@ static int compare(struct cli *cli, const char *html, int files, char **file)
     return status == NT_OK ? CLI_DONE : cli_fail(cli, status);
 }
 
-static int run_word(struct cli *cli, struct bench_params *params, const char *html)
+static int run_word(struct cli *cli, struct bench_params *params, const void *fields)
 {
     const char *word = cli->arguments[0];
     int files = cli->argument_count - 1;
+    const struct options *o = fields;
+    if (!strcmp(word, "compare") &&
+        (o->quick || o->list || o->filter || o->json || o->zoo || cli->device))
+        return cli_usage(cli, "compare: measures nothing: only --html goes with it");
     if (!strcmp(word, "compare") && files >= 1 && files <= BENCH_MAX_SUBJECTS)
-        return compare(cli, html, files, cli->arguments + 1);
+        return compare(cli, o->html, files, cli->arguments + 1);
     params->device = cli->device;
     if (!strcmp(word, "start") && cli->argument_count == 2) {
         enum nt_status status = bench_start_child(cli->ctx, params, cli->arguments[1]);
@@ -201,13 +224,13 @@ static int run_bench(struct cli *cli, void *fields)
             .progress = show,
             .user = cli,
             .stop = &cli_stop}};
-    if (!count_rows(&run.params, o->list))
+    if (!count_rows(&run.params, o->list && cli->argument_count == 0))
         return cli_usage(cli, "--filter: %s: no row's name contains it; --list prints them%s",
             o->filter, o->quick ? " (and a quick run has fewer)" : "");
-    if (o->list)
+    if (o->list && cli->argument_count == 0)
         return CLI_DONE;
     if (cli->argument_count > 0)
-        return run_word(cli, &run.params, o->html);
+        return run_word(cli, &run.params, o);
     cli_catch_signals();
     if (!can_write(cli, o->json) || !can_write(cli, o->html))
         return CLI_FAILED;

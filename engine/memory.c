@@ -10,8 +10,8 @@ enum nt_status nt_memory_check(struct nt_device *dev, size_t bytes, const char *
     if (bytes <= dev->info.max_allocation)
         return NT_OK;
     return nt_fail(dev->ctx, NT_ERR_MEMORY,
-        "%s: %s (%zu bytes): the largest single buffer of %s is %llu bytes", name,
-        nt_bytes_text((double)bytes, text, sizeof text), bytes, dev->info.name,
+        "%s: %zu bytes (%s): the largest single buffer of %s is %llu bytes", name, bytes,
+        nt_bytes_text((double)bytes, text, sizeof text), dev->info.name,
         (unsigned long long)dev->info.max_allocation);
 }
 

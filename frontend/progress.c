@@ -96,7 +96,8 @@ const char *nt_progress_line(char *text, size_t size, int width, const char *hea
         memset(bar + 1, '#', (size_t)full);
         memset(bar + 1 + full, '-', (size_t)(BAR_WIDTH - full));
         memcpy(bar + 1 + BAR_WIDTH, "]", 2);
-    }
+    } else if (fraction >= 0 && count == 0) /* no bar, and no parts that would tell */
+        snprintf(bar, sizeof bar, "%.0f %%", 100 * fraction);
     if (compose(text, size, width, head, bar, count, parts))
         return text;
     while (!compose(text, size, width, head, "", count, parts) && count > 0)

@@ -309,6 +309,11 @@ START_TEST(wrong_usage)
     expect(2, "must be compare", "bench compare");
     expect(1, "/nowhere/x.json", "bench --filter tanh --json /nowhere/x.json");
     expect(1, "no such device", "bench --filter tanh --device 'no such device'");
+    expect(2, "only --html goes with it", "bench compare a.json b.json --json c.json");
+    expect(2, "only --html goes with it", "bench compare a.json b.json --device 0");
+    expect(1, "names no device", "bench --filter tanh --device ,");
+    expect(1, "no such device", "bench --filter tanh --device ',no such device'");
+    ck_assert_msg(!strstr(err, "1/"), "measured before all devices were found: %s", err);
     expect(0, "", "bench --list");
     ck_assert(strstr(out, "probes\n") == out && strstr(out, "\nresnet50 train 4\n") != NULL);
     expect(0, "", "bench --list --quick --filter 'conv 64-64'");

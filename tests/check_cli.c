@@ -8,9 +8,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/device.h"
 #include "frontend/file.h"
 #include "frontend/npy.h"
 #include "frontend/trainer.h"
@@ -36,6 +38,14 @@ START_TEST(wrong_usage)
         {"train x.lua --data mnist --epochs 2.5", "must be a whole number"},
         {"train x.lua --data mnist --epochs", "needs a value: --epochs E"},
         {"train x.lua --data mnist --lr nan", "--lr: nan: must be a number above 0"},
+        {"train x.lua --data mnist --lr 1e400", "and at most 1e+300"},
+        {"train x.lua --data mnist --epochs 99999999999999999999",
+            "of at least 1 and at most 1000000000"},
+        {"train x.lua --data mnist --scale 1e-12", "--scale: 1e-12: must be a number of at least"},
+        {"train x.lua --data mnist --beta1 1", "--beta1: 1: must be a number"},
+        {"train x.lua --data mnist --memory-limit 0", "must be a number of bytes above 0"},
+        {"train x.lua --data mnist --mean 1,2 --std 1", "--mean: 1,2: must be a number or three"},
+        {"eval x.lua --weights w --data mnist --mean 1", "must be given together"},
         {"train x.lua --data mnist --optimizer sdg", "must be one of sgd|adam|adamw"},
         {"train x.lua --data mnist --no-shuffle=1", "takes no value"},
         {"train x.lua --data mnist -e 3", "options begin with two dashes"},
@@ -134,10 +144,10 @@ START_TEST(wrong_input)
         1, "nowhere.safetensors", "eval %s --weights nowhere.safetensors --data %s", model, spec);
     expect(1, "nowhere.jpg", "run %s nowhere.jpg", model);
     expect(1, "did you mean", "train %s --data %s --set clases=3", model, spec);
-    expect(1, "--memory-limit: 1T:", "train %s --data %s --memory-limit 1T", model, spec);
+    expect(2, "--memory-limit: 1T:", "train %s --data %s --memory-limit 1T", model, spec);
     expect(1, " bytes (1 MiB)", "train %s --data %s --memory-limit 1.5K --out %s", model, spec,
         fixture_path("limit/run"));
-    expect(1, "--mean", "run %s x.png --mean 1,2 --std 1", model);
+    expect(2, "--mean", "run %s x.png --mean 1,2 --std 1", model);
     set_up();
     char command[4000];
     snprintf(command, sizeof command, "devices --json");
@@ -400,6 +410,59 @@ START_TEST(profile)
     json_t *json = json_load_file(trace, 0, NULL);
     ck_assert_msg(json != NULL, "%s is not JSON", trace);
     json_decref(json);
+    expect(1, "no/such/trace.json", "gradcheck %s --trace no/such/trace.json", model);
+}
+END_TEST
+
+START_TEST(options_without_effect_are_told)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("idle");
+    char spec[2100];
+    snprintf(spec, sizeof spec, "%s", toy_data("idle", 60));
+    expect(0, "warning: --momentum: changes nothing: adam has none",
+        "train %s --data %s --steps 1 --batch 10 --out %s --optimizer adam --momentum 0.9 --gamma "
+        "0.5",
+        model, spec, fixture_path("idle/run"));
+    ck_assert(strstr(err, "warning: --gamma: changes nothing: the schedule constant has none"));
+    ck_assert(!strstr(err, "momentum 0.9"));
+    ck_assert(!strstr(err, " 0 images/s") && !strstr(err, "nan")); /* the rate of a single step */
+    expect(0, "is kept in", "train %s --data %s --steps 1 --batch 10 --out %s", model, spec,
+        fixture_path("idle/run"));
+    ck_assert(!strstr(err, "changes nothing"));
+}
+END_TEST
+
+/* Limits and folders of the machine, not of the program. */
+START_TEST(what_the_machine_refuses)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("refused"), *trace = fixture_path("refused.json");
+    char spec[2100], train[4000];
+    struct rlimit old, tight;
+    bool pocl = strstr(nt_device_get_info(test_device())->platform, "Portable Computing") != NULL;
+    snprintf(spec, sizeof spec, "%s", toy_data("refused", 60));
+    snprintf(train, sizeof train, "train %s --data %s --steps 300 --batch 10 --out %s --trace %s",
+        model, spec, fixture_path("refused/run"), trace);
+    expect(0, "", "%s", train); /* whose kernels the driver keeps */
+    getrlimit(RLIMIT_FSIZE, &old);
+    tight = old;
+    tight.rlim_cur = 250000;
+    setrlimit(RLIMIT_FSIZE, &tight); /* of the program too */
+    int code = finish(start(train, out_path));
+    setrlimit(RLIMIT_FSIZE, &old);
+    ck_assert_msg(code == 1 && strstr(err, "File too large"), "%d: %s", code, err);
+    setenv("NEUTRA_CACHE_DIR", "/proc/nowhere", 1);
+    expect(1, "cannot create this folder", "tune %s --seconds 1", model);
+    ck_assert_msg(!strstr(err, "1/"), "measured what cannot be kept: %s", err);
+    unsetenv("NEUTRA_CACHE_DIR");
+    if (!pocl)
+        return;
+    setenv("POCL_CACHE_DIR", "/proc/nowhere", 1);
+    setenv("OCL_ICD_VENDORS", "/etc/OpenCL/vendors/pocl.icd", 1);
+    expect(1, "POCL_CACHE_DIR", "devices");
 }
 END_TEST
 
@@ -420,6 +483,8 @@ int main(void)
     tcase_add_test(tests, show_draws);
     tcase_add_test(tests, gradcheck);
     tcase_add_test(tests, profile);
+    tcase_add_test(tests, options_without_effect_are_told);
+    tcase_add_test(tests, what_the_machine_refuses);
     suite_add_tcase(suite, tests);
     return test_main(suite);
 }

@@ -165,8 +165,8 @@ START_TEST(pictures_as_options_say)
     nt_picture_finish(&picture);
     expect(0, "", "convert %s %s", lua, onnx);
     expect(0, "", "run %s %s --mean 0.5 --std 0.5 --size 25", onnx, png);
-    expect(1, "--mean and --std: must be given together", "run %s %s --mean 0.5", onnx, png);
-    expect(1, "--std: 0: must be above 0", "run %s %s --scale 1 --std 0", onnx, png);
+    expect(2, "--mean and --std: must be given together", "run %s %s --mean 0.5", onnx, png);
+    expect(2, "--std: 0: must be above 0", "run %s %s --scale 1 --std 0", onnx, png);
     expect(2, "--channels: gbr: must be one of rgb|bgr", "run %s %s --channels gbr", onnx, png);
 }
 END_TEST

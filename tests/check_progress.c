@@ -32,6 +32,10 @@ START_TEST(line_leaves_off_what_matters_least)
     ck_assert_str_eq(text, "epoch");
     nt_progress_line(text, sizeof text, 0, "epoch 1/3", 0.5, 2, parts);
     ck_assert_str_eq(text, "epoch 1/3  loss 0.5123  accuracy 81.2 %");
+    nt_progress_line(text, sizeof text, 0, "evaluating", 0.374, 0, NULL);
+    ck_assert_str_eq(text, "evaluating  37 %");
+    nt_progress_line(text, sizeof text, 0, "preparing", -1, 0, NULL);
+    ck_assert_str_eq(text, "preparing");
 }
 END_TEST
 

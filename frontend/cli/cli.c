@@ -76,16 +76,6 @@ int cli_print_json(struct cli *cli, json_t *document)
     return CLI_DONE;
 }
 
-const char *cli_bytes(double bytes, char *text, size_t size)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int unit = 0;
-    for (; bytes >= 1024 && unit < 4; unit++)
-        bytes /= 1024;
-    snprintf(text, size, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
-    return text;
-}
-
 bool cli_is_set(const struct cli *cli, const char *name)
 {
     size_t length = strlen(name);
@@ -185,8 +175,10 @@ void cli_close_device(struct cli *cli, struct nt_device *dev)
     bool wanted = cli->profile || !cli->trace;
     if (nt_profile_enabled(dev) && wanted)
         print_profile(dev);
-    if (cli->trace && nt_profile_trace(dev, cli->trace) != NT_OK)
+    if (cli->trace && nt_profile_trace(dev, cli->trace) != NT_OK) {
         fprintf(stderr, "neutra: %s\n", nt_error_message(cli->ctx));
+        cli->failed = true;
+    }
     nt_device_close(dev);
 }
 
@@ -201,8 +193,12 @@ int cli_main(const struct cli_command *command, int argc, char **argv)
         return CLI_FAILED;
     }
     int status = cli_parse(&cli, fields, argc, argv);
+    if (status < 0 && (command->shared & CLI_HAS_PICTURES))
+        status = cli_check_normalisation(&cli);
     if (status < 0)
         status = command->run(&cli, fields);
+    if (cli.failed && status == CLI_DONE)
+        status = CLI_FAILED;
     cli_free_lists(&cli, fields);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
         perror("neutra: standard output");

@@ -89,6 +89,7 @@ struct cli {
     int channels; /* 0: rgb, 1: bgr */
     int64_t size;
     double max_unreadable;
+    bool failed;                  /* what --trace asked for could not be written */
     struct nt_progress *progress; /* a live line to clear before a message; NULL: none */
 };
 
@@ -125,8 +126,8 @@ enum nt_status cli_load_model(struct cli *cli, const char *weights, struct nt_mo
 bool cli_is_set(const struct cli *cli, const char *name);
 bool cli_add_setting(struct cli *cli, const char *pair);
 
-/* The device of --device, with --profile and --trace applied; cli_close_device prints the profile.
- * close accepts NULL. */
+/* The device of --device, with --profile and --trace applied; cli_close_device prints the profile
+ * and writes the trace. close accepts NULL. */
 enum nt_status cli_open_device(struct cli *cli, struct nt_device **dev);
 void cli_close_device(struct cli *cli, struct nt_device *dev);
 
@@ -134,6 +135,9 @@ void cli_close_device(struct cli *cli, struct nt_device *dev);
  * and blue; *given: whether one of them was, else nothing is changed. */
 enum nt_status cli_take_normalisation(
     struct cli *cli, float mean[3], float deviation[3], bool *bgr, bool *given);
+
+/* Whether these can be taken: -1, or the exit status after a message. */
+int cli_check_normalisation(struct cli *cli);
 
 /* --data with the other options of data, in the form that the model's first input wants. weights: a
  * checkpoint whose normalisation is taken when it is of the same kind of data; NULL: none. */
@@ -144,9 +148,6 @@ enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, cons
 /* Set by the first SIGINT or SIGTERM after cli_catch_signals; the second one ends the program. */
 extern volatile sig_atomic_t cli_stop;
 void cli_catch_signals(void);
-
-/* "1.2 MiB"; returns text. */
-const char *cli_bytes(double bytes, char *text, size_t size);
 
 /* A table on stdout: columns padded to their widest cell, which is plain text in UTF-8.
  * align: one letter per column, 'l' or 'r'. Cells are copied. */

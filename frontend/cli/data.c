@@ -113,6 +113,15 @@ enum nt_status cli_take_normalisation(
     return status;
 }
 
+int cli_check_normalisation(struct cli *cli)
+{
+    float mean[3], deviation[3];
+    bool bgr = false, given;
+    if (cli_take_normalisation(cli, mean, deviation, &bgr, &given) == NT_OK)
+        return -1;
+    return cli_usage(cli, "%s", nt_error_message(cli->ctx));
+}
+
 enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, const char *weights,
     const struct nt_dataset_params *params, struct nt_dataset **out)
 {

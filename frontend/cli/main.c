@@ -4,6 +4,7 @@
  */
 #include "frontend/cli/cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,12 @@ static int unknown_command(const char *word)
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    /* A file that reaches the limit of its size is an error of a write, not the end: drivers set a
+     * handler of their own for this signal, so it is held back. */
+    sigset_t too_large;
+    sigemptyset(&too_large);
+    sigaddset(&too_large, SIGXFSZ);
+    sigprocmask(SIG_BLOCK, &too_large, NULL);
     if (!*word) {
         print_usage(stderr);
         return CLI_USAGE;

@@ -2,6 +2,7 @@
 #include "frontend/cli/cli.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,7 @@ static enum nt_status walk(struct test *test, const char *folder, int depth)
         return run_case(test, folder);
     int count = depth < MAX_DEPTH ? scandir(folder, &list, NULL, alphasort) : 0;
     if (count < 0)
-        return nt_fail(test->cli->ctx, NT_ERR_FILE, "%s: cannot be read", folder);
+        return nt_fail(test->cli->ctx, NT_ERR_FILE, "%s: cannot open: %s", folder, strerror(errno));
     for (int i = 0; i < count; i++) {
         char path[4096];
         if (status == NT_OK && list[i]->d_name[0] != '.') {
@@ -136,7 +137,7 @@ const struct cli_command cli_onnx_test = {
     .details = "A case is a folder of model.onnx and test_data_set_*, or NAME.onnx with\n"
                "NAME_output_0.pb beside it, whose input counts up from 0 to 1.\n"
                "Each case passes, fails or is skipped, with the reason: what is not offered is\n"
-               "skipped. ULP: the largest distance to the expected output, in float32 numbers.\n",
+               "skipped. ULP: the largest distance to the expected output, in float32 numbers.",
     .shared = CLI_HAS_DEVICE | CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct options),

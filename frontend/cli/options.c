@@ -128,21 +128,23 @@ static int choose(const char *words, const char *word)
     }
 }
 
-/* "above 0 and at most 1" of an option's range. */
-static void describe_range(const struct cli_option *option, char *text, size_t size)
+/* "above 0 and at most 1" of an option's range. A limit that nobody meets is told to the one who
+ * does. */
+static void describe_range(const struct cli_option *option, double given, char *text, size_t size)
 {
-    bool positive = option->min > 0 && option->min < 1e-3;
+    bool positive = option->min > 0 && option->min < 1e-3 && !(given > 0);
     int at = positive ? snprintf(text, size, " above 0")
                       : snprintf(text, size, " of at least %g", option->min);
-    if (option->max < 1e6)
-        snprintf(text + at, size - (size_t)at, " and at most %g", option->max);
+    if (option->max < 1e6 || given > option->max)
+        snprintf(text + at, size - (size_t)at, " and at most %.15g", option->max);
 }
 
-static int wrong_number(struct cli *cli, const struct cli_option *option, const char *text)
+static int wrong_number(
+    struct cli *cli, const struct cli_option *option, const char *text, double given)
 {
     char range[64] = "";
     if (option->min != option->max)
-        describe_range(option, range, sizeof range);
+        describe_range(option, given, range, sizeof range);
     return cli_usage(cli, "--%s: %s: must be a %snumber%s", option->name, text,
         option->type == CLI_INT ? "whole " : "", range);
 }
@@ -161,7 +163,7 @@ static int set_number(
     bool bounded = option->min != option->max;
     if (end == text || *end || errno || !isfinite(real) ||
         (bounded && (real < option->min || real > option->max)))
-        return wrong_number(cli, option, text);
+        return wrong_number(cli, option, text, real);
     if (option->type == CLI_INT)
         *(int64_t *)field = whole;
     else

@@ -97,9 +97,8 @@ static enum nt_status measure(struct work *w)
             return nt_fail(w->cli->ctx, NT_ERR_INTERRUPTED, "stopped");
         if (w->cli->progress) {
             char head[32];
-            const char *none = "";
             snprintf(head, sizeof head, "%d/%d", i + 1, w->count);
-            nt_progress_show(w->cli->progress, head, (double)i / w->count, 1, &none);
+            nt_progress_show(w->cli->progress, head, (double)i / w->count, 0, NULL);
         }
         status = nt_tuning_measure(w->dev, i, EACH, &tuned);
         if (status == NT_OK)
@@ -140,14 +139,20 @@ static void print_rows(const struct work *w)
         w->count, w->better);
 }
 
+/* Without a cache folder an export is all that is wanted. */
+static bool has_place(const struct work *w)
+{
+    return *nt_tuning_path(w->dev) || !w->options->save;
+}
+
 static enum nt_status finish(struct work *w)
 {
-    enum nt_status status = nt_tuning_save(w->dev);
+    enum nt_status status = has_place(w) ? nt_tuning_save(w->dev) : NT_OK;
     if (status == NT_OK && w->options->save)
         status = nt_tuning_export(w->dev, w->options->save);
     if (status != NT_OK)
         return status;
-    cli_note(w->cli, "kept in %s", nt_tuning_path(w->dev));
+    cli_note(w->cli, "kept in %s", has_place(w) ? nt_tuning_path(w->dev) : w->options->save);
     if (!w->cli->json) {
         print_rows(w);
         return NT_OK;
@@ -170,6 +175,8 @@ static int run(struct cli *cli, void *fields)
         status = nt_tuning_import(w.dev, w.options->take.items[i], NULL);
     if (status == NT_OK)
         status = note_all(&w);
+    if (status == NT_OK && has_place(&w)) /* what cannot be kept is not measured for a minute */
+        status = nt_tuning_save(w.dev);
     bool begun = status == NT_OK;
     if (begun) {
         cli->progress = nt_progress_create(&(struct nt_progress_params){.file = stderr});
