@@ -14,7 +14,7 @@
 
 struct bench_subject {
     const json_t *document, *device;
-    char label[96]; /* what tells it from the others */
+    char label[104]; /* what tells it from the others */
 };
 
 /* Appends the devices of a document; path: where it is from, NULL: it was just measured. Returns

@@ -55,7 +55,7 @@ const char *nt_graph_string(struct nt_graph *graph, const char *fmt, ...)
     va_start(ap, fmt);
     int length = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    char *text = nt_graph_alloc(graph, (size_t)length + 1);
+    char *text = length < 0 ? NULL : nt_graph_alloc(graph, (size_t)length + 1);
     if (!text)
         return "";
     va_start(ap, fmt);

@@ -113,7 +113,7 @@ START_TEST(inputs)
     begin_case("Add", "f2x3 f2x3");
     gives(folder, NT_ONNX_FAIL, "input 'a': the set has no tensor");
     for (int i = 0; i < 3; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "input_%d", i);
         write_array(set, name, NT_ONNX_FLOAT, SHAPE(2, 3), 1);
     }

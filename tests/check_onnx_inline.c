@@ -72,7 +72,7 @@ START_TEST(branches_by_shape)
     double y[2 * 6], z[2 * 6];
     test_fill(x, 12);
     for (int width = 3; width <= 5; width++) {
-        char setting[8];
+        char setting[16];
         snprintf(setting, sizeof setting, "M=%d", width);
         for (int i = 0; i < 2 * width; i++) {
             y[i] = (double)x[i] * (width == 4 ? 0.5 : 1);
@@ -277,7 +277,7 @@ END_TEST
 /* f0 calls f1 twice, which calls f2 twice, ... */
 START_TEST(functions_that_explode)
 {
-    static char names[31][4];
+    static char names[31][16];
     make_file("f0", "own");
     for (int i = 0; i < 31; i++)
         snprintf(names[i], sizeof names[i], "f%d", i);

@@ -392,11 +392,11 @@ END_TEST
 /* A gradient of a gradient of a gradient ... */
 START_TEST(graphs_that_explode)
 {
-    char names[20][8] = {"y"};
+    char names[20][16] = {"y"};
     m = onnx_model_start(12);
     onnx_model_line(m, "Tanh", "f3");
     for (int i = 1; i < 20; i++) {
-        char inputs[16];
+        char inputs[24];
         snprintf(names[i], sizeof names[i], "g%d", i);
         snprintf(inputs, sizeof inputs, "a %s", names[i - 1]);
         onnx_model_node(m, "Gradient", inputs, names[i]);

@@ -250,7 +250,7 @@ static enum nt_status take_deform(struct deform *d)
 /* Where tap and place lie along a dimension without offset: taps * places numbers. */
 static int undeformed(struct deform *d, int dim)
 {
-    char name[16];
+    char name[24];
     struct nt_onnx_host *y = nt_onnx_host_create(
         d->node->graph, NT_ONNX_FLOAT, &(struct nt_shape){3, {1, 1, d->taps * d->places}});
     for (int64_t e = 0; y && e < d->taps * d->places; e++) {
