@@ -7,11 +7,11 @@
 #include <string.h>
 
 const char *const nt_conv_forward_variants[] = {
-    "tile", "group", "depthwise", "winograd", "gemm", "images", NULL};
+    "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", "images", NULL};
 const char *const nt_conv_backward_data_variants[] = {
-    "tile", "group", "depthwise", "winograd", "gemm", "images", NULL};
+    "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", "images", NULL};
 const char *const nt_conv_backward_weight_variants[] = {
-    "tile", "group", "depthwise", "winograd", "gemm", NULL};
+    "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", NULL};
 
 static const char *const axis[3] = {"depth", "height", "width"};
 
@@ -241,7 +241,7 @@ static const char *broken_rule(
     if (strcmp(variant, "depthwise") == 0 && !nt_conv_is_depthwise(dev, p))
         return "must have one channel in and out of each group, or so few that a vector holds "
                "whole groups";
-    if (strcmp(variant, "winograd") == 0)
+    if (strcmp(variant, "winograd") == 0 || strcmp(variant, "winograd_group") == 0)
         return nt_conv_winograd_rule(p);
     return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;
 }
@@ -256,10 +256,12 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     bool depthwise = nt_conv_is_depthwise(dev, p);
     bool known = tuned && !broken_rule(dev, p, tuned);
     bool winograd = nt_conv_winograd_pays(dev, p, variants == nt_conv_backward_weight_variants);
+    bool by_group = nt_conv_winograd_group_pays(nt_device_get_info(dev), p);
     bool tiles = nt_prefers_tiles(dev);
     const char *preferred = known       ? tuned
                             : depthwise ? "depthwise"
                             : winograd  ? "winograd"
+                            : by_group  ? "winograd_group"
                             : tiles     ? on_tiles
                                         : NULL;
     enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
@@ -298,6 +300,8 @@ static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pa
         return nt_conv_depthwise(tape, pass, packed);
     if (strcmp(pass->variant, "winograd") == 0)
         return nt_conv_winograd(tape, pass);
+    if (strcmp(pass->variant, "winograd_group") == 0)
+        return nt_conv_winograd_group(tape, pass);
     if (strcmp(pass->variant, "gemm") == 0)
         return nt_conv_gemm(tape, pass);
     if (strcmp(pass->variant, "images") == 0)
@@ -500,6 +504,8 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
         return nt_conv_weight_depthwise(tape, &p, work(&p), reason);
     if (strcmp(variant, "winograd") == 0)
         return nt_conv_weight_winograd(tape, &p, work(&p), reason);
+    if (strcmp(variant, "winograd_group") == 0)
+        return nt_conv_weight_winograd_group(tape, &p, reason);
     if (strcmp(variant, "gemm") == 0)
         return nt_conv_weight_gemm(tape, &p);
     return strcmp(variant, "tile") == 0 ? nt_conv_weight_tile(tape, &p, work(&p), reason)

@@ -74,6 +74,13 @@ enum nt_status nt_conv_winograd(struct nt_tape *tape, const struct nt_conv_pass 
 enum nt_status nt_conv_weight_winograd(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 
+/* The same for GPUs: by launches of transforms and a product. */
+bool nt_conv_winograd_group_pays(
+    const struct nt_device_info *info, const struct nt_conv_problem *problem);
+enum nt_status nt_conv_winograd_group(struct nt_tape *tape, const struct nt_conv_pass *pass);
+enum nt_status nt_conv_weight_winograd_group(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, const char *reason);
+
 /* Vectors of one channel of many images: for few output channels. */
 bool nt_conv_images_pays(
     const struct nt_device *dev, const struct nt_conv_problem *problem, bool backward);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op/conv.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 #include "tests/testing.h"
@@ -236,10 +237,15 @@ static struct nt_conv conv_of(const struct problem *p)
     return conv;
 }
 
+static bool is_winograd(const char *variant)
+{
+    return strcmp(variant, "winograd") == 0 || strcmp(variant, "winograd_group") == 0;
+}
+
 /* cl/winograd.clh derives it. */
 static double growth(const char *variant, enum pass pass, int taps)
 {
-    if (strcmp(variant, "winograd") != 0)
+    if (!is_winograd(variant))
         return 1;
     if (taps == 5)
         return pass == BACKWARD_WEIGHT ? 11.4 : 5.8;
@@ -354,7 +360,7 @@ static void adapt(struct problem *p, const char *variant)
     if (strcmp(variant, "depthwise") == 0)
         p->groups = p->k = p->c;
     bool gemm = strcmp(variant, "gemm") == 0;
-    if (!gemm && strcmp(variant, "winograd") != 0)
+    if (!gemm && !is_winograd(variant))
         return;
     p->c /= p->groups;
     p->k /= p->groups;
@@ -514,6 +520,50 @@ START_TEST(groups_in_a_vector)
 }
 END_TEST
 
+/* More tiles than transforms are held of at once, and weight gradients in splits, the last of which
+ * has tiles beyond the last one. */
+START_TEST(winograd_chunks)
+{
+    static const struct problem list[] = {
+        {4, 3, 5, 4, {1, 43, 35}, {1, 3, 3}, 1, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {0, 1, 1}, 2, 1},
+        {4, 2, 1, 1, {1, 691, 687}, {1, 5, 5}, 1, {1, 1, 1}, {1, 1, 1}, {0, 2, 2}, {0, 2, 2}, 3, 0},
+    };
+    for (size_t i = 0; i < (small() ? 1 : sizeof list / sizeof *list); i++)
+        run_problem(&list[i], "winograd_group", (enum pass)_i);
+}
+END_TEST
+
+/* images x c channels of side x side pixels to k channels, on a GPU with so much memory */
+static bool pays(enum nt_device_type type, int images, int c, int k, int side, int taps)
+{
+    struct nt_device_info info = {.type = type, .max_allocation = (uint64_t)1 << 30};
+    struct nt_conv_problem p = {.images = images,
+        .groups = 1,
+        .c = c,
+        .k = k,
+        .in = {1, side, side},
+        .out = {1, side, side},
+        .taps = {1, taps, taps},
+        .stride = {1, 1, 1},
+        .dilation = {1, 1, 1},
+        .pad = {0, taps / 2, taps / 2},
+        .filter = taps * taps,
+        .pixels = side * side};
+    return nt_conv_winograd_group_pays(&info, &p);
+}
+
+START_TEST(winograd_on_gpus)
+{
+    const enum nt_device_type gpu = NT_DEVICE_GPU_DISCRETE;
+    ck_assert(pays(gpu, 32, 64, 64, 56, 3) && pays(gpu, 32, 128, 128, 28, 3));
+    ck_assert(pays(NT_DEVICE_GPU_INTEGRATED, 32, 512, 512, 7, 3) && pays(gpu, 1, 64, 64, 112, 3));
+    ck_assert(!pays(NT_DEVICE_CPU, 32, 128, 128, 28, 3));
+    ck_assert(!pays(gpu, 32, 128, 128, 28, 5) && !pays(gpu, 32, 128, 128, 28, 1));
+    ck_assert(!pays(gpu, 32, 32, 32, 56, 3) && !pays(gpu, 32, 3, 512, 224, 3));
+    ck_assert(!pays(gpu, 1, 512, 512, 7, 3) && !pays(gpu, 32, 4096, 4096, 14, 3));
+}
+END_TEST
+
 static double dot(const struct operand *o, const float *a, const float *b)
 {
     double sum = 0;
@@ -619,6 +669,11 @@ int main(void)
     tcase_add_loop_test(tcase, groups_in_a_vector, 0, 3);
     tcase_add_test(tcase, the_passes_are_adjoint);
     tcase_add_test(tcase, wrong_shapes_are_told);
+    suite_add_tcase(suite, tcase);
+    tcase = tcase_create("winograd_group");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_loop_test(tcase, winograd_chunks, 0, 3);
+    tcase_add_test(tcase, winograd_on_gpus);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }

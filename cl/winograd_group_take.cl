@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Winograd's transform of pictures for GPUs, B' x B of 6 x 6 pixels (NT_WINOGRAD_SIDE), A x A' of
+ * 4 x 4 (of 3 taps) or 2 x 2 (of 5), those from (step ty - pad_h, step tx - pad_w) on:
+ *
+ *   to[(i * 6 + j) * count * channels + tile * channels + channel]
+ *
+ * for `count` tiles from tile0 on, counted over images, rows and columns of tiles; zeros from tile
+ * `tiles` on. A work-item takes a channel of a tile: neighbours read and write neighbouring floats.
+ */
+#include "prelude.clh"
+#include "winograd.clh"
+
+#if NT_WINOGRAD_SIDE == 6
+#define NT_TAKE NT_WINOGRAD_INPUT
+#elif NT_WINOGRAD_SIDE == 4
+#define NT_TAKE NT_WINOGRAD_OUTPUT_BACK_3
+#else
+#define NT_TAKE NT_WINOGRAD_OUTPUT_BACK_5
+#endif
+#define NT_PIXEL(i) pixel[i]
+#define NT_HALF(i) half_way[line * NT_WINOGRAD_SIDE + (i)]
+
+NT_KERNEL_LINE(winograd_group_take)
+(__global const float *x, int x_offset, __global float *to, int tile0, int count, int tiles,
+    int step, int tiles_h, int tiles_w, int height, int width, int channels, int pad_h, int pad_w,
+    int x_n, int x_h, int x_w)
+{
+    int item = get_global_id(0), plane = count * channels;
+    if (item >= plane)
+        return;
+    int tile = tile0 + item / channels, row = tile / tiles_w;
+    int top = tile < tiles ? row % tiles_h * step - pad_h : height;
+    int left = (tile - row * tiles_w) * step - pad_w;
+    int place = x_offset + row / tiles_h * x_n + top * x_h + left * x_w + item % channels;
+    float pixel[NT_WINOGRAD_SIDE], half_way[6 * NT_WINOGRAD_SIDE], out[6];
+    NT_UNROLL for (int line = 0; line < NT_WINOGRAD_SIDE; line++)
+    {
+        bool within = left + line >= 0 && left + line < width;
+        NT_UNROLL for (int i = 0; i < NT_WINOGRAD_SIDE; i++)
+        {
+            bool inside = within && top + i >= 0 && top + i < height;
+            pixel[i] = inside ? x[place + i * x_h + line * x_w] : 0.0f;
+        }
+        NT_TAKE(float, half_way + line, NT_WINOGRAD_SIDE, NT_PIXEL);
+    }
+    to += item;
+    NT_UNROLL for (int line = 0; line < 6; line++)
+    {
+        NT_TAKE(float, out, 1, NT_HALF);
+        NT_UNROLL for (int i = 0; i < 6; i++) to[(line * 6 + i) * plane] = out[i];
+    }
+}
