@@ -106,7 +106,7 @@ enum nt_status nt_cache_create(struct nt_device *dev, struct nt_cache **out)
     snprintf(format, sizeof format, "neutra %d", FORMAT);
     struct key key = {NT_HASH_START, 1};
     key = mix_text(key, format);
-    key = mix_text(key, NT_BUILD_OPTIONS);
+    key = mix_text(key, dev->options);
     key = mix_text(key, dev->info.name);
     key = mix_text(key, dev->info.driver);
     key = mix_text(key, dev->info.version);
@@ -182,7 +182,7 @@ static cl_program create_program(struct nt_device *dev, const char *binary, size
     if (!program)
         return NULL;
     if (code == CL_SUCCESS && binary_status == CL_SUCCESS)
-        code = clBuildProgram(program, 1, &dev->id, NT_BUILD_OPTIONS, NULL, NULL);
+        code = clBuildProgram(program, 1, &dev->id, dev->options, NULL, NULL);
     if (code == CL_SUCCESS && binary_status == CL_SUCCESS)
         return program;
     clReleaseProgram(program);

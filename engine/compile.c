@@ -198,7 +198,7 @@ static void write_message(struct nt_tape *tape, int index, int count, struct nt_
     put_string(message, NT_COMPILE_MAGIC, strlen(NT_COMPILE_MAGIC));
     put_string(message, info->platform, strlen(info->platform));
     put_string(message, info->name, strlen(info->name));
-    put_string(message, NT_BUILD_OPTIONS, strlen(NT_BUILD_OPTIONS));
+    put_string(message, tape->dev->options, strlen(tape->dev->options));
     put_string(message, source.data, source.length);
     put_u32(message, part->launches);
     put(message, launches.data, launches.length);

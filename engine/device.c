@@ -332,6 +332,9 @@ static void limit_enqueues(struct nt_device *dev)
 static enum nt_status start(struct nt_device *dev)
 {
     cl_int code;
+    cl_device_fp_config config = 0;
+    device_value(dev->id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config);
+    dev->options = nt_program_options(dev->info.type, config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT);
     limit_enqueues(dev);
     const char *profile = getenv("NEUTRA_PROFILE");
     dev->cl = clCreateContext(NULL, 1, &dev->id, NULL, NULL, &code);

@@ -26,6 +26,7 @@ struct nt_device {
     struct nt_programs *programs;
     struct nt_cache *cache;
     struct nt_tuning *tuning;
+    const char *options; /* of every program */
     /* What one enqueue of a kernel of work-groups may be; 0: anything. */
     struct {
         size_t groups; /* along the second and third dimension */

@@ -12,6 +12,15 @@ struct nt_programs {
     int mark;
 };
 
+/* Compilers for GPUs divide by an approximate reciprocal unless told not to: 6 / 3 may be less than
+ * 2, and the floor of it 1, where regions are divided into bins. */
+const char *nt_program_options(enum nt_device_type type, bool exact)
+{
+    return type != NT_DEVICE_CPU && exact ? NT_BUILD_OPTIONS
+               " -cl-fp32-correctly-rounded-divide-sqrt"
+                                          : NT_BUILD_OPTIONS;
+}
+
 enum nt_status nt_programs_create(struct nt_device *dev, struct nt_programs **out)
 {
     struct nt_programs *programs = calloc(1, sizeof *programs);
@@ -127,7 +136,7 @@ static enum nt_status compile(struct nt_device *dev, int count, struct nt_unit *
     if (!program || *code != CL_SUCCESS)
         return nt_fail_cl(dev->ctx, *code, "%s: program", dev->info.name);
     *log = NULL;
-    *code = clBuildProgram(program, 1, &dev->id, NT_BUILD_OPTIONS, NULL, NULL);
+    *code = clBuildProgram(program, 1, &dev->id, dev->options, NULL, NULL);
     if (*code == CL_SUCCESS) {
         *out = program;
         return NT_OK;
@@ -161,7 +170,7 @@ static enum nt_status build_failed(struct nt_device *dev, const struct nt_unit *
     return nt_fail(dev->ctx, NT_ERR_COMPILE,
         "%s: kernel %s does not build on %s (%s, driver %s) with [%s], options %s: code %d: %s",
         unit->source->name, entry, dev->info.name, dev->info.platform, dev->info.driver, defines,
-        NT_BUILD_OPTIONS, (int)code, log && *log ? log : "no build log");
+        dev->options, (int)code, log && *log ? log : "no build log");
 }
 
 /* Hands a program just built to its units, and to the cache. */

@@ -11,10 +11,13 @@
 #include "engine/opencl.h"
 #include "engine/source.h"
 
-/* Options of every program. NaN, infinity and signed zeros stay what they are. Denormal numbers
- * are zero: many processors take a hundred times as long for them, even where they only pass by in
- * memory that others used (the unused lanes of a tile). */
+/* Options of every program, to which dev->options may add. NaN, infinity and signed zeros stay what
+ * they are. Denormal numbers are zero: many processors take a hundred times as long for them, even
+ * where they only pass by in memory that others used (the unused lanes of a tile). */
 #define NT_BUILD_OPTIONS "-cl-std=CL1.2 -cl-denorms-are-zero"
+
+/* The options for a device; exact: it can divide and take roots with correct rounding. */
+const char *nt_program_options(enum nt_device_type type, bool exact);
 
 struct nt_unit {
     struct nt_unit *next;

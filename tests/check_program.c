@@ -189,6 +189,40 @@ START_TEST(embedded_sources_are_read)
 }
 END_TEST
 
+/* Also with the options that a GPU gets. */
+START_TEST(quotients_are_exact_where_the_device_divides_so)
+{
+    struct nt_device *dev = test_device();
+    const char *options = dev->options;
+    cl_device_fp_config config = 0;
+    clGetDeviceInfo(dev->id, CL_DEVICE_SINGLE_FP_CONFIG, sizeof config, &config, NULL);
+    if (!(config & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT)) {
+        test_skip("the device does not divide exactly");
+        return;
+    }
+    static const char *const files[] = {"divide.cl", "divide_on_gpus.cl"};
+    static const char *const stems[] = {"divide", "divide_on_gpus"};
+    for (int gpu = 0; gpu < 2; gpu++) {
+        test_kernel_file(
+            files[gpu], KERNEL("divide", "int wrong = 0;\n"
+                                         "for (int a = 1; a < 100; a++)\n"
+                                         "    for (int b = 1; b < 100; b++)\n"
+                                         "        wrong += (float)(a * b + x[i]) / b != a;\n"
+                                         "y[i] = wrong;"));
+        dev->options = gpu ? nt_program_options(NT_DEVICE_GPU_INTEGRATED, true) : options;
+        start();
+        test_ok(launch(stems[gpu], "divide"));
+        expect(0);
+        finish();
+    }
+    dev->options = options;
+    ck_assert_ptr_nonnull(
+        strstr(nt_program_options(NT_DEVICE_GPU_DISCRETE, true), "correctly-rounded-divide"));
+    ck_assert_ptr_null(
+        strstr(nt_program_options(NT_DEVICE_GPU_DISCRETE, false), "correctly-rounded-divide"));
+}
+END_TEST
+
 int main(void)
 {
     test_kernels();
@@ -203,6 +237,7 @@ int main(void)
     tcase_add_test(tcase, equal_units_are_one);
     tcase_add_test(tcase, nan_and_infinity_stay);
     tcase_add_test(tcase, embedded_sources_are_read);
+    tcase_add_test(tcase, quotients_are_exact_where_the_device_divides_so);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
 }
