@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * Backward pass of a convolution by its weights, for GPUs, as an implicit matrix product
- * (group.clh): rows are taps x input channels, columns output channels, steps the pixels of a
+ * (group.clh): rows are output channels, columns taps x input channels, steps the pixels of a
  * split. Writes partial[split][group][k][tap][c], which conv_weight_sum adds.
  * Grid: columns, rows, splits * groups.
  */
 #include "prelude.clh"
 #include "group.clh"
+
+/* Where a pixel's first tap lies: plane, row, column and element of x; and its element of dy. */
+struct nt_weight_pixel {
+    int plane, row, column, x, dy;
+};
 
 NT_KERNEL_GROUP(conv_weight_group)
 (__global const float *x, int x_offset, __global const float *dy, int dy_offset,
@@ -16,39 +21,61 @@ NT_KERNEL_GROUP(conv_weight_group)
     int x_w, int y_n, int y_d, int y_h, int y_w, int splits)
 {
     NT_GROUP_DECLARE;
+    __local struct nt_weight_pixel at[NT_STEP];
+    float a_next[NT_GROUP_EACH], b_next[NT_GROUP_EACH];
     int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
     int item = NT_GROUP_ITEM, group = (int)get_global_id(2) % groups;
     int split = (int)get_global_id(2) / groups;
-    int all = images * out_d * out_h * out_w, rows = t * r * s * c;
+    int all = images * out_d * out_h * out_w, columns = t * r * s * c;
     int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
-    /* A work-item always fills the same row of a_tile and the same column of b_tile. */
-    int row = row0 + item % NT_SPAN, column = column0 + item % NT_SPAN;
-    int tap = row / c, in = tap / s / r * dil_d - pad_d;
-    int down = tap / s % r * dil_h - pad_h, right = tap % s * dil_w - pad_w;
-    x += x_offset + group * c + row % c;
-    dy += dy_offset + group * k + column;
-    for (int p0 = first; p0 < last; p0 += NT_STEP) {
-        for (int i = 0; i < NT_GROUP_EACH; i++) {
-            int step = (item + i * NT_GROUP_ITEMS) / NT_SPAN, pixel = p0 + step;
+    /* A work-item always fills the same row of A and the same column of B. */
+    int row = row0 + item % NT_SPAN, column = column0 + item % NT_SPAN, step = item / NT_SPAN;
+    int tap = column / c, in = tap / s / r * dil_d;
+    int down = tap / s % r * dil_h, right = tap % s * dil_w;
+    x += x_offset + group * c + column % c;
+    dy += dy_offset + group * k + row;
+    int shift = in * x_d + down * x_h + right * x_w;
+    for (int p0 = first - NT_STEP; p0 < last; p0 += NT_STEP) {
+        /* Where the next pixels are, found by one work-item each. */
+        if (item < NT_STEP) {
+            int pixel = p0 + NT_STEP + item;
             int u = pixel % out_w, v = pixel / out_w % out_h;
             int z = pixel / out_w / out_h % out_d, n = pixel / out_w / out_h / out_d;
-            int plane = z * stride_d + in, vertical = v * stride_h + down;
-            int horizontal = u * stride_w + right;
-            bool inside = pixel < last && row < rows && plane >= 0 && plane < depth &&
-                          vertical >= 0 && vertical < height && horizontal >= 0 &&
-                          horizontal < width;
-            a_tile[step][item % NT_SPAN] =
-                inside ? x[n * x_n + plane * x_d + vertical * x_h + horizontal * x_w] : 0.0f;
-            b_tile[step][item % NT_SPAN] =
-                pixel < last && column < k ? dy[n * y_n + z * y_d + v * y_h + u * y_w] : 0.0f;
+            struct nt_weight_pixel p = {
+                z * stride_d - pad_d, v * stride_h - pad_h, u * stride_w - pad_w, 0, 0};
+            p.x = n * x_n + p.plane * x_d + p.row * x_h + p.column * x_w;
+            p.dy = n * y_n + z * y_d + v * y_h + u * y_w;
+            at[item] = p;
         }
-        NT_GROUP_MULTIPLY;
+        barrier(CLK_LOCAL_MEM_FENCE);
+        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+        {
+            int own = step + i * (NT_GROUP_ITEMS / NT_SPAN);
+            bool there = p0 + NT_STEP + own < last;
+            int plane = at[own].plane + in, high = at[own].row + down;
+            int across = at[own].column + right;
+            bool inside = there && column < columns && plane >= 0 && plane < depth && high >= 0 &&
+                          high < height && across >= 0 && across < width;
+            a_next[i] = there && row < k ? dy[at[own].dy] : 0.0f;
+            b_next[i] = inside ? x[at[own].x + shift] : 0.0f;
+        }
+        NT_GROUP_MULTIPLY(p0 - first);
+        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+        {
+            int own = step + i * (NT_GROUP_ITEMS / NT_SPAN);
+            NT_GROUP_A(own, item % NT_SPAN) = a_next[i];
+            NT_GROUP_B(own, item % NT_SPAN) = b_next[i];
+        }
     }
-    partial += (size_t)(split * groups + group) * k * rows;
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            int m = row0 + NT_GROUP_ROW + i, n = column0 + NT_GROUP_COLUMN + j;
-            if (m < rows && n < k)
-                partial[(size_t)n * rows + m] = NT_GROUP_RESULT(i, j);
+    partial += (size_t)(split * groups + group) * k * columns;
+    NT_GROUP_UNROLL for (int i = 0; i < NT_MINE; i++)
+    {
+        int m = row0 + NT_GROUP_ROW(i);
+        NT_GROUP_UNROLL for (int j = 0; j < NT_MINE; j++)
+        {
+            int n = column0 + NT_GROUP_COLUMN(j);
+            if (m < k && n < columns)
+                partial[(size_t)m * columns + n] = NT_GROUP_RESULT(i, j);
         }
+    }
 }

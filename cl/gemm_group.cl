@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * C = A B for GPUs, any transposes and batches: a work-group computes NT_SPAN x NT_SPAN elements
- * (group.clh). a_columns, b_columns: stride 1 lies in the first of the operand's two dimensions;
- * neighbouring work-items read along it. Grid: columns, rows, batch.
+ * (group.clh) of one batch, over one of `splits` parts of k; with several, C is that of the first
+ * part, and c_batch is what the next ones lie apart. a_columns, b_columns: stride 1 lies in the
+ * first of the operand's two dimensions; neighbouring work-items read along it.
+ * Grid: columns, rows, batches x splits.
  */
 #include "prelude.clh"
 #include "group.clh"
@@ -12,40 +14,64 @@
 NT_KERNEL_GROUP(gemm_group)
 (__global const float *a, int a_offset, __global const float *b, int b_offset, __global float *c,
     int c_offset, int m, int n, int k, int a_step, int a_columns, int b_step, int b_columns,
-    int c_step, int a_batch, int b_batch, int c_batch NT_EPILOGUE_PARAMS)
+    int c_step, int a_batch, int b_batch, int c_batch, int splits NT_EPILOGUE_PARAMS)
 {
     NT_GROUP_DECLARE;
+    float a_next[NT_GROUP_EACH], b_next[NT_GROUP_EACH];
+    int item = NT_GROUP_ITEM, piece = get_global_id(2), batch = piece / splits;
+    int split = piece % splits;
+    /* The first elements that the work-item reads, in the tile, and how far the others are. */
+    int a_row = a_columns ? item % NT_SPAN : item / NT_STEP;
+    int a_k = a_columns ? item / NT_SPAN : item % NT_STEP;
+    int a_rows = a_columns ? 0 : NT_GROUP_ITEMS / NT_STEP;
+    int a_ks = a_columns ? NT_GROUP_ITEMS / NT_SPAN : 0;
+    int b_column = b_columns ? item / NT_STEP : item % NT_SPAN;
+    int b_k = b_columns ? item % NT_STEP : item / NT_SPAN;
+    int b_all = b_columns ? NT_GROUP_ITEMS / NT_STEP : 0;
+    int b_ks = b_columns ? 0 : NT_GROUP_ITEMS / NT_SPAN;
     int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
-    int item = NT_GROUP_ITEM, batch = get_global_id(2);
-    a += a_offset + (size_t)batch * a_batch;
-    b += b_offset + (size_t)batch * b_batch;
-    for (int k0 = 0; k0 < k; k0 += NT_STEP) {
-        for (int i = 0; i < NT_GROUP_EACH; i++) {
-            int e = item + i * NT_GROUP_ITEMS;
-            int row = a_columns ? e % NT_SPAN : e / NT_STEP;
-            int step = a_columns ? e / NT_SPAN : e % NT_STEP;
-            int at = a_columns ? (k0 + step) * a_step + row0 + row
-                               : (row0 + row) * a_step + k0 + step;
-            a_tile[step][row] = row0 + row < m && k0 + step < k ? a[at] : 0.0f;
+    int begin = (int)((long)k * split / splits), end = (int)((long)k * (split + 1) / splits);
+    int a_m = a_columns ? 1 : a_step, a_along = a_columns ? a_step : 1;
+    int b_n = b_columns ? b_step : 1, b_along = b_columns ? 1 : b_step;
+    a += a_offset + (size_t)batch * a_batch + (size_t)(row0 + a_row) * a_m +
+         (long)(begin + a_k) * a_along;
+    b += b_offset + (size_t)batch * b_batch + (size_t)(column0 + b_column) * b_n +
+         (long)(begin + b_k) * b_along;
+    int a_left = m - row0 - a_row, b_left = n - column0 - b_column, depth = end - begin;
+    for (int k0 = -NT_STEP; k0 < depth; k0 += NT_STEP) {
+        int left = depth - k0 - NT_STEP;
+        if (left > 0) {
+            NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+            {
+                int at_a = i * (a_rows * a_m + a_ks * a_along);
+                int at_b = i * (b_all * b_n + b_ks * b_along);
+                a_next[i] = i * a_rows < a_left && a_k + i * a_ks < left ? a[at_a] : 0.0f;
+                b_next[i] = i * b_all < b_left && b_k + i * b_ks < left ? b[at_b] : 0.0f;
+            }
+            a += NT_STEP * a_along;
+            b += NT_STEP * b_along;
         }
-        for (int i = 0; i < NT_GROUP_EACH; i++) {
-            int e = item + i * NT_GROUP_ITEMS;
-            int column = b_columns ? e / NT_STEP : e % NT_SPAN;
-            int step = b_columns ? e % NT_STEP : e / NT_SPAN;
-            int at = b_columns ? (column0 + column) * b_step + k0 + step
-                               : (k0 + step) * b_step + column0 + column;
-            b_tile[step][column] = column0 + column < n && k0 + step < k ? b[at] : 0.0f;
-        }
-        NT_GROUP_MULTIPLY;
+        NT_GROUP_MULTIPLY(k0);
+        if (left > 0)
+            NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+            {
+                NT_GROUP_A(a_k + i * a_ks, a_row + i * a_rows) = a_next[i];
+                NT_GROUP_B(b_k + i * b_ks, b_column + i * b_all) = b_next[i];
+            }
+        barrier(CLK_LOCAL_MEM_FENCE);
     }
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            int row = row0 + NT_GROUP_ROW + i, channel = column0 + NT_GROUP_COLUMN + j;
+    NT_GROUP_UNROLL for (int i = 0; i < NT_MINE; i++)
+    {
+        int row = row0 + NT_GROUP_ROW(i);
+        NT_GROUP_UNROLL for (int j = 0; j < NT_MINE; j++)
+        {
+            int channel = column0 + NT_GROUP_COLUMN(j);
             if (row < m && channel < n) {
-                int at = batch * c_batch + row * c_step + channel;
+                int at = piece * c_batch + row * c_step + channel;
                 float value = NT_GROUP_RESULT(i, j);
                 NT_EPILOGUE_APPLY(value, at, channel);
                 c[c_offset + at] = value;
             }
         }
+    }
 }

@@ -179,7 +179,7 @@ void nt_conv_ints(struct nt_launch *launch, const int64_t values[3])
         nt_launch_int(launch, values[i]);
 }
 
-void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass)
+void nt_conv_picture_args(struct nt_launch *launch, const struct nt_conv_pass *pass)
 {
     nt_launch_int(launch, pass->images);
     nt_conv_ints(launch, pass->in);
@@ -196,6 +196,11 @@ void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass
     nt_launch_int(launch, pass->y_start);
     nt_launch_int(launch, pass->y_n);
     nt_conv_ints(launch, pass->y_step);
+}
+
+void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass)
+{
+    nt_conv_picture_args(launch, pass);
     nt_launch_int(launch, pass->w_start);
     nt_launch_int(launch, pass->w_g);
     nt_launch_int(launch, pass->w_k);
@@ -246,10 +251,10 @@ static const char *broken_rule(
     return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;
 }
 
-/* on_tiles: what CPU devices prefer to Winograd and tiles, or NULL. tuned: the variant measured to
- * be the fastest, or NULL. */
+/* better: than tiles or the implicit product, or NULL. tuned: the variant measured to be the
+ * fastest, or NULL. */
 static enum nt_status choose(struct nt_tape *tape, const char *primitive,
-    const char *const *variants, const struct nt_conv_problem *p, const char *on_tiles,
+    const char *const *variants, const struct nt_conv_problem *p, const char *better,
     const char *tuned, const char **variant, const char **reason)
 {
     const struct nt_device *dev = nt_tape_device(tape);
@@ -257,13 +262,11 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     bool known = tuned && !broken_rule(dev, p, tuned);
     bool winograd = nt_conv_winograd_pays(dev, p, variants == nt_conv_backward_weight_variants);
     bool by_group = nt_conv_winograd_group_pays(nt_device_get_info(dev), p);
-    bool tiles = nt_prefers_tiles(dev);
     const char *preferred = known       ? tuned
                             : depthwise ? "depthwise"
                             : winograd  ? "winograd"
                             : by_group  ? "winograd_group"
-                            : tiles     ? on_tiles
-                                        : NULL;
+                                        : better;
     enum nt_status status = nt_choose(tape, primitive, variants, preferred, variant, reason);
     if (status != NT_OK)
         return status;
@@ -277,8 +280,9 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     return status;
 }
 
-/* What suits CPU devices better than tiles for the forward pass or, backward, that by data. */
-static const char *better_than_tiles(
+/* What suits the device better than tiles, or on GPUs the implicit product, for the forward pass
+ * or, backward, that by data. */
+static const char *better_than_usual(
     struct nt_tape *tape, const struct nt_conv_problem *p, bool backward)
 {
     if (nt_conv_images_pays(nt_tape_device(tape), p, backward))
@@ -324,7 +328,7 @@ enum nt_status nt_conv_forward(struct nt_tape *tape, const struct nt_conv *conv,
         status = widen_epilogue(tape, "conv_forward", epilogue, x->shape.rank, &p.y, in, &wide);
     if (status == NT_OK)
         status = choose(tape, "conv_forward", nt_conv_forward_variants, &p,
-            better_than_tiles(tape, &p, false), nt_tuning_find(tape, "conv_forward", conv, x, w, y),
+            better_than_usual(tape, &p, false), nt_tuning_find(tape, "conv_forward", conv, x, w, y),
             &pass.variant, &pass.reason);
     if (status != NT_OK || nt_shape_count(&y->shape) == 0)
         return status;
@@ -476,7 +480,7 @@ enum nt_status nt_conv_backward_data(struct nt_tape *tape, const struct nt_conv 
         status = widen_epilogue(tape, name, epilogue, dx->shape.rank, &p.x, in, &wide);
     if (status == NT_OK)
         status = choose(tape, name, nt_conv_backward_data_variants, &p,
-            better_than_tiles(tape, &p, true), nt_tuning_find(tape, name, conv, dy, w, dx),
+            better_than_usual(tape, &p, true), nt_tuning_find(tape, name, conv, dy, w, dx),
             &variant, &reason);
     if (status != NT_OK || nt_shape_count(&dx->shape) == 0)
         return status;

@@ -55,8 +55,9 @@ int64_t nt_conv_product(const int64_t extent[3]);
 
 /* Three integer arguments: depth, height, width. */
 void nt_conv_ints(struct nt_launch *launch, const int64_t values[3]);
-/* The arguments of a pass's kernel after its buffers, from images to w_s. */
+/* The arguments of a pass's kernel after its buffers, from images to w_s, or to y_w alone. */
 void nt_conv_pass_args(struct nt_launch *launch, const struct nt_conv_pass *pass);
+void nt_conv_picture_args(struct nt_launch *launch, const struct nt_conv_pass *pass);
 /* Its operations, and the bytes of its operands, each once. */
 void nt_conv_pass_cost(struct nt_launch *launch, const struct nt_conv_pass *pass);
 /* The arguments of a weight gradient's kernel, from images to y_w. */

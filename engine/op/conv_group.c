@@ -4,46 +4,99 @@
 #include "engine/op/group.h"
 #include "engine/op/tile.h"
 
-/* Work-groups per compute unit that hide latencies, and pixels of a split worth its sum. */
-#define GROUPS_PER_UNIT 4
-#define LEAST_PIXELS 256
-#define MOST_PARTIAL (16 << 20) /* floats */
-
-enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass)
+/* The weights of a pass as [group][tap][c][k]. */
+static enum nt_status pack(struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t *packed)
 {
-    struct nt_launch l;
-    nt_launch_init(&l, tape, "conv_group", "conv_group", "group", pass->reason);
-    nt_epilogue_define(&l, pass->y, pass->epilogue, 1);
-    nt_launch_tensor(&l, pass->x, NT_ACCESS_READ);
-    nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
-    nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
-    nt_conv_pass_args(&l, pass);
-    nt_epilogue_args(&l, pass->epilogue);
-    nt_group_grid(&l, pass->images * nt_conv_product(pass->out), pass->k, pass->groups);
-    nt_conv_pass_cost(&l, pass);
-    return nt_launch_append(&l);
+    struct nt_shape shape = {
+        6, {pass->groups, pass->taps[0], pass->taps[1], pass->taps[2], pass->c, pass->k}};
+    int64_t count = nt_shape_count(&shape);
+    *packed = pass->w->buffer; /* of a phase without taps: not read */
+    if (count == 0)
+        return NT_OK;
+    *packed =
+        nt_tape_buffer(tape, NT_BUFFER_TRANSIENT, (size_t)count * sizeof(float), "packed weights");
+    struct nt_tensor to = nt_tensor_make(*packed, NT_F32, &shape, NT_ROW_MAJOR), from = to;
+    from.buffer = pass->w->buffer;
+    from.offset = pass->w->offset + pass->w_start;
+    from.stride[0] = pass->w_g;
+    for (int i = 0; i < 3; i++)
+        from.stride[1 + i] = pass->w_step[i];
+    from.stride[4] = pass->w_c;
+    from.stride[5] = pass->w_k;
+    return nt_move(tape, &from, &to);
 }
 
-/* Splits of the pixels, so that all compute units have work. */
-static int64_t choose_splits(const struct nt_device *dev, const struct nt_conv_problem *p)
+/* Whether a pass writes all of y: no other phase does. */
+static bool is_whole(const struct nt_conv_pass *pass)
 {
-    int64_t span = nt_group_span(dev), pixels = p->images * p->pixels;
-    int64_t groups = nt_divide_up(p->filter * p->c, span) * nt_divide_up(p->k, span) * p->groups;
-    int64_t wanted =
-        nt_divide_up(GROUPS_PER_UNIT * (int64_t)nt_device_get_info(dev)->compute_units, groups);
-    int64_t most = nt_divide_up(pixels, LEAST_PIXELS);
-    int64_t room = MOST_PARTIAL / nt_shape_count(&p->w.shape);
-    most = most < room ? most : room;
-    wanted = wanted < most ? wanted : most;
-    return wanted < 1 ? 1 : wanted;
+    bool whole = true;
+    for (int i = 0; i < 3; i++)
+        whole = whole && pass->out[i] == pass->y->shape.dim[2 + i];
+    return whole;
+}
+
+/* Sums of parts of the steps, to be joined, take the place of a pass's results. */
+static struct nt_tensor make_partial(
+    struct nt_tape *tape, struct nt_conv_pass *pass, int64_t splits)
+{
+    struct nt_shape shape = {6, {splits}};
+    for (int i = 0; i < 5; i++)
+        shape.dim[1 + i] = pass->y->shape.dim[i];
+    int32_t buffer = nt_tape_buffer(
+        tape, NT_BUFFER_TRANSIENT, (size_t)nt_shape_count(&shape) * sizeof(float), "partial sums");
+    struct nt_tensor partial = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
+    partial.stride[2] = 1; /* channels-last */
+    int64_t step = shape.dim[2];
+    for (int i = 5; i > 2; i--) {
+        partial.stride[i] = step;
+        step *= shape.dim[i];
+    }
+    pass->y_start = 0;
+    pass->y_n = partial.stride[1];
+    for (int i = 0; i < 3; i++)
+        pass->y_step[i] = partial.stride[3 + i];
+    return partial;
+}
+
+enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *whole)
+{
+    struct nt_conv_pass pass = *whole;
+    int64_t pixels = pass.images * nt_conv_product(pass.out);
+    int64_t steps = nt_conv_product(pass.taps) * pass.c;
+    struct nt_group group = nt_group_choose(
+        nt_tape_device(tape), pixels, pass.k, pass.groups, is_whole(whole) ? steps : 0);
+    struct nt_tensor partial = *pass.y;
+    bool split = group.splits > 1;
+    if (split)
+        partial = make_partial(tape, &pass, group.splits);
+    int32_t packed;
+    enum nt_status status = pack(tape, whole, &packed);
+    if (status != NT_OK)
+        return status;
+    struct nt_launch l;
+    nt_launch_init(&l, tape, "conv_group", "conv_group", "group", pass.reason);
+    nt_epilogue_define(&l, pass.y, split ? NULL : pass.epilogue, 1);
+    nt_launch_tensor(&l, pass.x, NT_ACCESS_READ);
+    nt_launch_buffer(&l, packed, NT_ACCESS_READ);
+    nt_launch_tensor(&l, &partial, NT_ACCESS_WRITE);
+    nt_conv_picture_args(&l, &pass);
+    nt_launch_int(&l, group.splits);
+    nt_launch_int(&l, split ? partial.stride[0] : 0);
+    nt_epilogue_args(&l, split ? NULL : pass.epilogue);
+    nt_group_grid(&l, &group, pixels, pass.k, pass.groups * group.splits);
+    nt_conv_pass_cost(&l, &pass);
+    status = nt_launch_append(&l);
+    return status == NT_OK && split ? nt_group_join(tape, &partial, pass.y, pass.epilogue) : status;
 }
 
 enum nt_status nt_conv_weight_group(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     const struct nt_tensor *x = &p->x, *dy = &p->y;
-    int64_t splits = choose_splits(nt_tape_device(tape), p);
-    int64_t count = nt_shape_count(&p->w.shape);
+    int64_t count = nt_shape_count(&p->w.shape), columns = p->filter * p->c;
+    struct nt_group group =
+        nt_group_choose(nt_tape_device(tape), p->k, columns, p->groups, p->images * p->pixels);
+    int64_t splits = group.splits;
     int32_t partial = nt_tape_buffer(
         tape, NT_BUFFER_TRANSIENT, (size_t)(count * splits) * sizeof(float), "partial weights");
     struct nt_launch l;
@@ -53,7 +106,7 @@ enum nt_status nt_conv_weight_group(
     nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
     nt_conv_problem_args(&l, p);
     nt_launch_int(&l, splits);
-    nt_group_grid(&l, p->filter * p->c, p->k, splits * p->groups);
+    nt_group_grid(&l, &group, p->k, columns, splits * p->groups);
     l.flops = flops;
     l.bytes =
         4.0 * (double)(nt_shape_count(&x->shape) + nt_shape_count(&dy->shape) + splits * count);

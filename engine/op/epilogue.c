@@ -99,6 +99,15 @@ bool nt_epilogue_reads(const struct nt_epilogue *epilogue, const struct nt_tenso
     return false;
 }
 
+enum nt_status nt_epilogue_after(struct nt_tape *tape, const struct nt_epilogue *epilogue,
+    const struct nt_tensor *result, const struct nt_tensor *out)
+{
+    struct nt_tensor in[MAX_INPUTS + 1] = {*result};
+    for (int i = 0; i < epilogue->inputs; i++)
+        in[i + 1] = epilogue->in[i];
+    return nt_map(tape, epilogue->expr, 1, &epilogue->term, out, epilogue->inputs + 1, in);
+}
+
 static void define_type(struct nt_launch *launch, int width)
 {
     if (width == 1)

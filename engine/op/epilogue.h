@@ -35,6 +35,10 @@ void nt_epilogue_define(struct nt_launch *launch, const struct nt_tensor *out,
     const struct nt_epilogue *epilogue, int width);
 void nt_epilogue_args(struct nt_launch *launch, const struct nt_epilogue *epilogue);
 
+/* out = epilogue(result), a launch of its own: for what knows no epilogue. */
+enum nt_status nt_epilogue_after(struct nt_tape *tape, const struct nt_epilogue *epilogue,
+    const struct nt_tensor *result, const struct nt_tensor *out);
+
 /* Whether an operand lies in the output's buffer: partial results may not be kept there. */
 bool nt_epilogue_reads(const struct nt_epilogue *epilogue, const struct nt_tensor *out);
 

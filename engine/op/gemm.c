@@ -304,21 +304,33 @@ static enum nt_status launch_tile(
 static enum nt_status launch_group(
     struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason)
 {
+    struct nt_group group =
+        nt_group_choose(nt_tape_device(tape), g->m, g->n, g->batch, g->batch > 1 ? 0 : g->k);
+    struct nt_shape parts = {3, {group.splits, g->m, g->n}};
+    struct nt_tensor partial = *g->c;
+    bool split = group.splits > 1;
+    if (split)
+        partial =
+            nt_tensor_make(nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+                               (size_t)nt_shape_count(&parts) * sizeof(float), "partial products"),
+                NT_F32, &parts, NT_ROW_MAJOR);
     struct nt_launch l;
     nt_launch_init(&l, tape, "gemm_group", "gemm_group", "group", reason);
-    nt_epilogue_define(&l, g->c, g->epilogue, 1);
+    nt_epilogue_define(&l, &partial, split ? NULL : g->epilogue, 1);
     nt_launch_tensor(&l, g->a, NT_ACCESS_READ);
     nt_launch_tensor(&l, g->b, NT_ACCESS_READ);
-    nt_launch_tensor(&l, g->c, NT_ACCESS_WRITE);
+    nt_launch_tensor(&l, &partial, NT_ACCESS_WRITE);
     const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->a_columns, g->b_step, g->b_columns,
-        g->c_step, g->a_batch, g->b_batch, g->c_batch};
+        split ? g->n : g->c_step, g->a_batch, g->b_batch, split ? g->m * g->n : g->c_batch,
+        group.splits};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         nt_launch_int(&l, args[i]);
-    nt_epilogue_args(&l, g->epilogue);
-    nt_group_grid(&l, g->m, g->n, g->batch);
+    nt_epilogue_args(&l, split ? NULL : g->epilogue);
+    nt_group_grid(&l, &group, g->m, g->n, g->batch * group.splits);
     l.flops = work(g);
     l.bytes = traffic(g);
-    return nt_launch_append(&l);
+    enum nt_status status = nt_launch_append(&l);
+    return status == NT_OK && split ? nt_group_join(tape, &partial, g->c, g->epilogue) : status;
 }
 
 /* CLBlast's tuned kernels for large products on GPUs whose work-groups can have the 256 work-items

@@ -45,17 +45,6 @@ const char *nt_gemm_clblast_rule(const struct nt_gemm_problem *g)
     return NULL;
 }
 
-/* out = expression(product, operands), one launch. */
-static enum nt_status apply(
-    struct nt_tape *tape, const struct nt_gemm_problem *g, const struct nt_tensor *product)
-{
-    struct nt_tensor in[5] = {*product};
-    for (int i = 0; i < g->epilogue->inputs; i++)
-        in[i + 1] = g->epilogue->in[i];
-    return nt_map(
-        tape, g->epilogue->expr, 1, &g->epilogue->term, g->c, g->epilogue->inputs + 1, in);
-}
-
 enum nt_status nt_gemm_clblast(
     struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason)
 {
@@ -102,6 +91,6 @@ enum nt_status nt_gemm_clblast(
     l.flops = 2.0 * (double)g->m * (double)g->n * (double)g->k;
     l.bytes = 4.0 * (double)(g->m * g->k + g->k * g->n + g->m * g->n);
     enum nt_status status = nt_launch_append(&l);
-    return status == NT_OK && after ? apply(tape, g, &product) : status;
+    return status == NT_OK && after ? nt_epilogue_after(tape, g->epilogue, &product, g->c) : status;
 }
 #endif

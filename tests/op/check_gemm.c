@@ -227,6 +227,8 @@ static void long_products(const char *variant)
         {41, 70, 800, 2, true, true, 1, 3},
         {131, 170, 700, 1, false, true, 0, 2},
         {120, 333, 500, 1, true, false, 3, 5},
+        {125, 250, 600, 1, true, false, 2, 3}, /* parts of k for work-groups of 128 x 128 */
+        {120, 251, 600, 1, false, true, 2, 5},
         {1100, 41, 261, 1, false, true, 3, 3}, /* rows of A stream by */
         {15, 520, 384, 1, true, false, 0, 2},
         {15, 530, 370, 1, false, true, 1, 6}, /* much of B */
