@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/primitives.h"
 #include "engine/tape_state.h"
 #include "engine/variant.h"
 #include "tests/kernels.h"
@@ -337,6 +338,37 @@ START_TEST(grids_are_enqueued_in_parts)
 }
 END_TEST
 
+static struct nt_tensor dense(
+    struct nt_tape *tape, enum nt_dtype dtype, const struct nt_shape *shape, enum nt_layout layout)
+{
+    int32_t buffer = nt_tape_buffer(
+        tape, NT_BUFFER_KEPT, (size_t)nt_shape_count(shape) * sizeof(float), "operand");
+    return nt_tensor_make(buffer, dtype, shape, layout);
+}
+
+/* The operations of a launch decide into how many parts it goes: what looks at all indices or
+ * regions for each result tells so. */
+START_TEST(searches_count_as_work)
+{
+    struct nt_tape *tape = new_tape();
+    const struct nt_roi roi = {.kind = NT_ROI_ALIGN, .scale = 1, .sampling_ratio = 2};
+    struct nt_tensor table = dense(tape, NT_F32, &(struct nt_shape){2, {1000, 3}}, NT_ROW_MAJOR);
+    struct nt_tensor from = dense(tape, NT_F32, &(struct nt_shape){2, {500, 3}}, NT_ROW_MAJOR);
+    struct nt_tensor index = dense(tape, NT_I32, &(struct nt_shape){2, {500, 1}}, NT_ROW_MAJOR);
+    struct nt_tensor dx =
+        dense(tape, NT_F32, &(struct nt_shape){4, {1, 4, 9, 9}}, NT_CHANNELS_LAST);
+    struct nt_tensor dy =
+        dense(tape, NT_F32, &(struct nt_shape){4, {50, 4, 2, 2}}, NT_CHANNELS_LAST);
+    struct nt_tensor regions = dense(tape, NT_F32, &(struct nt_shape){2, {50, 5}}, NT_ROW_MAJOR);
+    test_ok(nt_tape_force(tape, "scatter=group,roi=group"));
+    test_ok(nt_scatter(tape, NT_SCATTER_ADD, &from, 0, &index, &table));
+    test_ok(nt_roi_backward(tape, &roi, &dy, &regions, NULL, &dx));
+    ck_assert_double_ge(nt_tape_launch_info(tape, 0).flops, 500.0 * 3 * 100);
+    ck_assert_double_ge(nt_tape_launch_info(tape, 1).flops, 50.0 * 4 * 81);
+    nt_tape_destroy(tape);
+}
+END_TEST
+
 static int copy_call(const void *user, void *queue, void *const *memory, void *event)
 {
     return clEnqueueCopyBuffer((cl_command_queue)queue, (cl_mem)memory[0], (cl_mem)memory[1], 0, 0,
@@ -429,6 +461,7 @@ int main(void)
     tcase_add_test(tcase, hosts_reach_no_transient_buffers);
     tcase_add_test(tcase, launches_can_be_inspected);
     tcase_add_test(tcase, grids_are_enqueued_in_parts);
+    tcase_add_test(tcase, searches_count_as_work);
     tcase_add_test(tcase, library_calls_take_part);
     tcase_add_test(tcase, variants_are_chosen_and_forced);
     suite_add_tcase(suite, tcase);

@@ -94,6 +94,8 @@ static enum nt_status append(struct nt_tape *tape, const struct nt_roi *roi, boo
     nt_launch_define(&l, "NT_TILE", "%d", tile);
     set_grid(&l, tile, backward ? &x->shape : &y->shape, in[1] * 16 + (backward ? out[0] * 4 : 0));
     l.bytes = 4.0 * ((double)nt_shape_count(&x->shape) + (double)nt_shape_count(&y->shape));
+    if (backward && !tile) /* each element looks at every region */
+        l.flops = 4.0 * (double)nt_shape_count(&x->shape) * (double)out[0];
     return nt_launch_append(&l);
 }
 

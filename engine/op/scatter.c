@@ -47,6 +47,7 @@ static void divide_group(struct nt_launch *l, int64_t n, int64_t rows, int64_t c
     parts = parts < 1 ? 1 : parts > count ? count : parts;
     int64_t range = up(count, parts);
     parts = up(count, range);
+    l->flops *= (double)parts; /* each looks at every index */
     nt_launch_int(l, n);
     nt_launch_int(l, range);
     nt_launch_int(l, places);
