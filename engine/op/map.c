@@ -158,6 +158,26 @@ static double bytes_of(const struct nt_tensor *tensor)
     return bytes;
 }
 
+/* Puts the operands that are used into the loop, and what they move and cost for one element into
+ * the launch; true when one is a key of random numbers. */
+static bool add_operands(struct nt_launch *l, struct nt_loop *loop, const struct operands *o,
+    const struct nt_expr *expr, const int *terms)
+{
+    bool random = false;
+    for (int i = 0; i < o->outputs; i++) {
+        nt_loop_add(loop, &o->out[i]);
+        l->bytes += bytes_of(&o->out[i]);
+        l->flops += nt_expr_cost(expr, terms[i]);
+    }
+    for (int i = 0; i < o->inputs; i++)
+        if (o->used[i]) {
+            nt_loop_add(loop, &o->in[i]);
+            l->bytes += bytes_of(&o->in[i]);
+            random |= is_key(&o->in[i]);
+        }
+    return random;
+}
+
 enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outputs,
     const int *terms, const struct nt_tensor *out, int inputs, const struct nt_tensor *in)
 {
@@ -172,19 +192,9 @@ enum nt_status nt_map(struct nt_tape *tape, const struct nt_expr *expr, int outp
 
     struct nt_loop loop = nt_loop_make(&out[0].shape);
     struct nt_launch l;
-    bool tile = !strcmp(variant, "tile"), random = false;
+    bool tile = !strcmp(variant, "tile");
     nt_launch_init(&l, tape, "map", tile ? "map_tile" : "map_group", variant, reason);
-    for (int i = 0; i < outputs; i++) {
-        nt_loop_add(&loop, &out[i]);
-        l.bytes += bytes_of(&out[i]);
-        l.flops += nt_expr_cost(expr, terms[i]);
-    }
-    for (int i = 0; i < inputs; i++)
-        if (o.used[i]) {
-            nt_loop_add(&loop, &in[i]);
-            l.bytes += bytes_of(&in[i]);
-            random |= is_key(&in[i]);
-        }
+    bool random = add_operands(&l, &loop, &o, expr, terms);
     l.flops *= (double)nt_loop_count(&loop);
     nt_loop_collapse(&loop, 0);
     int64_t inner[NT_LOOP_OPERANDS], n = nt_loop_pop(&loop, inner), rows = nt_loop_count(&loop);
