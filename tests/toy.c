@@ -69,3 +69,28 @@ struct nt_dataset *toy_dataset(const char *spec)
     test_ok(nt_dataset_open(test_context(), spec, NULL, &dataset));
     return dataset;
 }
+
+float *toy_snapshot(struct nt_weights *weights, size_t *count)
+{
+    float *all = NULL;
+    *count = 0;
+    for (int slot = -1; slot < nt_weights_state_slots(weights); slot++)
+        for (int i = 0; i < nt_weights_count(weights); i++) {
+            const struct nt_weight_info *info = nt_weights_get(weights, i);
+            size_t size = (size_t)nt_shape_count(&info->shape);
+            all = realloc(all, (*count + size) * sizeof *all);
+            ck_assert_ptr_nonnull(all);
+            if (slot < 0)
+                test_ok(nt_weights_read(weights, i, all + *count));
+            else
+                test_ok(nt_weights_read_state(weights, i, slot, all + *count));
+            *count += size;
+        }
+    return all;
+}
+
+void toy_same_bits(const float *a, const float *b, size_t count, bool same)
+{
+    ck_assert_msg((memcmp(a, b, count * sizeof *a) == 0) == same, "weights %s",
+        same ? "differ" : "are the same");
+}

@@ -8,6 +8,7 @@
 
 #include "frontend/dataset.h"
 #include "frontend/model.h"
+#include "frontend/weights.h"
 
 #define TOY_CLASSES 4
 #define TOY_SIDE 8
@@ -21,5 +22,11 @@ const char *toy_definition(const char *name);
 /* Both opened; the test closes them. */
 struct nt_model *toy_model(const char *name);
 struct nt_dataset *toy_dataset(const char *spec);
+
+/* All weights and optimizer state, as one array; the caller frees it. */
+float *toy_snapshot(struct nt_weights *weights, size_t *count);
+
+/* Fails unless two of them are the same, or not. */
+void toy_same_bits(const float *a, const float *b, size_t count, bool same);
 
 #endif
