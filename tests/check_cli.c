@@ -305,9 +305,13 @@ START_TEST(run_pictures)
         ck_assert_double_eq_tol(sum, 1, 1e-6);
     }
     json_decref(json);
-    fixture_write(labels, "[\"one\", \"two\", \"three\", \"four\"]", 32);
+    fixture_write(labels, "[\"one\", \"two\", \"three\", \"four\"]", 31);
     expect(0, "", "run %s %s --labels %s", model, png, labels);
-    ck_assert(strstr(out, "three"));
+    ck_assert(!strstr(err, "warning") && strstr(out, "three"));
+    expect(1, "a.png: holds no labels: must be a text in UTF-8", "run %s %s --labels %s", model,
+        png, png);
+    fixture_write(labels, "red\ngreen\n", 10);
+    expect(0, "2 labels, the model has 4 classes", "run %s %s --labels %s", model, png, labels);
     expect(1, "nowhere.png", "run %s nowhere.png %s", model, png);
     ck_assert(strstr(out, "a.png")); /* the other one is named all the same */
 }
@@ -414,6 +418,21 @@ START_TEST(profile)
 }
 END_TEST
 
+/* The command that is proposed next can be pasted into a shell. */
+START_TEST(proposed_commands_are_quoted)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("quote");
+    char spec[2100], run[1100];
+    snprintf(spec, sizeof spec, "%s", toy_data("quote", 60));
+    snprintf(run, sizeof run, "%s", fixture_path("my run"));
+    expect(0, "my run/best.safetensors' --data npy:",
+        "train %s --data %s --steps 1 --batch 10 --out '%s'", model, spec, run);
+    ck_assert(strstr(err, "--weights '/") != NULL);
+}
+END_TEST
+
 START_TEST(options_without_effect_are_told)
 {
     if (absent())
@@ -483,6 +502,7 @@ int main(void)
     tcase_add_test(tests, show_draws);
     tcase_add_test(tests, gradcheck);
     tcase_add_test(tests, profile);
+    tcase_add_test(tests, proposed_commands_are_quoted);
     tcase_add_test(tests, options_without_effect_are_told);
     tcase_add_test(tests, what_the_machine_refuses);
     suite_add_tcase(suite, tests);

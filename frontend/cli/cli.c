@@ -55,6 +55,27 @@ int cli_usage(struct cli *cli, const char *fmt, ...)
     return CLI_USAGE;
 }
 
+const char *cli_quote(const char *word, char *text, size_t size)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "_-./:,=+@%";
+    size_t at = 0;
+    if (*word && !word[strspn(word, plain)]) {
+        snprintf(text, size, "%s", word);
+        return text;
+    }
+    text[at++] = '\'';
+    for (; *word && at + 6 < size; word++) {
+        if (*word == '\'') {
+            memcpy(text + at, "'\\'", 3);
+            at += 3;
+        }
+        text[at++] = *word;
+    }
+    memcpy(text + at, "'", 2);
+    return text;
+}
+
 void cli_note(struct cli *cli, const char *fmt, ...)
 {
     char text[4096];

@@ -111,6 +111,9 @@ int cli_fail(struct cli *cli, enum nt_status status);
 /* Prints a message and where to find help; returns CLI_USAGE. */
 int cli_usage(struct cli *cli, const char *fmt, ...) NT_PRINTF(2, 3);
 
+/* A word of a command as a shell takes it: in quotes where it must be. Returns text. */
+const char *cli_quote(const char *word, char *text, size_t size);
+
 /* A message on stderr, without a prefix: "saved runs/lenet". */
 void cli_note(struct cli *cli, const char *fmt, ...) NT_PRINTF(2, 3);
 

@@ -66,6 +66,12 @@ enum nt_status cli_labels_read(struct nt_context *ctx, const char *path, struct 
         return status;
     struct cli_labels labels = {0};
     char *text = (char *)data;
+    json_t *checked = json_stringn(text, size); /* NULL unless it is UTF-8 */
+    json_decref(checked);
+    if (!checked || memchr(text, 0, size)) {
+        free(data);
+        return nt_fail(ctx, NT_ERR_FORMAT, "%s: holds no labels: must be a text in UTF-8", path);
+    }
     status = text[strspn(text, " \t\r\n")] == '[' ? read_json(ctx, path, text, &labels)
                                                   : read_lines(ctx, path, text, &labels);
     free(data);

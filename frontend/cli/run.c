@@ -273,6 +273,9 @@ static int classify(struct cli_run *run, const struct cli_run_options *o)
         status = nt_session_create(run->dev, run->model, run->weights, &params, &p.session);
     if (status == NT_OK)
         status = check_ports(&p);
+    if (status == NT_OK && o->labels && p.labels.count != p.classes)
+        cli_note(cli, "warning: %s: %d labels, the model has %lld classes", o->labels,
+            p.labels.count, (long long)p.classes);
     if (status == NT_OK)
         status = run_pictures(&p, count, cli->arguments + 1);
     int code = status == NT_OK ? CLI_DONE : cli_fail(cli, status);

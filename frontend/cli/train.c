@@ -400,10 +400,13 @@ static int train(struct cli_training *w)
     nt_progress_destroy(cli->progress);
     cli->progress = NULL;
     int code = CLI_DONE;
+    char model[4200], out[4200];
     if (status != NT_OK)
         code = cli_fail(cli, status);
     if (status == NT_ERR_INTERRUPTED)
-        cli_note(cli, "go on with: neutra train %s --resume %s", cli->arguments[0], w->params.out);
+        cli_note(cli, "go on with: neutra train %s --resume %s",
+            cli_quote(cli->arguments[0], model, sizeof model),
+            cli_quote(w->params.out, out, sizeof out));
     else if (status == NT_OK && w->stored.step == result.step && !w->ended)
         cli_note(cli, "nothing left to do: all %lld steps are done; --epochs sets more",
             (long long)result.step);

@@ -132,8 +132,7 @@ int cli_train_print(struct cli_training *w, const struct nt_training *t, enum nt
 
 void cli_train_conclude(struct cli_training *w, const struct nt_training *t)
 {
-    char time[32], result[160] = "";
-    const char *model = w->cli->arguments[0];
+    char time[32], result[160] = "", model[4200], weights[4200], path[4200], data[4200];
     bool held_out = w->held_out != NULL;
     const char *word = held_out ? w->held_out_word : "training";
     if (t->has_accuracy && !isnan(t->best))
@@ -151,6 +150,8 @@ void cli_train_conclude(struct cli_training *w, const struct nt_training *t)
             100 * t->waiting);
     cli_note(w->cli, "%s holds best.safetensors, last.safetensors, metrics.jsonl and curve.svg",
         w->params.out);
-    cli_note(w->cli, "next: neutra eval %s --weights %s/best.safetensors --data %s", model,
-        w->params.out, w->cli->data);
+    snprintf(path, sizeof path, "%s/best.safetensors", w->params.out);
+    cli_note(w->cli, "next: neutra eval %s --weights %s --data %s",
+        cli_quote(w->cli->arguments[0], model, sizeof model),
+        cli_quote(path, weights, sizeof weights), cli_quote(w->cli->data, data, sizeof data));
 }
