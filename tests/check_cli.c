@@ -216,7 +216,10 @@ START_TEST(interrupt)
     char spec[2100], dir[1100], log[1200], command[6000];
     snprintf(spec, sizeof spec, "%s", toy_data("interrupt", 100));
     const char *model = toy_definition("interrupt");
-    snprintf(dir, sizeof dir, "%s", fixture_path(_i ? "term/run" : "int/run"));
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    char name[32];
+    snprintf(name, sizeof name, "stopped%d/run", _i);
+    snprintf(dir, sizeof dir, "%s", fixture_path(name));
     snprintf(log, sizeof log, "%s/metrics.jsonl", dir);
     snprintf(command, sizeof command, "train %s --data %s --epochs 1000000 --batch 10 --out %s",
         model, spec, dir);
@@ -234,12 +237,35 @@ START_TEST(interrupt)
     }
     free(text);
     ck_assert_uint_gt(size, 0);
-    kill(pid, _i ? SIGTERM : SIGINT);
+    kill(pid, signals[_i]);
     int code = finish(pid);
     ck_assert_msg(code == 130, "exit status %d: %s", code, err);
     ck_assert_msg(strstr(err, "go on with: neutra train"), "stderr: %s", err);
     ck_assert_int_eq(fixture_entries(dir), 4); /* nothing half-written is left */
     expect(0, "goes on after step", "train %s --resume %s --steps 1", model, dir);
+}
+END_TEST
+
+/* As `neutra train ... 2>&1 | head -1`: the step is finished and saved. */
+START_TEST(nobody_reads_on)
+{
+    if (absent())
+        return;
+    const char *model = toy_definition("pipe");
+    char spec[2100], dir[1100], last[1200], command[6000];
+    snprintf(spec, sizeof spec, "%s", toy_data("pipe", 100));
+    snprintf(dir, sizeof dir, "%s", fixture_path("pipe/run"));
+    snprintf(last, sizeof last, "%s/last.safetensors", dir);
+    snprintf(command, sizeof command,
+        "$NEUTRA_PROGRAM train %s --data %s --epochs 1000000 --batch 10 --out %s 2>&1 | head -n 1 "
+        ">/dev/null",
+        model, spec, dir);
+    ck_assert_int_eq(system(command), 0);
+    struct nt_trainer_stored stored;
+    test_ok(nt_trainer_read_params(test_context(), last, &stored));
+    ck_assert_int_ge(stored.step, 1);
+    nt_trainer_stored_finish(&stored);
+    ck_assert_int_eq(fixture_entries(dir), 4);
 }
 END_TEST
 
@@ -495,7 +521,8 @@ int main(void)
     tcase_add_test(tests, devices);
     tcase_add_test(tests, wrong_input);
     tcase_add_test(tests, train_eval_resume);
-    tcase_add_loop_test(tests, interrupt, 0, 2);
+    tcase_add_loop_test(tests, interrupt, 0, 3);
+    tcase_add_test(tests, nobody_reads_on);
     tcase_add_test(tests, killed);
     tcase_add_test(tests, run_pictures);
     tcase_add_test(tests, run_arrays);

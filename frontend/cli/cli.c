@@ -15,7 +15,7 @@ volatile sig_atomic_t cli_stop;
 
 static void on_signal(int signal)
 {
-    if (cli_stop)
+    if (cli_stop && signal != SIGPIPE)
         _exit(CLI_INTERRUPTED);
     cli_stop = 1;
 }
@@ -26,6 +26,12 @@ void cli_catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* Whoever was to read the output has gone, `| head` say: each further write tells it again. */
+    sigaction(SIGPIPE, &action, NULL);
+    /* The terminal has gone, unless nohup foresaw that. */
+    struct sigaction former;
+    if (sigaction(SIGHUP, NULL, &former) == 0 && former.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 static void on_log(void *user, enum nt_log_level level, const char *text)

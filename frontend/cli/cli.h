@@ -148,7 +148,8 @@ struct nt_dataset_params;
 enum nt_status cli_open_data(struct cli *cli, const struct nt_model *model, const char *weights,
     const struct nt_dataset_params *params, struct nt_dataset **out);
 
-/* Set by the first SIGINT or SIGTERM after cli_catch_signals; the second one ends the program. */
+/* Set by the first SIGINT, SIGTERM, SIGHUP or SIGPIPE after cli_catch_signals; the second one, but
+ * of SIGPIPE, ends the program. */
 extern volatile sig_atomic_t cli_stop;
 void cli_catch_signals(void);
 
