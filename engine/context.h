@@ -94,6 +94,7 @@ NT_API const char *nt_bytes_text(double bytes, char *text, size_t size);
 NT_API enum nt_status nt_fail_prefix(
     struct nt_context *ctx, enum nt_status status, const char *fmt, ...) NT_PRINTF(3, 4);
 
+/* One line for params.log, without a newline; dropped where there is none. */
 NT_API void nt_log(struct nt_context *ctx, enum nt_log_level level, const char *fmt, ...)
     NT_PRINTF(3, 4);
 

@@ -26,6 +26,7 @@ extern "C" {
  * Lifetime: destroyed before its device and before memory given to it. */
 struct nt_tape;
 
+/* An empty tape. NT_ERR_MEMORY only. */
 NT_API enum nt_status nt_tape_create(struct nt_device *dev, struct nt_tape **out);
 NT_API void nt_tape_destroy(struct nt_tape *tape);
 NT_API struct nt_device *nt_tape_device(struct nt_tape *tape);
@@ -82,8 +83,14 @@ struct nt_plan_info {
     int kernels;     /* distinct kernels among the launches */
 };
 
+/* Gives every transient buffer its place; nothing is allocated yet. An error of an append before is
+ * reported here, as is a buffer larger than the device's largest (NT_ERR_MEMORY) or one that is
+ * read before it is written. info may be NULL. */
 NT_API enum nt_status nt_tape_plan(struct nt_tape *tape, struct nt_plan_info *info);
+/* Plans, compiles what no cache has, and allocates: NT_ERR_COMPILE, NT_ERR_MEMORY. The tape takes
+ * no launches afterwards. */
 NT_API enum nt_status nt_tape_build(struct nt_tape *tape);
+/* Enqueues all launches, of a tape that is built; does not wait for them. */
 NT_API enum nt_status nt_tape_run(struct nt_tape *tape);
 
 /* Blocking copies between the host and a kept or external buffer (a transient one is

@@ -46,6 +46,7 @@ struct nt_evaluator_params {
  * and dataset, which it borrows. */
 struct nt_evaluator;
 
+/* params may be NULL. NT_ERR_SHAPE when the data do not fit the model. */
 NT_API enum nt_status nt_evaluator_create(struct nt_device *dev, struct nt_model *model,
     struct nt_weights *weights, const struct nt_dataset *dataset,
     const struct nt_evaluator_params *params, struct nt_evaluator **out);

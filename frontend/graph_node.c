@@ -52,12 +52,13 @@ static enum nt_status check_number(
     if (spec->min == 0 && spec->max == 0)
         return NT_OK;
     bool integer = spec->type == NT_ATTR_INT || spec->type == NT_ATTR_INTS;
+    int digits = integer ? 17 : 6;
     if (!(number >= spec->min))
-        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s %.*g: must be at least %g", op->name,
-            spec->name, integer ? 17 : 6, number, spec->min);
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s %.*g: must be at least %.*g", op->name,
+            spec->name, digits, number, digits, spec->min);
     if (!(number <= spec->max))
-        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s %.*g: must be at most %g", op->name,
-            spec->name, integer ? 17 : 6, number, spec->max);
+        return nt_graph_fail(graph, NT_ERR_ARGUMENT, "%s: %s %.*g: must be at most %.*g", op->name,
+            spec->name, digits, number, digits, spec->max);
     return NT_OK;
 }
 

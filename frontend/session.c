@@ -97,7 +97,8 @@ static enum nt_status check_memory(
     const struct nt_session *session, struct nt_device *dev, const struct nt_session_params *params)
 {
     char needed[16], there[16];
-    size_t bytes = nt_session_bytes(session);
+    /* What is derived from the weights gives way. */
+    size_t bytes = nt_session_bytes(session) - session->plan.derived_bytes;
     const struct nt_device_info *info = nt_device_get_info(dev);
     bool again = params->training || params->gradients;
     if (bytes <= info->global_memory)

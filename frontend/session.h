@@ -75,6 +75,7 @@ NT_API enum nt_status nt_session_create(struct nt_device *dev, struct nt_model *
     struct nt_weights *weights, const struct nt_session_params *params, struct nt_session **out);
 NT_API void nt_session_destroy(struct nt_session *session);
 
+/* What the session is made of, and its own: the launches, their memory, the graph after fusion. */
 NT_API struct nt_tape *nt_session_tape(struct nt_session *session);
 NT_API const struct nt_plan_info *nt_session_plan(const struct nt_session *session);
 NT_API struct nt_graph *nt_session_graph(struct nt_session *session);

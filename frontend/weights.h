@@ -34,9 +34,11 @@ NT_API enum nt_status nt_weights_create(struct nt_device *dev, struct nt_model *
     uint64_t seed, int state_slots, struct nt_weights **out);
 NT_API void nt_weights_destroy(struct nt_weights *weights);
 
+/* In the model's order; the pointers live as long as the weights. */
 NT_API int nt_weights_count(const struct nt_weights *weights);
 NT_API const struct nt_weight_info *nt_weights_get(const struct nt_weights *weights, int index);
 NT_API int nt_weights_find(const struct nt_weights *weights, const char *name); /* -1: none */
+/* Numbers of all parameters, states left out. */
 NT_API size_t nt_weights_trained_elements(const struct nt_weights *weights);
 
 /* Blocking copies of one tensor in row-major order: float32, or the bits of its int32. */

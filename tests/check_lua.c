@@ -262,6 +262,8 @@ static const struct {
     {"local z = x < x", "attempt to compare two tensor values"},
     {"local z = x // 2", "attempt to perform arithmetic on a tensor value (local 'x')"},
     {"x:flatten():linear{features = 0}", "linear: features 0: must be at least 1"},
+    {"x:flatten():linear{features = 1000000000}",
+        "linear: features 1000000000: must be at most 16777216"},
     {"x:mean():linear{features = 3}", "linear: a scalar: must have at least one dimension"},
     {"x:matmul(x:slice{axis = 2, count = 7})",
         "matmul: 2x1x8x8 times 2x1x7x8: inner extents must agree, batches must broadcast"},
