@@ -7,6 +7,7 @@
  *
  * for `count` tiles from tile0 on, counted over images, rows and columns of tiles; zeros from tile
  * `tiles` on. A work-item takes a channel of a tile: neighbours read and write neighbouring floats.
+ * For a pixel outside it reads the nearest one inside, as a branch for each would take longer.
  */
 #include "prelude.clh"
 #include "winograd.clh"
@@ -29,18 +30,24 @@ NT_KERNEL_LINE(winograd_group_take)
     int item = get_global_id(0), plane = count * channels;
     if (item >= plane)
         return;
-    int tile = tile0 + item / channels, row = tile / tiles_w;
-    int top = tile < tiles ? row % tiles_h * step - pad_h : height;
-    int left = (tile - row * tiles_w) * step - pad_w;
-    int place = x_offset + row / tiles_h * x_n + top * x_h + left * x_w + item % channels;
+    int number = tile0 + item / channels, tile = min(number, tiles - 1), row = tile / tiles_w;
+    int top = row % tiles_h * step - pad_h, left = (tile - row * tiles_w) * step - pad_w;
+    int down[NT_WINOGRAD_SIDE], valid[NT_WINOGRAD_SIDE];
     float pixel[NT_WINOGRAD_SIDE], half_way[6 * NT_WINOGRAD_SIDE], out[6];
+    x += x_offset + (size_t)(row / tiles_h) * x_n + item % channels;
+    NT_UNROLL for (int i = 0; i < NT_WINOGRAD_SIDE; i++)
+    {
+        down[i] = clamp(top + i, 0, height - 1);
+        valid[i] = down[i] == top + i && number < tiles;
+        down[i] *= x_h;
+    }
     NT_UNROLL for (int line = 0; line < NT_WINOGRAD_SIDE; line++)
     {
-        bool within = left + line >= 0 && left + line < width;
+        int across = clamp(left + line, 0, width - 1), within = across == left + line;
         NT_UNROLL for (int i = 0; i < NT_WINOGRAD_SIDE; i++)
         {
-            bool inside = within && top + i >= 0 && top + i < height;
-            pixel[i] = inside ? x[place + i * x_h + line * x_w] : 0.0f;
+            float value = x[down[i] + across * x_w];
+            pixel[i] = within & valid[i] ? value : 0.0f;
         }
         NT_TAKE(float, half_way + line, NT_WINOGRAD_SIDE, NT_PIXEL);
     }
