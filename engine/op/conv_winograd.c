@@ -220,6 +220,8 @@ const char *nt_conv_winograd_rule(const struct nt_conv_problem *p)
             return "must have 3x3 or 5x5 taps, stride 1 and dilation 1";
     if (p->taps[0] != 1 || p->in[0] != 1 || p->out[0] != 1 || p->pad[0] != 0 || p->groups != 1)
         return "must be two-dimensional with one group";
+    if (nt_shape_count(&p->x.shape) == 0 || nt_shape_count(&p->y.shape) == 0)
+        return "must have pixels";
     return NULL;
 }
 

@@ -37,7 +37,7 @@ static struct tiling cut(int64_t taps, int64_t images, const int64_t out[3], int
     t.down = nt_divide_up(out[1], t.side);
     t.across = nt_divide_up(out[2], t.side);
     t.all = images * t.down * t.across;
-    int64_t most = nt_most(CHUNK, PRODUCTS * c * k) / (PRODUCTS * nt_most(c + k, 1));
+    int64_t most = nt_most(CHUNK, PRODUCTS * c * k) / (PRODUCTS * (c + k));
     t.chunk = nt_equal_piece(t.all, nt_most(most, 1));
     return t;
 }
@@ -222,7 +222,7 @@ enum nt_status nt_conv_weight_winograd_group(
     a.stride[1] = 1; /* lies as piece x k */
     a.stride[2] = p->k;
     enum nt_status status = NT_OK;
-    for (int64_t tile = 0; status == NT_OK && (tile == 0 || tile < t.all); tile += chunk) {
+    for (int64_t tile = 0; status == NT_OK && tile < t.all; tile += chunk) {
         status = take(tape, reason, SIDE, &x, &t, tile, chunk, in);
         if (status == NT_OK)
             status = take(tape, reason, t.side, &dy, &t, tile, chunk, out);

@@ -650,6 +650,16 @@ START_TEST(wrong_shapes_are_told)
     cut.shape.dim[3] = 7;
     test_fails(nt_conv_forward(tape, &plain, &cut, &one, &odd, NULL), NT_ERR_UNSUPPORTED,
         "forced variant \"gemm\": pixels must be evenly spaced");
+    test_ok(nt_tape_force(tape, "conv_forward=winograd_group"));
+    test_fails(nt_conv_forward(tape, &conv, &x, &w, &y, NULL), NT_ERR_UNSUPPORTED,
+        "forced variant \"winograd_group\": must have 3x3 or 5x5 taps, stride 1");
+    struct nt_tensor none = x, nothing = y;
+    plain.pad_before[0] = plain.pad_before[1] = plain.pad_after[0] = plain.pad_after[1] = 1;
+    none.shape.dim[0] = nothing.shape.dim[0] = 0;
+    nothing.shape.dim[2] = nothing.shape.dim[3] = 8;
+    test_ok(nt_tape_force(tape, "conv_backward_weight=winograd_group"));
+    test_fails(nt_conv_backward_weight(tape, &plain, &none, &nothing, &w), NT_ERR_UNSUPPORTED,
+        "forced variant \"winograd_group\": must have pixels");
     odd = y;
     odd.shape.rank = 3;
     test_fails(nt_conv_forward(tape, &conv, &x, &w, &odd, NULL), NT_ERR_SHAPE,
