@@ -72,6 +72,7 @@ START_TEST(tuning)
         "x = x:linear{name = 'a', features = 48}:relu():linear{name = 'b', features = 5}\n"
         "output('logits', x)\nloss(x:cross_entropy(y))\n");
     const char *file = fixture_path("tuned.txt"), *bad = write_file("bad.txt", "neutra\n");
+    setenv("NEUTRA_CACHE_DIR", fixture_path("cache"), 1); /* not the user's */
     expect(0, "kept in ", "tune %s --seconds 60 --batch 16 --json --export %s", model, file);
     json_t *json = document();
     ck_assert_int_eq(number(json, "problems"), 5); /* two forward, two by weights, one by data */
@@ -88,6 +89,7 @@ START_TEST(tuning)
     ck_assert(strstr(out, "0 of 2 products and convolutions measured") != NULL);
     expect(1, "not a tuning file", "tune %s --seconds 0 --import %s", model, bad);
     expect(2, "--seconds", "tune %s --seconds -1", model);
+    unsetenv("NEUTRA_CACHE_DIR");
 }
 END_TEST
 
