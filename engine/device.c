@@ -8,6 +8,7 @@
 #include "engine/text.h"
 #include "engine/tuning_state.h"
 
+#include <CL/cl_ext.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,6 +95,18 @@ static unsigned vector_width(enum nt_device_type type, cl_uint native)
     return native >= 16 ? 16 : native >= 8 ? 8 : 4;
 }
 
+/* Drivers that do not know the question answer with an error. */
+static bool has_sub_groups(cl_device_id id)
+{
+    size_t sizes[16] = {0};
+    bool found = false;
+    if (!device_value(id, CL_DEVICE_SUB_GROUP_SIZES_INTEL, sizeof sizes, sizes))
+        return false;
+    for (int i = 0; i < 16; i++)
+        found = found || sizes[i] == 16;
+    return found;
+}
+
 /* Why the device is of no use, or NULL. */
 static const char *describe(cl_device_id id, struct nt_device_info *info)
 {
@@ -101,6 +114,7 @@ static const char *describe(cl_device_id id, struct nt_device_info *info)
     cl_bool available = CL_FALSE, compiler = CL_FALSE, unified = CL_FALSE, images = CL_FALSE;
     cl_uint units = 0, clock = 0, native = 0, align = 0;
     cl_ulong global = 0, allocation = 0, local = 0;
+    cl_device_local_mem_type kind = CL_GLOBAL;
     size_t group = 0;
     int major = 0, minor = 0;
 
@@ -127,6 +141,7 @@ static const char *describe(cl_device_id id, struct nt_device_info *info)
     device_value(id, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof native, &native);
     device_value(id, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align, &align);
     device_value(id, CL_DEVICE_LOCAL_MEM_SIZE, sizeof local, &local);
+    device_value(id, CL_DEVICE_LOCAL_MEM_TYPE, sizeof kind, &kind);
     device_value(id, CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof unified, &unified);
     device_value(id, CL_DEVICE_IMAGE_SUPPORT, sizeof images, &images);
 
@@ -140,9 +155,11 @@ static const char *describe(cl_device_id id, struct nt_device_info *info)
     info->global_memory = global;
     info->max_allocation = allocation;
     info->local_memory = local;
+    info->local_memory_real = kind == CL_LOCAL;
     info->max_work_group = group;
     info->base_alignment = align >= 8 ? align / 8 : 128;
     info->unified_memory = unified || info->type == NT_DEVICE_CPU;
+    info->sub_groups = has_sub_groups(id);
     info->images = images;
     info->short_loops = is_software(info->name);
     return NULL;

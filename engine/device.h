@@ -33,10 +33,12 @@ struct nt_device_info {
     uint64_t global_memory;  /* bytes */
     uint64_t max_allocation; /* bytes of the largest single buffer */
     uint64_t local_memory;   /* bytes per work-group */
+    bool local_memory_real;  /* false: it is a part of global memory */
     size_t max_work_group;
     size_t base_alignment; /* bytes a sub-buffer's origin is aligned to */
     bool unified_memory;
-    bool images; /* unused by Neutra, shown for orientation */
+    bool sub_groups; /* kernels may have sub-groups of 16 that shuffle, by Intel's extensions */
+    bool images;     /* unused by Neutra, shown for orientation */
     /* The driver ends every loop once a work-item has gone round loops 65535 times, without a word:
      * Mesa's llvmpipe. Kernels of many short work-items are taken there. */
     bool short_loops;

@@ -22,14 +22,15 @@ static enum nt_status find_default(struct cli *cli, int *index)
 
 static json_t *describe(const struct nt_device_info *info, bool is_default)
 {
-    return json_pack("{si ss ss ss ss ss ss si si si sI sI sI sb sb}", "index", info->index, "type",
-        nt_device_type_name(info->type), "name", info->name, "vendor", info->vendor, "platform",
-        info->platform, "driver", info->driver, "version", info->version, "compute_units",
-        (int)info->compute_units, "clock_mhz", (int)info->clock_mhz, "vector_width",
-        (int)info->vector_width, "global_memory_bytes", (json_int_t)info->global_memory,
-        "max_allocation_bytes", (json_int_t)info->max_allocation, "local_memory_bytes",
-        (json_int_t)info->local_memory, "unified_memory", (int)info->unified_memory, "default",
-        (int)is_default);
+    return json_pack("{si ss ss ss ss ss ss si si si sI sI sI sb sb sb sb}", "index", info->index,
+        "type", nt_device_type_name(info->type), "name", info->name, "vendor", info->vendor,
+        "platform", info->platform, "driver", info->driver, "version", info->version,
+        "compute_units", (int)info->compute_units, "clock_mhz", (int)info->clock_mhz,
+        "vector_width", (int)info->vector_width, "global_memory_bytes",
+        (json_int_t)info->global_memory, "max_allocation_bytes", (json_int_t)info->max_allocation,
+        "local_memory_bytes", (json_int_t)info->local_memory, "local_memory_real",
+        (int)info->local_memory_real, "sub_groups", (int)info->sub_groups, "unified_memory",
+        (int)info->unified_memory, "default", (int)is_default);
 }
 
 static int print_json(struct cli *cli, const struct nt_device_info *list, int count, int chosen)
