@@ -8,7 +8,8 @@
  * Each primitive has one or more kernel variants, tried in order; the first usable one is
  * taken unless nt_tape_force says otherwise. "tile" variants are for CPU devices (one
  * work-item per work-group, vectors and register tiles, no barrier), "group" variants for
- * GPUs (work-groups, local memory); every variant runs on every device.
+ * GPUs (work-groups, local memory), "registers" for GPUs better off without local memory; every
+ * variant runs on every device.
  */
 #ifndef NT_ENGINE_PRIMITIVES_H
 #define NT_ENGINE_PRIMITIVES_H

@@ -233,7 +233,8 @@ static enum nt_status try_all(struct nt_device *dev, const struct nt_tuning_prob
     out->tried = 1;
     for (int i = 0; status == NT_OK && i < count; i++) {
         /* Kernels of work-groups take a hundred times as long on CPU devices. */
-        bool hopeless = nt_prefers_tiles(dev) && !strcmp(names[i], "group");
+        bool hopeless =
+            nt_prefers_tiles(dev) && (!strcmp(names[i], "group") || !strcmp(names[i], "registers"));
         if (!hopeless && strcmp(names[i], out->usual))
             status = try_variant(dev, p, names[i], seconds, &usual, usual_result, result, out);
     }

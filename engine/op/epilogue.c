@@ -162,7 +162,8 @@ static int find_shared(
     const struct nt_launch *launch, const struct nt_tensor *out, const struct nt_epilogue *epilogue)
 {
     if (strcmp(launch->variant, "tile") != 0 && strcmp(launch->variant, "winograd") != 0 &&
-        strcmp(launch->variant, "images") != 0 && strcmp(launch->variant, "few") != 0)
+        strcmp(launch->variant, "images") != 0 && strcmp(launch->variant, "few") != 0 &&
+        strcmp(launch->variant, "registers") != 0)
         return -1;
     if (!epilogue || !epilogue->expr)
         return 0;

@@ -15,10 +15,10 @@
  *   NT_EPILOGUE_BY_CHANNEL    whether what it reads is the same in all pixels
  * and nt_epilogue_args appends the arguments that NT_EPILOGUE_PARAMS declares.
  *
- * "tile", "winograd", "images" and "few" variants are long to compile, and their epilogue runs once
- * per vector of results: there the commonest epilogues (none, a bias, a bias and ReLU, the gradient
- * of ReLU, a sum with another result) are one text that an argument chooses from, so that they
- * share a kernel.
+ * "tile", "winograd", "images", "few" and "registers" variants are long to compile, and their
+ * epilogue runs once per result or vector of them: there the commonest epilogues (none, a bias, a
+ * bias and ReLU, the gradient of ReLU, a sum with another result) are one text that an argument
+ * chooses from, so that they share a kernel.
  */
 #ifndef NT_ENGINE_OP_EPILOGUE_H
 #define NT_ENGINE_OP_EPILOGUE_H

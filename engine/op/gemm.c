@@ -2,13 +2,14 @@
 #include "engine/op/epilogue.h"
 #include "engine/op/gemm.h"
 #include "engine/op/group.h"
+#include "engine/op/registers.h"
 #include "engine/op/tile.h"
 #include "engine/tuning_state.h"
 #include "engine/variant.h"
 
 #include <string.h>
 
-const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group",
+const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group", "registers",
 #ifdef NT_HAVE_CLBLAST
     "clblast",
 #endif
@@ -343,6 +344,8 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
         return "few";
     if (nt_prefers_tiles(dev))
         return packs_once(tape, g) ? "packed" : NULL;
+    if (nt_prefers_registers(dev))
+        return "registers";
     bool gpu = info->type == NT_DEVICE_GPU_DISCRETE || info->type == NT_DEVICE_GPU_INTEGRATED;
     bool fits = info->max_work_group >= 256 && g->c->shape.rank == 2;
     return gpu && fits && work(g) > LARGE ? "clblast" : NULL;
@@ -387,6 +390,8 @@ enum nt_status nt_gemm(struct nt_tape *tape, const struct nt_tensor *a, const st
 #endif
     if (strcmp(variant, "group") == 0)
         return launch_group(tape, &g, reason);
+    if (strcmp(variant, "registers") == 0)
+        return nt_gemm_registers(tape, &g, reason);
     if (strcmp(variant, "few") == 0)
         return nt_gemm_few(tape, &g, reason);
     return launch_tile(tape, &g, strcmp(variant, "packed") == 0 && g.k > 0, reason);

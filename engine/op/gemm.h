@@ -22,6 +22,10 @@ bool nt_gemm_few_pays(const struct nt_device *dev, const struct nt_gemm_problem 
 enum nt_status nt_gemm_few(
     struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason);
 
+/* For GPUs that are better off without local memory. */
+enum nt_status nt_gemm_registers(
+    struct nt_tape *tape, const struct nt_gemm_problem *g, const char *reason);
+
 /* With NT_HAVE_CLBLAST. The rule that a product breaks, NULL when CLBlast can compute it. */
 const char *nt_gemm_clblast_rule(const struct nt_gemm_problem *g);
 enum nt_status nt_gemm_clblast(

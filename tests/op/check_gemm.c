@@ -238,9 +238,13 @@ static void long_products(const char *variant)
         {2, 3000, 77, 1, false, false, 3, 3},
         {5, 1700, 300, 1, true, false, 0, 6},
         {7, 9, 1300, 3, false, true, 0, 5},
+        {41, 62, 21, 2, false, false, 1, 3}, /* registers: 4 columns of a lane, some another's */
+        {43, 50, 19, 2, true, true, 1, 6},
+        {5, 111, 35, 5, false, true, 0, 2},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        if (!small() || (list[i].m * list[i].n <= 640 && list[i].batch * list[i].k <= 2000))
+        if (!small() || (list[i].m * list[i].n <= 640 && list[i].batch * list[i].k <= 2000) ||
+            list[i].m * list[i].n * list[i].k <= 60000)
             run_product(variant, &list[i]);
 }
 
@@ -329,6 +333,24 @@ START_TEST(few_rows_take_b_as_it_lies)
 }
 END_TEST
 
+START_TEST(registers_where_local_memory_is_slow)
+{
+    struct nt_device *dev = test_device();
+    struct nt_device_info saved = dev->info, *info = &dev->info;
+    info->type = NT_DEVICE_GPU_INTEGRATED;
+    info->local_memory_real = false;
+    snprintf(info->vendor, sizeof info->vendor, "ARM");
+    ck_assert_str_eq(usual_variant(1, 64, 512, 512, false), "registers");
+    info->local_memory_real = true;
+    ck_assert_str_ne(usual_variant(1, 64, 512, 512, false), "registers");
+    snprintf(info->vendor, sizeof info->vendor, "Intel(R) Corporation");
+    ck_assert_str_eq(usual_variant(3, 64, 512, 512, false), "registers");
+    info->type = NT_DEVICE_CPU;
+    ck_assert_str_ne(usual_variant(1, 64, 512, 512, false), "registers");
+    dev->info = saved;
+}
+END_TEST
+
 /* Results without elements need nothing run; the operands beside them may have some. */
 START_TEST(empty_results_are_left_alone)
 {
@@ -409,6 +431,8 @@ static const char *large_product(size_t items)
     int32_t buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, 512 * 512 * sizeof(float), "matrix");
     struct nt_tensor matrix = nt_tensor_make(buffer, NT_F32, &shape, NT_ROW_MAJOR);
     dev->info.type = NT_DEVICE_GPU_INTEGRATED;
+    dev->info.local_memory_real = true;
+    dev->info.vendor[0] = 0;
     dev->info.max_work_group = items;
     test_ok(nt_gemm(tape, &matrix, &matrix, &matrix, NULL));
     dev->info = saved;
@@ -433,6 +457,7 @@ int main(void)
     tcase_add_test(tcase, random_sizes);
     tcase_add_test(tcase, long_sums_and_wide_rows);
     tcase_add_test(tcase, few_rows_take_b_as_it_lies);
+    tcase_add_test(tcase, registers_where_local_memory_is_slow);
     tcase_add_test(tcase, empty_results_are_left_alone);
     tcase_add_test(tcase, the_residual_may_be_the_output);
     tcase_add_test(tcase, wrong_shapes_are_told);
