@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
+#include "engine/op/registers.h"
 #include "engine/tuning_state.h"
 #include "engine/variant.h"
 
 #include <string.h>
 
-const char *const nt_conv_forward_variants[] = {
-    "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", "images", NULL};
-const char *const nt_conv_backward_data_variants[] = {
-    "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", "images", NULL};
+const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", "winograd",
+    "winograd_group", "gemm", "images", "registers", NULL};
+const char *const nt_conv_backward_data_variants[] = {"tile", "group", "depthwise", "winograd",
+    "winograd_group", "gemm", "images", "registers", NULL};
 const char *const nt_conv_backward_weight_variants[] = {
     "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", NULL};
 
@@ -287,13 +288,17 @@ static const char *better_than_usual(
 {
     if (nt_conv_images_pays(nt_tape_device(tape), p, backward))
         return "images";
-    return nt_conv_gemm_rule(p) ? NULL : "gemm";
+    if (!nt_conv_gemm_rule(p))
+        return "gemm";
+    return nt_prefers_registers(nt_tape_device(tape)) ? "registers" : NULL;
 }
 
-/* What a depthwise variant wants before its passes. */
+/* What variants that read packed weights want before their passes. */
 static enum nt_status prepare(struct nt_tape *tape, const struct nt_conv_problem *p,
     const char *variant, bool backward, int32_t *packed)
 {
+    if (strcmp(variant, "registers") == 0)
+        return nt_conv_registers_pack(tape, p, backward, packed);
     return strcmp(variant, "depthwise") == 0 ? nt_conv_depthwise_pack(tape, p, backward, packed)
                                              : NT_OK;
 }
@@ -310,6 +315,8 @@ static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pa
         return nt_conv_gemm(tape, pass);
     if (strcmp(pass->variant, "images") == 0)
         return nt_conv_images(tape, pass);
+    if (strcmp(pass->variant, "registers") == 0)
+        return nt_conv_registers(tape, pass, packed);
     return strcmp(pass->variant, "tile") == 0 ? nt_conv_tile(tape, pass)
                                               : nt_conv_group(tape, pass);
 }

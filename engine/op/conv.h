@@ -66,6 +66,13 @@ void nt_conv_problem_args(struct nt_launch *launch, const struct nt_conv_problem
 enum nt_status nt_conv_tile(struct nt_tape *tape, const struct nt_conv_pass *pass);
 enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *pass);
 
+/* For GPUs that are better off without local memory. `packed`: the weights as
+ * [group][tap][channel read][channel], whose taps w_start and w_step count; for all phases. */
+enum nt_status nt_conv_registers_pack(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, bool backward, int32_t *packed);
+enum nt_status nt_conv_registers(
+    struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed);
+
 /* By Winograd's minimal filtering. rule: what the operands break, or NULL. */
 const char *nt_conv_winograd_rule(const struct nt_conv_problem *problem);
 /* weights: the pass by the weights. */
