@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/conv.h"
+#include "engine/opencl.h"
 #include "engine/primitives.h"
 #include "engine/variant.h"
 #include "tests/testing.h"
@@ -617,6 +618,39 @@ START_TEST(the_passes_are_adjoint)
 }
 END_TEST
 
+/* The variant of the last launch on an integrated GPU. */
+static const char *usual_variant(const char *vendor, bool local_memory_real, int stride)
+{
+    struct nt_device *dev = test_device();
+    struct nt_device_info saved = dev->info;
+    struct problem p = {4, 1, 8, 8, {1, 9, 9}, {1, 3, 3}, 1, {1, stride, stride}, {1, 1, 1},
+        {0, 1, 1}, {0, 1, 1}, 0, 0};
+    const int o[3] = {1, extent(&p, 1), extent(&p, 2)};
+    struct nt_conv conv = conv_of(&p);
+    struct nt_tape *tape;
+    dev->info.type = NT_DEVICE_GPU_INTEGRATED;
+    dev->info.local_memory_real = local_memory_real;
+    snprintf(dev->info.vendor, sizeof dev->info.vendor, "%s", vendor);
+    test_ok(nt_tape_create(dev, &tape));
+    struct nt_tensor x = picture(tape, 4, 1, 8, p.in, 0).t, w = filter(tape, &p).t;
+    struct nt_tensor y = picture(tape, 4, 1, 8, o, 0).t;
+    test_ok(nt_conv_backward_data(tape, &conv, &y, &w, &x, NULL));
+    const char *variant = nt_tape_launch_info(tape, nt_tape_launch_count(tape) - 1).variant;
+    nt_tape_destroy(tape);
+    dev->info = saved;
+    return variant;
+}
+
+START_TEST(registers_where_local_memory_is_slow)
+{
+    for (int stride = 1; stride <= 2; stride++) {
+        ck_assert_str_eq(usual_variant("ARM", false, stride), "registers");
+        ck_assert_str_eq(usual_variant("Intel(R) Corporation", true, stride), "registers");
+        ck_assert_str_eq(usual_variant("Advanced Micro Devices, Inc.", true, stride), "group");
+    }
+}
+END_TEST
+
 START_TEST(wrong_shapes_are_told)
 {
     struct nt_tape *tape;
@@ -683,6 +717,7 @@ int main(void)
     tcase_add_loop_test(tcase, depthwise_edges, 0, 3);
     tcase_add_loop_test(tcase, groups_in_a_vector, 0, 3);
     tcase_add_test(tcase, the_passes_are_adjoint);
+    tcase_add_test(tcase, registers_where_local_memory_is_slow);
     tcase_add_test(tcase, wrong_shapes_are_told);
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("winograd_group");
