@@ -28,14 +28,15 @@ NT_KERNEL_GROUP(conv_group)
     int steps = t * r * s * c, step = item % NT_STEP;
     int begin = (int)((long)steps * split / splits);
     int count = (int)((long)steps * (split + 1) / splits) - begin;
-    /* A work-item always fills the same step and the same rows of A. */
+    /* A work-item always fills the same step and the same rows of A. Rows and columns beyond the last
+     * are read as the last: their results are not written. */
     int start[NT_GROUP_EACH], front[NT_GROUP_EACH], top[NT_GROUP_EACH], side[NT_GROUP_EACH];
     NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
     {
-        int pixel = row0 + (item + i * NT_GROUP_ITEMS) / NT_STEP;
+        int pixel = min(row0 + (item + i * NT_GROUP_ITEMS) / NT_STEP, pixels - 1);
         int u = pixel % out_w, v = pixel / out_w % out_h;
         int z = pixel / out_w / out_h % out_d, n = pixel / out_w / out_h / out_d;
-        front[i] = pixel < pixels ? z * stride_d - pad_d : depth;
+        front[i] = z * stride_d - pad_d;
         top[i] = v * stride_h - pad_h;
         side[i] = u * stride_w - pad_w;
         start[i] = x_offset + n * x_n + group * c + front[i] * x_d + top[i] * x_h + side[i] * x_w;
@@ -45,7 +46,7 @@ NT_KERNEL_GROUP(conv_group)
     int right = tap % s, down = tap / s % r, in = tap / s / r;
     /* Of B it always fills the same column. */
     int column = item % NT_SPAN, b_step = item / NT_SPAN;
-    packed += ((size_t)group * steps + begin + b_step) * k + column0 + column;
+    packed += ((size_t)group * steps + begin + b_step) * k + min(column0 + column, k - 1);
     for (int k0 = -NT_STEP; k0 < count; k0 += NT_STEP) {
         int left = count - k0 - NT_STEP;
         if (left > 0) {
@@ -53,13 +54,16 @@ NT_KERNEL_GROUP(conv_group)
             int at = plane * x_d + row * x_h + across * x_w + channel;
             NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
             {
-                bool inside = step < left && front[i] + plane >= 0 && front[i] + plane < depth &&
-                              top[i] + row >= 0 && top[i] + row < height && side[i] + across >= 0 &&
-                              side[i] + across < width;
-                a_next[i] = inside ? x[start[i] + at] : 0.0f;
-                int ahead = i * (NT_GROUP_ITEMS / NT_SPAN);
-                bool there = b_step + ahead < left && column0 + column < k;
-                b_next[i] = there ? packed[(size_t)ahead * k] : 0.0f;
+                int inside = (step < left) & NT_WITHIN(front[i] + plane, depth) &
+                             NT_WITHIN(top[i] + row, height) & NT_WITHIN(side[i] + across, width);
+                float value = x[inside ? start[i] + at : x_offset];
+                a_next[i] = inside ? value : 0.0f;
+            }
+            NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+            {
+                int ahead = i * (NT_GROUP_ITEMS / NT_SPAN), there = b_step + ahead < left;
+                float value = packed[min(ahead, left - 1 - b_step) * k];
+                b_next[i] = there ? value : 0.0f;
             }
             packed += (size_t)NT_STEP * k;
             for (channel += NT_STEP; channel >= c; channel -= c)

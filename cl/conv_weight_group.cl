@@ -28,17 +28,19 @@ NT_KERNEL_GROUP(conv_weight_group)
     int split = (int)get_global_id(2) / groups;
     int all = images * out_d * out_h * out_w, columns = t * r * s * c;
     int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
-    /* A work-item always fills the same row of A and the same column of B. */
-    int row = row0 + item % NT_SPAN, column = column0 + item % NT_SPAN, step = item / NT_SPAN;
+    /* A work-item always fills the same row of A and the same column of B. Those beyond the last are
+     * read as the last: their results are not written. */
+    int row = min(row0 + item % NT_SPAN, k - 1), step = item / NT_SPAN;
+    int column = min(column0 + item % NT_SPAN, columns - 1);
     int tap = column / c, in = tap / s / r * dil_d;
     int down = tap / s % r * dil_h, right = tap % s * dil_w;
     x += x_offset + group * c + column % c;
     dy += dy_offset + group * k + row;
     int shift = in * x_d + down * x_h + right * x_w;
-    for (int p0 = first - NT_STEP; p0 < last; p0 += NT_STEP) {
+    for (int p0 = first - NT_STEP; first < last && p0 < last; p0 += NT_STEP) {
         /* Where the next pixels are, found by one work-item each. */
         if (item < NT_STEP) {
-            int pixel = p0 + NT_STEP + item;
+            int pixel = min(p0 + NT_STEP + item, last - 1);
             int u = pixel % out_w, v = pixel / out_w % out_h;
             int z = pixel / out_w / out_h % out_d, n = pixel / out_w / out_h / out_d;
             struct nt_weight_pixel p = {
@@ -51,13 +53,13 @@ NT_KERNEL_GROUP(conv_weight_group)
         NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
         {
             int own = step + i * (NT_GROUP_ITEMS / NT_SPAN);
-            bool there = p0 + NT_STEP + own < last;
-            int plane = at[own].plane + in, high = at[own].row + down;
-            int across = at[own].column + right;
-            bool inside = there && column < columns && plane >= 0 && plane < depth && high >= 0 &&
-                          high < height && across >= 0 && across < width;
-            a_next[i] = there && row < k ? dy[at[own].dy] : 0.0f;
-            b_next[i] = inside ? x[at[own].x + shift] : 0.0f;
+            int there = p0 + NT_STEP + own < last;
+            int inside = there & NT_WITHIN(at[own].plane + in, depth) &
+                         NT_WITHIN(at[own].row + down, height) &
+                         NT_WITHIN(at[own].column + right, width);
+            float here = dy[at[own].dy], value = x[inside ? at[own].x + shift : 0];
+            a_next[i] = there ? here : 0.0f;
+            b_next[i] = inside ? value : 0.0f;
         }
         NT_GROUP_MULTIPLY(p0 - first);
         NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)

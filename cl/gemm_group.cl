@@ -33,24 +33,32 @@ NT_KERNEL_GROUP(gemm_group)
     int begin = (int)((long)k * split / splits), end = (int)((long)k * (split + 1) / splits);
     int a_m = a_columns ? 1 : a_step, a_along = a_columns ? a_step : 1;
     int b_n = b_columns ? b_step : 1, b_along = b_columns ? 1 : b_step;
-    a += a_offset + (size_t)batch * a_batch + (size_t)(row0 + a_row) * a_m +
-         (long)(begin + a_k) * a_along;
-    b += b_offset + (size_t)batch * b_batch + (size_t)(column0 + b_column) * b_n +
-         (long)(begin + b_k) * b_along;
-    int a_left = m - row0 - a_row, b_left = n - column0 - b_column, depth = end - begin;
+    a += a_offset + (size_t)batch * a_batch + (size_t)begin * a_along;
+    b += b_offset + (size_t)batch * b_batch + (size_t)begin * b_along;
+    /* Rows and columns beyond the last are read as the last: their results are not written. */
+    int a_at[NT_GROUP_EACH], b_at[NT_GROUP_EACH], depth = end - begin;
+    NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+    {
+        a_at[i] = min(row0 + a_row + i * a_rows, m - 1) * a_m + (a_k + i * a_ks) * a_along;
+        b_at[i] = min(column0 + b_column + i * b_all, n - 1) * b_n + (b_k + i * b_ks) * b_along;
+    }
     for (int k0 = -NT_STEP; k0 < depth; k0 += NT_STEP) {
         int left = depth - k0 - NT_STEP;
-        if (left > 0) {
+        if (left >= NT_STEP) {
             NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
             {
-                int at_a = i * (a_rows * a_m + a_ks * a_along);
-                int at_b = i * (b_all * b_n + b_ks * b_along);
-                a_next[i] = i * a_rows < a_left && a_k + i * a_ks < left ? a[at_a] : 0.0f;
-                b_next[i] = i * b_all < b_left && b_k + i * b_ks < left ? b[at_b] : 0.0f;
+                a_next[i] = a[a_at[i]];
+                b_next[i] = b[b_at[i]];
             }
-            a += NT_STEP * a_along;
-            b += NT_STEP * b_along;
+        } else if (left > 0) {
+            NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+            {
+                a_next[i] = a_k + i * a_ks < left ? a[a_at[i]] : 0.0f;
+                b_next[i] = b_k + i * b_ks < left ? b[b_at[i]] : 0.0f;
+            }
         }
+        a += NT_STEP * a_along;
+        b += NT_STEP * b_along;
         NT_GROUP_MULTIPLY(k0);
         if (left > 0)
             NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)

@@ -61,6 +61,8 @@ static struct nt_tensor make_partial(
 enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *whole)
 {
     struct nt_conv_pass pass = *whole;
+    if (nt_shape_count(&pass.x->shape) == 0) /* the kernel reads x where a tap is outside, too */
+        pass.taps[0] = 0;
     int64_t pixels = pass.images * nt_conv_product(pass.out);
     int64_t steps = nt_conv_product(pass.taps) * pass.c;
     struct nt_group group = nt_group_choose(
@@ -70,7 +72,7 @@ enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *wh
     if (split)
         partial = make_partial(tape, &pass, group.splits);
     int32_t packed;
-    enum nt_status status = pack(tape, whole, &packed);
+    enum nt_status status = pack(tape, &pass, &packed);
     if (status != NT_OK)
         return status;
     struct nt_launch l;
@@ -104,7 +106,10 @@ enum nt_status nt_conv_weight_group(
     nt_launch_tensor(&l, x, NT_ACCESS_READ);
     nt_launch_tensor(&l, dy, NT_ACCESS_READ);
     nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
-    nt_conv_problem_args(&l, p);
+    struct nt_conv_problem args = *p;
+    if (nt_shape_count(&x->shape) == 0) /* the kernel reads x where a tap is outside, too */
+        args.images = 0;
+    nt_conv_problem_args(&l, &args);
     nt_launch_int(&l, splits);
     nt_group_grid(&l, &group, p->k, columns, splits * p->groups);
     l.flops = flops;
