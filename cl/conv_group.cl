@@ -28,8 +28,8 @@ NT_KERNEL_GROUP(conv_group)
     int steps = t * r * s * c, step = item % NT_STEP;
     int begin = (int)((long)steps * split / splits);
     int count = (int)((long)steps * (split + 1) / splits) - begin;
-    /* A work-item always fills the same step and the same rows of A. Rows and columns beyond the last
-     * are read as the last: their results are not written. */
+    /* A work-item always fills the same step and the same rows of A. Rows and columns beyond the
+     * last are read as the last: their results are not written. */
     int start[NT_GROUP_EACH], front[NT_GROUP_EACH], top[NT_GROUP_EACH], side[NT_GROUP_EACH];
     NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
     {

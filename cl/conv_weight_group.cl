@@ -28,8 +28,8 @@ NT_KERNEL_GROUP(conv_weight_group)
     int split = (int)get_global_id(2) / groups;
     int all = images * out_d * out_h * out_w, columns = t * r * s * c;
     int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
-    /* A work-item always fills the same row of A and the same column of B. Those beyond the last are
-     * read as the last: their results are not written. */
+    /* A work-item always fills the same row of A and the same column of B. Those beyond the last
+     * are read as the last: their results are not written. */
     int row = min(row0 + item % NT_SPAN, k - 1), step = item / NT_SPAN;
     int column = min(column0 + item % NT_SPAN, columns - 1);
     int tap = column / c, in = tap / s / r * dil_d;

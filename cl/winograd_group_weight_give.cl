@@ -32,6 +32,7 @@ NT_KERNEL_LINE(winograd_group_weight_give)
     NT_UNROLL for (int line = 0; line < NT_WINOGRAD_TAPS; line++)
     {
         NT_WINOGRAD(WEIGHT_BACK)(float, out, 1, NT_HALF);
-        NT_UNROLL for (int i = 0; i < NT_WINOGRAD_TAPS; i++) dw[line * NT_WINOGRAD_TAPS + i] = out[i];
+        NT_UNROLL for (int i = 0; i < NT_WINOGRAD_TAPS; i++)
+            dw[line * NT_WINOGRAD_TAPS + i] = out[i];
     }
 }
