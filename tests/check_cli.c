@@ -264,8 +264,12 @@ START_TEST(nobody_reads_on)
     struct nt_trainer_stored stored;
     test_ok(nt_trainer_read_params(test_context(), last, &stored));
     ck_assert_int_ge(stored.step, 1);
+    /* Weights and metrics; after an epoch, of 10 steps, the best weights and the curve too. Nothing
+     * half-written is left. */
+    int entries = fixture_entries(dir);
+    ck_assert_msg(entries == 4 || (entries == 2 && stored.step <= 10), "%d entries after step %d",
+        entries, (int)stored.step);
     nt_trainer_stored_finish(&stored);
-    ck_assert_int_eq(fixture_entries(dir), 4);
 }
 END_TEST
 
