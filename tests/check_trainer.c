@@ -36,17 +36,6 @@ static void close_all(void)
     nt_model_destroy(model);
 }
 
-/* Trains to the end; returns the snapshot. */
-static float *train(const struct nt_trainer_params *params, struct nt_training *result, size_t *n)
-{
-    struct nt_trainer *trainer;
-    test_ok(nt_trainer_create(test_device(), model, data, params, &trainer));
-    test_ok(nt_trainer_run(trainer, result));
-    float *all = toy_snapshot(nt_trainer_weights(trainer), n);
-    nt_trainer_destroy(trainer);
-    return all;
-}
-
 START_TEST(learns)
 {
     open_all();
@@ -59,7 +48,7 @@ START_TEST(learns)
         .validation = fresh};
     struct nt_training result;
     size_t count;
-    free(train(&params, &result, &count));
+    free(toy_train(model, data, &params, &result, &count));
     ck_assert_int_eq(result.step, 20 * STEPS);
     ck_assert_int_eq(result.steps, result.step);
     ck_assert_msg(result.validation_accuracy > 0.9, "accuracy %g", result.validation_accuracy);
@@ -85,13 +74,13 @@ START_TEST(waiting_for_data_is_told)
     struct nt_trainer_params params = {.batch = BATCH, .epochs = 2, .workers = 1};
     struct nt_training result;
     size_t count;
-    free(train(&params, &result, &count));
+    free(toy_train(model, data, &params, &result, &count));
     ck_assert_msg(result.waiting >= 0 && result.waiting <= 1, "waiting %g", result.waiting);
     quick = data->kind;
     struct nt_dataset_kind slow = *quick;
     slow.item = item_after_a_while;
     data->kind = &slow;
-    free(train(&params, &result, &count));
+    free(toy_train(model, data, &params, &result, &count));
     data->kind = quick;
     ck_assert_msg(result.waiting > 0.5 && result.waiting <= 1, "waiting %g", result.waiting);
     close_all();
@@ -104,13 +93,13 @@ START_TEST(same_seed_same_bits)
     struct nt_trainer_params params = {
         .batch = BATCH, .epochs = 3, .momentum = 0.9, .seed = 7, .workers = 1};
     size_t count;
-    float *a = train(&params, NULL, &count);
+    float *a = toy_train(model, data, &params, NULL, &count);
     params.workers = 3;
     params.log_every = 1; /* reading figures must not matter */
-    float *b = train(&params, NULL, &count);
+    float *b = toy_train(model, data, &params, NULL, &count);
     toy_same_bits(a, b, count, true);
     params.seed = 8;
-    float *c = train(&params, NULL, &count);
+    float *c = toy_train(model, data, &params, NULL, &count);
     toy_same_bits(a, c, count, false);
     free(a);
     free(b);
@@ -157,7 +146,7 @@ static void interrupt_and_resume(struct nt_trainer_params params, const char *na
     size_t count;
     struct nt_training a, b;
     params.out = fixture_path(whole);
-    float *want = train(&params, &a, &count);
+    float *want = toy_train(model, data, &params, &a, &count);
     read_log(params.out, log_whole, sizeof log_whole);
 
     params.out = fixture_path(parts);
@@ -172,7 +161,7 @@ static void interrupt_and_resume(struct nt_trainer_params params, const char *na
     params.stop = NULL;
     params.report = NULL;
     params.resume = true;
-    float *got = train(&params, &b, &count);
+    float *got = toy_train(model, data, &params, &b, &count);
     toy_same_bits(want, got, count, true);
     read_log(params.out, log_parts, sizeof log_parts);
     ck_assert_str_eq(log_parts, log_whole);
@@ -218,7 +207,7 @@ START_TEST(resume_after_a_kill)
     struct nt_trainer_params params = {
         .batch = BATCH, .epochs = 2, .momentum = 0.9, .seed = 3, .log_every = 1};
     size_t count;
-    float *want = train(&params, NULL, &count);
+    float *want = toy_train(model, data, &params, NULL, &count);
     /* A kill after step 9: the checkpoint of step 8, and lines of a later step. */
     params.out = fixture_path("kill/run");
     params.save_every = 4;
@@ -244,7 +233,7 @@ START_TEST(resume_after_a_kill)
     params.stop = NULL;
     params.report = NULL;
     params.resume = true;
-    float *got = train(&params, NULL, &count);
+    float *got = toy_train(model, data, &params, NULL, &count);
     toy_same_bits(want, got, count, true);
     read_log(params.out, log, sizeof log);
     ck_assert_str_eq(log, "s1 s2 s3 s4 s5 s6 e1 s7 s8 s9 s10 s11 s12 e2 ");
@@ -266,7 +255,7 @@ START_TEST(resume_wants_the_same_training)
     test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_FILE,
         "last.safetensors");
     params.resume = false;
-    free(train(&params, NULL, &count));
+    free(toy_train(model, data, &params, NULL, &count));
     params.resume = true;
     params.batch = 8;
     test_fails(nt_trainer_create(test_device(), model, data, &params, &trainer), NT_ERR_ARGUMENT,
@@ -288,10 +277,10 @@ START_TEST(resume_wants_the_same_training)
     nt_model_destroy(other);
 
     struct nt_training result; /* nothing is left to do, then one epoch more */
-    free(train(&params, &result, &count));
+    free(toy_train(model, data, &params, &result, &count));
     ck_assert_int_eq(result.step, STEPS);
     params.epochs = 2;
-    free(train(&params, &result, &count));
+    free(toy_train(model, data, &params, &result, &count));
     ck_assert_int_eq(result.step, 2 * STEPS);
     close_all();
 }
@@ -312,7 +301,7 @@ START_TEST(checkpoints_hold_plain_names)
         .freeze = "fc.bias,fc.weight",
         .out = fixture_path("names/run")};
     size_t count;
-    free(train(&params, NULL, &count));
+    free(toy_train(model, data, &params, NULL, &count));
     char path[1100];
     snprintf(path, sizeof path, "%s/best.safetensors", params.out);
     struct nt_safetensors *file;

@@ -35,17 +35,6 @@ static void close_all(void)
     nt_model_destroy(model);
 }
 
-/* Trains to the end; returns the snapshot. */
-static float *train(const struct nt_trainer_params *params, size_t *count)
-{
-    struct nt_trainer *trainer;
-    test_ok(nt_trainer_create(test_device(), model, data, params, &trainer));
-    test_ok(nt_trainer_run(trainer, NULL));
-    float *all = toy_snapshot(nt_trainer_weights(trainer), count);
-    nt_trainer_destroy(trainer);
-    return all;
-}
-
 static const struct nt_dataset_kind *quick;
 static int64_t bad_from;
 
@@ -126,10 +115,10 @@ START_TEST(unreadable_data_do_not_cost_the_steps_before)
     nt_trainer_stored_finish(&stored);
     size_t count;
     params.resume = true;
-    float *got = train(&params, &count);
+    float *got = toy_train(model, data, &params, NULL, &count);
     params.resume = false;
     params.out = NULL;
-    float *want = train(&params, &count);
+    float *want = toy_train(model, data, &params, NULL, &count);
     toy_same_bits(want, got, count, true);
     free(want);
     free(got);
@@ -162,9 +151,9 @@ START_TEST(a_former_training_is_kept)
     struct nt_trainer_stored stored;
     char path[1100];
     size_t count;
-    free(train(&params, &count));
+    free(toy_train(model, data, &params, NULL, &count));
     params.epochs = 1;
-    free(train(&params, &count));
+    free(toy_train(model, data, &params, NULL, &count));
     for (int former = 0; former < 2; former++) {
         snprintf(path, sizeof path, "%s/%slast.safetensors", params.out, former ? "former/" : "");
         test_ok(nt_trainer_read_params(test_context(), path, &stored));
@@ -173,7 +162,7 @@ START_TEST(a_former_training_is_kept)
     }
     params.epochs = 2;
     params.resume = true; /* goes on, and leaves what is kept */
-    free(train(&params, &count));
+    free(toy_train(model, data, &params, NULL, &count));
     snprintf(path, sizeof path, "%s/former", params.out);
     ck_assert_int_eq(fixture_entries(path), 4);
     close_all();
@@ -193,7 +182,7 @@ START_TEST(counters_that_do_not_fit)
     char path[1100];
     size_t count, size;
     uint8_t *bytes;
-    free(train(&params, &count));
+    free(toy_train(model, data, &params, NULL, &count));
     snprintf(path, sizeof path, "%s/last.safetensors", params.out);
     test_ok(nt_file_read(test_context(), path, 0, &bytes, &size));
     params.resume = true;
@@ -227,7 +216,7 @@ START_TEST(a_full_disk_leaves_the_former_checkpoint)
         .batch = BATCH, .epochs = 1, .seed = 3, .out = fixture_path("full/run")};
     struct nt_trainer *trainer;
     size_t count;
-    float *want = train(&params, &count);
+    float *want = toy_train(model, data, &params, NULL, &count);
     char path[1100];
     snprintf(path, sizeof path, "%s/last.safetensors", params.out);
     params.resume = true;

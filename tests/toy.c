@@ -89,6 +89,17 @@ float *toy_snapshot(struct nt_weights *weights, size_t *count)
     return all;
 }
 
+float *toy_train(struct nt_model *model, struct nt_dataset *data,
+    const struct nt_trainer_params *params, struct nt_training *result, size_t *count)
+{
+    struct nt_trainer *trainer;
+    test_ok(nt_trainer_create(test_device(), model, data, params, &trainer));
+    test_ok(nt_trainer_run(trainer, result));
+    float *all = toy_snapshot(nt_trainer_weights(trainer), count);
+    nt_trainer_destroy(trainer);
+    return all;
+}
+
 void toy_same_bits(const float *a, const float *b, size_t count, bool same)
 {
     ck_assert_msg((memcmp(a, b, count * sizeof *a) == 0) == same, "weights %s",

@@ -8,6 +8,7 @@
 
 #include "frontend/dataset.h"
 #include "frontend/model.h"
+#include "frontend/trainer.h"
 #include "frontend/weights.h"
 
 #define TOY_CLASSES 4
@@ -25,6 +26,10 @@ struct nt_dataset *toy_dataset(const char *spec);
 
 /* All weights and optimizer state, as one array; the caller frees it. */
 float *toy_snapshot(struct nt_weights *weights, size_t *count);
+
+/* Trains to the end; result may be NULL. Returns the snapshot. */
+float *toy_train(struct nt_model *model, struct nt_dataset *data,
+    const struct nt_trainer_params *params, struct nt_training *result, size_t *count);
 
 /* Fails unless two of them are the same, or not. */
 void toy_same_bits(const float *a, const float *b, size_t count, bool same);
