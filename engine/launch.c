@@ -132,6 +132,12 @@ void nt_launch_int(struct nt_launch *launch, int64_t value)
         add_scalar(launch, &narrow, sizeof narrow);
 }
 
+void nt_launch_ints(struct nt_launch *launch, int count, const int64_t *values)
+{
+    for (int i = 0; i < count; i++)
+        nt_launch_int(launch, values[i]);
+}
+
 void nt_launch_float(struct nt_launch *launch, float value)
 {
     add_scalar(launch, &value, sizeof value);

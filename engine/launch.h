@@ -70,6 +70,7 @@ void nt_launch_tensor(
 /* One kernel argument: the buffer alone. */
 void nt_launch_buffer(struct nt_launch *launch, int32_t buffer, enum nt_access access);
 void nt_launch_int(struct nt_launch *launch, int64_t value); /* int; out of range is refused */
+void nt_launch_ints(struct nt_launch *launch, int count, const int64_t *values);
 void nt_launch_float(struct nt_launch *launch, float value);
 /* local may be NULL: all 1. global is rounded up to multiples of local. */
 void nt_launch_grid(struct nt_launch *launch, int dims, const size_t *global, const size_t *local);

@@ -70,8 +70,7 @@ enum nt_status nt_conv_images(struct nt_tape *tape, const struct nt_conv_pass *p
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
     nt_conv_pass_args(&l, pass);
     const int64_t args[] = {c.rows, c.lines, c.columns, c.pitch, c.units, c.packed, c.slot};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)c.items}, NULL);
     nt_conv_pass_cost(&l, pass);

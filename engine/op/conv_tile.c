@@ -133,8 +133,7 @@ static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pa
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
     nt_conv_pass_args(&l, pass);
     const int64_t args[] = {b->channels, b->panels, b->tiles, b->mode, b->blocks, slot};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_conv_ints(&l, pass->rest);
     nt_conv_ints(&l, pass->rest_step);
     nt_conv_ints(&l, pass->every);

@@ -50,8 +50,7 @@ enum nt_status nt_conv_weight_sum(struct nt_tape *tape, const struct nt_conv_pro
         nt_launch_define(&l, "NT_TURNED", "1");
     nt_launch_buffer(&l, partial, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     size_t global[] = {(size_t)nt_divide_up(columns, width), (size_t)rows};
     nt_launch_grid(
         &l, 2, global, single ? NULL : (size_t[]){nt_group_items(nt_tape_device(tape), 64), 1});
@@ -209,8 +208,7 @@ enum nt_status nt_conv_weight_tile(
     nt_conv_problem_args(&l, &joined);
     const int64_t args[] = {
         b.direct, b.rows, b.strips, b.panels, b.run, b.unit, b.packed, b.splits, b.blocks, b.slot};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)b.items}, NULL);
     l.flops = flops;
     l.bytes =

@@ -73,12 +73,6 @@ static bool few(int64_t tiles, int64_t c, int64_t k)
     return PRODUCTS * c * k > MANY_WEIGHTS && 2 * tiles * (c + k) <= c * k;
 }
 
-static void append_ints(struct nt_launch *l, int count, const int64_t *values)
-{
-    for (int i = 0; i < count; i++)
-        nt_launch_int(l, values[i]);
-}
-
 static void set_grid(struct nt_launch *l, int64_t items)
 {
     int64_t pieces = 2 * nt_tile_pieces(nt_tape_device(l->tape));
@@ -102,7 +96,7 @@ static enum nt_status take(struct nt_tape *tape, const char *reason, int64_t sid
     nt_launch_define(&l, "NT_WINOGRAD_SIDE", "%d", (int)side);
     nt_launch_tensor(&l, x->t, NT_ACCESS_READ);
     nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
-    append_ints(&l, 15,
+    nt_launch_ints(&l, 15,
         (int64_t[]){tile0, count, t->side, t->down, t->across, x->height, x->width, x->channels,
             x->pad_h, x->pad_w, x->n, x->h, x->w, to->row, to->plane});
     set_grid(&l, count);
@@ -127,7 +121,7 @@ static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_co
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
     nt_launch_buffer(&l, to->buffer, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    append_ints(&l, 9,
+    nt_launch_ints(&l, 9,
         (int64_t[]){pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
             pass->w_step[2], to->row, to->plane});
     nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
@@ -138,7 +132,7 @@ static enum nt_status transform_weights(struct nt_tape *tape, const struct nt_co
 /* Where a pass's results go: the arguments from out_h to y_w. */
 static void output_args(struct nt_launch *l, const struct nt_conv_pass *pass)
 {
-    append_ints(l, 7,
+    nt_launch_ints(l, 7,
         (int64_t[]){pass->out[1], pass->out[2], pass->k, pass->y_start, pass->y_n, pass->y_step[1],
             pass->y_step[2]});
 }
@@ -167,11 +161,11 @@ static enum nt_status convolve(struct nt_tape *tape, const struct nt_conv_pass *
     nt_launch_buffer(&l, w->buffer, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    append_ints(&l, 12,
+    nt_launch_ints(&l, 12,
         (int64_t[]){t->all, chunk, t->down, t->across, pass->in[1], pass->in[2], pass->c,
             pass->pad[1], pass->pad[2], pass->x_n, pass->x_step[1], pass->x_step[2]});
     output_args(&l, pass);
-    append_ints(&l, 3, (int64_t[]){w->row, w->plane, row});
+    nt_launch_ints(&l, 3, (int64_t[]){w->row, w->plane, row});
     nt_epilogue_args(&l, pass->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
     l.flops = pass->flops;
@@ -199,9 +193,9 @@ static enum nt_status convolve_few(struct nt_tape *tape, const struct nt_conv_pa
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    append_ints(&l, 3, (int64_t[]){t->all, t->down, t->across});
+    nt_launch_ints(&l, 3, (int64_t[]){t->all, t->down, t->across});
     output_args(&l, pass);
-    append_ints(&l, 11,
+    nt_launch_ints(&l, 11,
         (int64_t[]){pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1], pass->w_step[2],
             x->row, x->plane, depth, w_plane, plane});
     nt_epilogue_args(&l, pass->epilogue);
@@ -299,10 +293,10 @@ static enum nt_status sum_weights(struct nt_tape *tape, const struct nt_conv_pro
     nt_launch_tensor(&l, &p->y, NT_ACCESS_READ);
     nt_launch_buffer(&l, sums, NT_ACCESS_WRITE); /* reads back nothing but its own sums */
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    append_ints(&l, 12,
+    nt_launch_ints(&l, 12,
         (int64_t[]){t->all, d->chunk, t->down, t->across, p->in[1], p->in[2], p->c, p->pad[1],
             p->pad[2], p->x.stride[0], p->x.stride[3], p->x.stride[4]});
-    append_ints(&l, 12,
+    nt_launch_ints(&l, 12,
         (int64_t[]){p->out[1], p->out[2], p->k, p->y.stride[0], p->y.stride[3], p->y.stride[4],
             d->parts, d->block, d->row, d->plane, d->dy_row, d->slot});
     nt_launch_grid(&l, 1, (size_t[]){(size_t)(d->parts * d->blocks)}, NULL);
@@ -339,7 +333,7 @@ static enum nt_status sum_few_weights(struct nt_tape *tape, const struct nt_conv
     nt_launch_buffer(&l, out.buffer, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
     nt_launch_buffer(&l, scratch, NT_ACCESS_WRITE);
-    append_ints(
+    nt_launch_ints(
         &l, 9, (int64_t[]){t->all, p->k, p->c, in.row, in.plane, out.row, out.plane, high, wide});
     nt_launch_grid(&l, 1, (size_t[]){(size_t)items}, NULL);
     l.flops = flops;
@@ -366,7 +360,7 @@ enum nt_status nt_conv_weight_winograd(
     nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)p->taps[1]);
     nt_launch_buffer(&l, sums, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
-    append_ints(&l, 5, (int64_t[]){p->k, p->c, d.row, d.plane, d.parts});
+    nt_launch_ints(&l, 5, (int64_t[]){p->k, p->c, d.row, d.plane, d.parts});
     set_grid(&l, p->k);
     l.bytes = 4.0 * (double)(p->k * p->c) * (double)(d.parts * PRODUCTS + p->filter);
     return nt_launch_append(&l);

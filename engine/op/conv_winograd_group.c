@@ -48,12 +48,6 @@ static int32_t transforms(struct nt_tape *tape, int64_t count, const char *name)
         tape, NT_BUFFER_TRANSIENT, (size_t)(PRODUCTS * count) * sizeof(float), name);
 }
 
-static void append_ints(struct nt_launch *l, int count, const int64_t *values)
-{
-    for (int i = 0; i < count; i++)
-        nt_launch_int(l, values[i]);
-}
-
 /* The picture of one transform: its extents and distances, and the pixels before its first one. */
 struct picture {
     const struct nt_tensor *t;
@@ -70,7 +64,7 @@ static enum nt_status take(struct nt_tape *tape, const char *reason, int64_t sid
     nt_launch_define(&l, "NT_WINOGRAD_SIDE", "%d", (int)side);
     nt_launch_tensor(&l, x->t, NT_ACCESS_READ);
     nt_launch_buffer(&l, to, NT_ACCESS_WRITE);
-    append_ints(&l, 14,
+    nt_launch_ints(&l, 14,
         (int64_t[]){tile0, count, t->all, t->side, t->down, t->across, x->height, x->width,
             x->channels, x->pad_h, x->pad_w, x->n, x->h, x->w});
     nt_group_line(&l, count * x->channels, GROUP_SIZE);
@@ -87,7 +81,7 @@ static enum nt_status transform_weights(
     nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)pass->taps[1]);
     nt_launch_tensor(&l, pass->w, NT_ACCESS_READ);
     nt_launch_buffer(&l, to, NT_ACCESS_WRITE);
-    append_ints(&l, 7,
+    nt_launch_ints(&l, 7,
         (int64_t[]){pass->k, pass->c, pass->w_start, pass->w_k, pass->w_c, pass->w_step[1],
             pass->w_step[2]});
     nt_group_line(&l, pass->c * pass->k, GROUP_SIZE);
@@ -112,7 +106,7 @@ static enum nt_status give(struct nt_tape *tape, const struct nt_conv_pass *pass
     nt_epilogue_define(&l, pass->y, pass->epilogue, 1);
     nt_launch_buffer(&l, from, NT_ACCESS_READ);
     nt_launch_tensor(&l, pass->y, NT_ACCESS_WRITE);
-    append_ints(&l, 11,
+    nt_launch_ints(&l, 11,
         (int64_t[]){tile0, count, t->down, t->across, pass->out[1], pass->out[2], pass->k,
             pass->y_start, pass->y_n, pass->y_step[1], pass->y_step[2]});
     nt_epilogue_args(&l, pass->epilogue);
@@ -196,7 +190,7 @@ static enum nt_status give_weights(struct nt_tape *tape, const struct nt_conv_pr
     nt_launch_define(&l, "NT_WINOGRAD_TAPS", "%d", (int)p->taps[1]);
     nt_launch_buffer(&l, sums, NT_ACCESS_READ);
     nt_launch_tensor(&l, &p->w, NT_ACCESS_WRITE);
-    append_ints(&l, 2, (int64_t[]){p->k * p->c, splits});
+    nt_launch_ints(&l, 2, (int64_t[]){p->k * p->c, splits});
     nt_group_line(&l, p->k * p->c, GROUP_SIZE);
     l.bytes = 4.0 * (double)(p->k * p->c) * (double)(splits * PRODUCTS + p->filter);
     return nt_launch_append(&l);

@@ -158,10 +158,10 @@ static struct blocking block(const struct nt_device *dev, const struct nt_tile *
     pieces = shared ? 2 * pieces : work(g) > LARGE ? pieces / 2 : pieces;
     struct blocking p = fill_cache(tile, g);
     p.rows = nt_divide_up(g->m, tile->rows) * tile->rows;
-    if (!shared)
-        p.panels = nt_least(p.panels, own_panels(dev, tile, g));
     if (shared)
         p.rows = shared_rows(dev, tile, g->m, blocks_across(tile, g, &p), pieces);
+    else
+        p.panels = nt_least(p.panels, own_panels(dev, tile, g));
     for (;;) {
         p.blocks = blocks_across(tile, g, &p) * nt_divide_up(g->m, p.rows);
         if (p.blocks >= pieces || shared)
@@ -223,8 +223,7 @@ static enum nt_status launch_pack(struct nt_tape *tape, const struct nt_gemm_pro
     nt_launch_buffer(&l, *packed, NT_ACCESS_WRITE);
     const int64_t args[] = {what->columns, g->k, what->k_stride, what->column_stride,
         what->batch_stride, depth, what->take, group, pieces};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)nt_least(items, pieces)}, NULL);
     l.bytes = 8.0 * (double)(g->batch * g->k * what->columns);
     return nt_launch_append(&l);
@@ -293,8 +292,7 @@ static enum nt_status launch_tile(
     const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->b_columns ? 1 : g->b_step,
         g->b_columns ? g->b_step : 1, g->c_step, g->a_batch, g->b_batch, g->c_batch, p.depth,
         p.panels, p.rows, turned ? 2 : pack_a, shared + both, p.blocks, slot};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_epilogue_args(&l, g->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)p.items}, NULL);
     l.flops = work(g);
@@ -324,8 +322,7 @@ static enum nt_status launch_group(
     const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->a_columns, g->b_step, g->b_columns,
         split ? g->n : g->c_step, g->a_batch, g->b_batch, split ? g->m * g->n : g->c_batch,
         group.splits};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_epilogue_args(&l, split ? NULL : g->epilogue);
     nt_group_grid(&l, &group, g->m, g->n, g->batch * group.splits);
     l.flops = work(g);

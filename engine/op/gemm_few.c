@@ -74,8 +74,7 @@ enum nt_status nt_gemm_few(
     const int64_t args[] = {g->m, g->n, g->k, g->a_columns ? 1 : g->a_step,
         g->a_columns ? g->a_step : 1, g->b_step, g->c_step, g->a_batch, g->b_batch, g->c_batch,
         p.depth, p.range, p.blocks, p.slot};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_epilogue_args(&l, g->epilogue);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)p.items}, NULL);
     l.flops = 2.0 * (double)g->batch * (double)g->m * (double)g->n * (double)g->k;

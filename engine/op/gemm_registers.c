@@ -49,8 +49,7 @@ enum nt_status nt_gemm_registers(
     nt_launch_tensor(&l, g.c, NT_ACCESS_WRITE);
     const int64_t args[] = {
         g.m, g.n, g.k, g.a_step, g.b_step, g.c_step, g.a_batch, g.b_batch, g.c_batch};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_epilogue_args(&l, g.epilogue);
     nt_registers_grid(&l, &tile, g.m, g.n, g.batch, !g.a_columns);
     l.flops = 2.0 * (double)g.batch * (double)g.m * (double)g.n * (double)g.k;

@@ -65,8 +65,7 @@ enum nt_status nt_nms(struct nt_tape *tape, const struct nt_nms *nms, const stru
         &l, nt_tape_buffer(tape, NT_BUFFER_TRANSIENT, scratch, "scores left"), NT_ACCESS_WRITE);
     const int64_t args[] = {boxes->stride[0], boxes->stride[1], boxes->stride[2], scores->stride[0],
         scores->stride[1], index->stride[0], index->stride[1], count, most};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++)
-        nt_launch_int(&l, args[i]);
+    nt_launch_ints(&l, sizeof args / sizeof *args, args);
     nt_launch_float(&l, nms->iou);
     nt_launch_float(&l, nms->least_score);
     nt_launch_grid(&l, 1, (size_t[]){(size_t)rows * lanes}, (size_t[]){lanes});
