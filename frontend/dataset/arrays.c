@@ -119,13 +119,13 @@ static enum nt_status load_x(
     memcpy(item->dim, x->shape.dim + 1, (size_t)item->rank * sizeof *item->dim);
     dataset->info.count = x->shape.dim[0];
     static const float zeros[3] = {0}, ones[3] = {1, 1, 1};
-    bool normalises = dataset->params.deviation[0] != 0;
-    if (normalises && item->dim[0] > 3)
-        return nt_fail(ctx, NT_ERR_ARGUMENT,
-            "%s: shape %s: mean and deviation are for items of 1 to 3 channels", arrays->x_path,
-            text);
     status =
         nt_dataset_normalise(ctx, dataset, item->dim[0] < 3 ? (int)item->dim[0] : 3, zeros, ones);
+    for (int c = 0; status == NT_OK && item->dim[0] > 3 && c < 3; c++)
+        if (dataset->info.mean[c] != 0 || dataset->info.deviation[c] != 1)
+            status = nt_fail(ctx, NT_ERR_ARGUMENT,
+                "%s: shape %s: mean and deviation are for items of 1 to 3 channels", arrays->x_path,
+                text);
     if (status != NT_OK || x->dtype == NT_U8)
         return status;
     bool whole = x->dtype == NT_I32 || x->dtype == NT_I64;

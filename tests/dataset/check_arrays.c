@@ -88,6 +88,29 @@ START_TEST(npy_tokens_and_classes_by_place)
 }
 END_TEST
 
+/* Weights keep the mean 0 and the deviation 1 of arrays, whatever the items are. */
+START_TEST(npy_items_of_many_numbers_are_taken_as_they_are)
+{
+    float x[10];
+    const int32_t classes[2] = {0, 1};
+    test_fill(x, 10);
+    const struct nt_shape rows = {2, {2, 5}}, line = {1, {2}};
+    char text[2400];
+    snprintf(text, sizeof text, "npy:%s,%s", write_npy("rows.npy", NT_F32, &rows, x),
+        write_npy("kinds.npy", NT_I32, &line, classes));
+    struct nt_dataset_params params = {.deviation = {1, 1, 1}};
+    struct nt_dataset *d = fixture_dataset(text, &params);
+    float got[5];
+    int32_t class;
+    test_ok(nt_dataset_item(test_context(), d, 1, NULL, NT_ROW_MAJOR, got, &class));
+    ck_assert_mem_eq(got, x + 5, sizeof got);
+    nt_dataset_close(d);
+    params.deviation[1] = 2;
+    test_fails(nt_dataset_open(test_context(), text, &params, &d), NT_ERR_ARGUMENT,
+        "rows.npy: shape 2x5: mean and deviation are for items of 1 to 3 channels");
+}
+END_TEST
+
 START_TEST(npy_faults_are_named)
 {
     float x[24];
@@ -128,6 +151,7 @@ int main(void)
     tcase_set_timeout(tcase, 0);
     tcase_add_test(tcase, npy_arrays_in_every_form);
     tcase_add_test(tcase, npy_tokens_and_classes_by_place);
+    tcase_add_test(tcase, npy_items_of_many_numbers_are_taken_as_they_are);
     tcase_add_test(tcase, npy_faults_are_named);
     suite_add_tcase(suite, tcase);
     return test_main(suite);
