@@ -180,6 +180,23 @@ struct nt_port nt_session_input(const struct nt_session *session, int index)
     return port(session, value, session->graph->value[value].name);
 }
 
+bool nt_session_reads(const struct nt_session *session, int input)
+{
+    const struct nt_graph *graph = session->graph;
+    int value = session->input[input];
+    for (int i = 0; i < graph->node_count; i++)
+        for (int j = 0; j < graph->node[i]->inputs; j++)
+            if (graph->node[i]->input[j] == value)
+                return true;
+    for (int i = 0; i < graph->output_count; i++)
+        if (graph->output[i].value == value)
+            return true;
+    for (int v = 0; v < graph->value_count; v++)
+        if (graph->value[v].update == value)
+            return true;
+    return false;
+}
+
 int nt_session_output_count(const struct nt_session *session)
 {
     return session->graph->output_count;

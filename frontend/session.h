@@ -97,6 +97,8 @@ struct nt_port {
 };
 NT_API int nt_session_input_count(const struct nt_session *session);
 NT_API struct nt_port nt_session_input(const struct nt_session *session, int index);
+/* Whether anything that is run reads an input. With outputs_only a target, for one, is left out. */
+NT_API bool nt_session_reads(const struct nt_session *session, int input);
 NT_API int nt_session_output_count(const struct nt_session *session);
 NT_API struct nt_port nt_session_output(const struct nt_session *session, int index);
 

@@ -383,6 +383,35 @@ START_TEST(run_arrays)
 }
 END_TEST
 
+/* What the outputs need must be given, and nothing else: targets are left out, those of floats too.
+ */
+START_TEST(run_wants_what_is_read)
+{
+    if (absent())
+        return;
+    const char *model = fixture_path("two.lua"), *dir = fixture_path("two/out"),
+               *x_path = fixture_path("two-x.npy"), *n_path = fixture_path("two-n.npy"),
+               *png = fixture_path("two.png");
+    const char text[] = "local x, n = input('x', {1, 8, 8}), input('n', {}, {dtype = 'int32'})\n"
+                        "local y = target('y', {2}, {dtype = 'float32'})\n"
+                        "local z = x:flatten():linear{name = 'fc', features = 2}\n"
+                        "z = z + n:reshape{shape = {0, 1}}\n"
+                        "output('z', z) loss(z:mse_loss(y))\n";
+    fixture_write(model, text, sizeof text - 1);
+    struct nt_picture picture = fixture_picture(40, 30, 3);
+    test_ok(nt_picture_write_png(test_context(), &picture, png));
+    nt_picture_finish(&picture);
+    const float x[2 * 64] = {1};
+    const int32_t n[2] = {3, 5};
+    test_ok(nt_npy_write(test_context(), x_path, NT_F32, &(struct nt_shape){4, {2, 1, 8, 8}}, x));
+    test_ok(nt_npy_write(test_context(), n_path, NT_I32, &(struct nt_shape){1, {2}}, n));
+    expect(0, "", "run %s --input %s --input n=%s --output %s", model, x_path, n_path, dir);
+    expect(1, "input n: no array was given: --input n=FILE.npy", "run %s --input %s --output %s",
+        model, x_path, dir);
+    expect(1, "input n: pictures are given to the first input", "run %s %s", model, png);
+}
+END_TEST
+
 START_TEST(show_draws)
 {
     if (absent())
@@ -530,6 +559,7 @@ int main(void)
     tcase_add_test(tests, killed);
     tcase_add_test(tests, run_pictures);
     tcase_add_test(tests, run_arrays);
+    tcase_add_test(tests, run_wants_what_is_read);
     tcase_add_test(tests, show_draws);
     tcase_add_test(tests, gradcheck);
     tcase_add_test(tests, profile);

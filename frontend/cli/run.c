@@ -230,6 +230,11 @@ static enum nt_status check_ports(struct pictures *p)
         return nt_fail(ctx, NT_ERR_SHAPE,
             "input %s: %s %s: pictures need float32 Nx1xHxW or Nx3xHxW; --input takes arrays",
             in.name, nt_dtype_name(in.dtype), nt_shape_text(&in.shape, text, sizeof text));
+    for (int i = 1; i < nt_session_input_count(p->session); i++)
+        if (nt_session_reads(p->session, i))
+            return nt_fail(ctx, NT_ERR_SHAPE,
+                "input %s: pictures are given to the first input alone; --input takes arrays",
+                nt_session_input(p->session, i).name);
     if (nt_session_output_count(p->session) == 0)
         return nt_fail(ctx, NT_ERR_SHAPE, "the model declares no output");
     struct nt_port out = nt_session_output(p->session, 0);

@@ -203,22 +203,22 @@ static enum nt_status run_arrays(struct arrays *a, const struct cli_run_options 
     enum nt_status status = NT_OK;
     for (int i = 0; i < o->inputs.count && status == NT_OK; i++)
         status = assign(a, o->inputs.items[i]);
-    for (int i = 0; i < inputs && i < MAX_INPUTS && status == NT_OK; i++) {
-        struct nt_model_input input = nt_model_get_input(run->model, i);
+    for (int i = 0; i < inputs && i < MAX_INPUTS && status == NT_OK; i++)
         if (a->path[i])
             status = check_shape(a, i);
-        else if (input.dtype == NT_F32) /* integers that are left out are targets of the loss */
-            status = nt_fail(ctx, NT_ERR_ARGUMENT,
-                "input %s: no array was given: --input %s=FILE.npy", input.name, input.name);
-    }
     const struct nt_session_params params = {.batch = a->batch, .outputs_only = true};
     if (status == NT_OK)
         status = nt_file_make_folder(ctx, dir);
     if (status == NT_OK)
         status = nt_session_create(run->dev, run->model, run->weights, &params, &a->session);
-    for (int i = 0; i < inputs && i < MAX_INPUTS && status == NT_OK; i++)
+    for (int i = 0; i < inputs && i < MAX_INPUTS && status == NT_OK; i++) {
+        const char *name = nt_model_get_input(run->model, i).name;
         if (a->path[i])
             status = write_input(a, i);
+        else if (nt_session_reads(a->session, i))
+            status = nt_fail(ctx, NT_ERR_ARGUMENT,
+                "input %s: no array was given: --input %s=FILE.npy", name, name);
+    }
     if (status == NT_OK)
         status = nt_session_run(a->session, NULL);
     int count = status == NT_OK ? nt_session_output_count(a->session) : 0;
