@@ -120,8 +120,9 @@ static enum nt_status for_each_device(
 /* Each of the devices of a comma list; NULL: the default one. */
 static enum nt_status measure(struct run *run)
 {
-    if (!run->cli->device)
-        return measure_device(run, NULL);
+    const char *list = run->cli->device;
+    if (!list || !strchr(list, ','))
+        return measure_device(run, list);
     enum nt_status status = for_each_device(run, find_device);
     return status == NT_OK ? for_each_device(run, measure_device) : status;
 }

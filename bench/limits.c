@@ -183,8 +183,10 @@ enum nt_status bench_bound(struct bench_limits *limits, double flops, double byt
         status = bench_series(limits->dev, &limits->fma, 2, &fma);
     if (status == NT_OK)
         status = bench_series(limits->dev, copying, 2, &copy);
+    if (status != NT_OK)
+        return status;
     *bound =
         flops / limits->fma.amount * fma > bytes / copying->amount * copy ? BENCH_FMA : BENCH_COPY;
     *work = *bound == BENCH_FMA ? &limits->fma : copying;
-    return status;
+    return NT_OK;
 }
