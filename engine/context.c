@@ -14,7 +14,6 @@
 struct nt_context {
     pthread_mutex_t lock;
     char message[MESSAGE_SIZE];
-    int code;
     char cache_dir[1024];
     void (*log)(void *user, enum nt_log_level level, const char *text);
     void *log_user;
@@ -59,14 +58,9 @@ void nt_context_destroy(struct nt_context *ctx)
     free(ctx);
 }
 
-const char *nt_error_message(struct nt_context *ctx)
+const char *nt_error_message(const struct nt_context *ctx)
 {
     return ctx->message;
-}
-
-int nt_error_code(struct nt_context *ctx)
-{
-    return ctx->code;
 }
 
 const char *nt_cache_dir(const struct nt_context *ctx)
@@ -80,7 +74,6 @@ enum nt_status nt_fail(struct nt_context *ctx, enum nt_status status, const char
     va_start(ap, fmt);
     pthread_mutex_lock(&ctx->lock);
     vsnprintf(ctx->message, sizeof ctx->message, fmt, ap);
-    ctx->code = 0;
     pthread_mutex_unlock(&ctx->lock);
     va_end(ap);
     return status;
@@ -159,10 +152,8 @@ enum nt_status nt_fail_cl(struct nt_context *ctx, int cl_code, const char *fmt, 
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     bool memory = cl_code == CL_MEM_OBJECT_ALLOCATION_FAILURE || cl_code == CL_OUT_OF_HOST_MEMORY;
-    enum nt_status status = nt_fail(ctx, memory ? NT_ERR_MEMORY : NT_ERR_DEVICE, "%s: %s (%d)",
-        text, code_name(cl_code), cl_code);
-    ctx->code = cl_code;
-    return status;
+    return nt_fail(ctx, memory ? NT_ERR_MEMORY : NT_ERR_DEVICE, "%s: %s (%d)", text,
+        code_name(cl_code), cl_code);
 }
 
 enum nt_status nt_fail_prefix(struct nt_context *ctx, enum nt_status status, const char *fmt, ...)

@@ -67,11 +67,9 @@ NT_API enum nt_status nt_context_create(
 NT_API void nt_context_destroy(struct nt_context *ctx);
 
 /* Message of the latest failure ("" when none): one line that names the thing,
- * the value and the rule. Valid until the next failure in the same thread. */
-NT_API const char *nt_error_message(struct nt_context *ctx);
-
-/* The OpenCL error code of the latest failure, 0 when it was not OpenCL's. */
-NT_API int nt_error_code(struct nt_context *ctx);
+ * the value and the rule. The context's own, until the next failure in any
+ * thread that uses the context. */
+NT_API const char *nt_error_message(const struct nt_context *ctx);
 
 /* Folder for compiled programs, "" when there is none. */
 NT_API const char *nt_cache_dir(const struct nt_context *ctx);
