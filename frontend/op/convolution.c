@@ -151,10 +151,7 @@ struct nt_conv nt_convolution_pass(const struct nt_node *node)
 /* ---- lowering ---- */
 
 enum nt_status nt_convolution_lower(struct nt_lowering *lowering, const struct nt_node *node,
-    const struct nt_conv *conv,
-    enum nt_status (*pass)(struct nt_tape *tape, const struct nt_conv *conv,
-        const struct nt_tensor *a, const struct nt_tensor *b, const struct nt_tensor *out,
-        const struct nt_epilogue *epilogue))
+    const struct nt_conv *conv, nt_convolution_primitive *primitive)
 {
     struct nt_tensor a = nt_lower_tensor(lowering, node->input[0]);
     struct nt_tensor b = nt_lower_tensor(lowering, node->input[1]);
@@ -162,7 +159,7 @@ enum nt_status nt_convolution_lower(struct nt_lowering *lowering, const struct n
     struct nt_lower_epilogue epilogue;
     enum nt_status status = nt_lower_get_epilogue(lowering, node, nt_lower_bias(node), &epilogue);
     if (status == NT_OK)
-        status = pass(lowering->tape, conv, &a, &b, &out, &epilogue.epilogue);
+        status = primitive(lowering->tape, conv, &a, &b, &out, &epilogue.epilogue);
     nt_lower_release(&epilogue);
     return status;
 }

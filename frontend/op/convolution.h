@@ -69,12 +69,13 @@ struct nt_conv nt_convolution_pass(const struct nt_node *node);
 
 /* ---- lowering ---- */
 
-/* Calls nt_conv_forward or nt_conv_backward_data on the node's two inputs and its output, with
- * its bias and what follows it. */
+/* nt_conv_forward or nt_conv_backward_data. */
+typedef enum nt_status nt_convolution_primitive(struct nt_tape *tape, const struct nt_conv *conv,
+    const struct nt_tensor *a, const struct nt_tensor *b, const struct nt_tensor *out,
+    const struct nt_epilogue *epilogue);
+
+/* Calls the primitive on the node's two inputs and its output, with its bias and what follows. */
 enum nt_status nt_convolution_lower(struct nt_lowering *lowering, const struct nt_node *node,
-    const struct nt_conv *conv,
-    enum nt_status (*pass)(struct nt_tape *tape, const struct nt_conv *conv,
-        const struct nt_tensor *a, const struct nt_tensor *b, const struct nt_tensor *out,
-        const struct nt_epilogue *epilogue));
+    const struct nt_conv *conv, nt_convolution_primitive *primitive);
 
 #endif
