@@ -59,6 +59,8 @@ START_TEST(points_and_their_regions)
     nt_picture_finish(&picture);
     expect(1, "--sheet: the items of toy are no pictures",
         "eval %s --data toy:ring --weights %s/last.safetensors --sheet %s", model, dir, png);
+    expect(1, "--season: is for forecasts of series:FILE.csv, not for toy",
+        "eval %s --data toy:ring --weights %s/last.safetensors --season 5", model, dir);
 }
 END_TEST
 
@@ -238,6 +240,8 @@ START_TEST(forecasts_beside_naive_ones)
     ck_assert(strstr(out, "last value again") && strstr(out, "5 values before again"));
     expect(1, "--season 13: must be at most 12",
         "eval %s --data %s --weights %s/last.safetensors --season 13", model, spec, dir);
+    expect(1, "--confusion: the targets of series are no classes",
+        "eval %s --data %s --weights %s/last.safetensors --confusion", model, spec, dir);
 }
 END_TEST
 

@@ -293,6 +293,31 @@ static void take_trained(
     nt_trainer_stored_finish(&stored);
 }
 
+/* What the data have no use for is refused before they are gone through. */
+static enum nt_status check_options(const struct work *w, const struct options *o)
+{
+    struct nt_context *ctx = w->cli->ctx;
+    const struct nt_dataset_info *info = w->info;
+    int64_t window = nt_shape_count(&info->item);
+    if (o->sheet && info->item.rank != 3)
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "--sheet: the items of %s are no pictures", info->kind);
+    if (o->plot && !info->forecasts)
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "--plot: draws forecasts of series:FILE.csv, not %s", info->kind);
+    if (o->season != CLI_UNSET_INT && !info->forecasts)
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "--season: is for forecasts of series:FILE.csv, not for %s", info->kind);
+    if (o->season != CLI_UNSET_INT && o->season > window)
+        return nt_fail(ctx, NT_ERR_ARGUMENT,
+            "--season %lld: must be at most %lld, the known values of a window",
+            (long long)o->season, (long long)window);
+    if (o->confusion && w->classes == 0)
+        return nt_fail(
+            ctx, NT_ERR_ARGUMENT, "--confusion: the targets of %s are no classes", info->kind);
+    return NT_OK;
+}
+
 /* What is counted and drawn of the items. */
 static enum nt_status prepare(struct work *w, const struct options *o, const struct opened *x)
 {
@@ -300,14 +325,14 @@ static enum nt_status prepare(struct work *w, const struct options *o, const str
     w->info = nt_dataset_get_info(x->data);
     w->classes = w->info->classes;
     w->places = nt_shape_count(&w->info->target);
+    enum nt_status status = check_options(w, o);
+    if (status != NT_OK)
+        return status;
     size_t cells = (size_t)w->classes * (size_t)w->classes;
     w->confusion = calloc(cells + 1, sizeof *w->confusion);
     w->best = calloc((size_t)w->places, sizeof *w->best);
     if (!w->confusion || !w->best)
         return nt_fail(ctx, NT_ERR_MEMORY, "no memory to count %d classes", w->classes);
-    if (o->sheet && w->info->item.rank != 3)
-        return nt_fail(
-            ctx, NT_ERR_ARGUMENT, "--sheet: the items of %s are no pictures", w->info->kind);
     bool failed = false, captions = !strcmp(w->info->kind, "captions");
     if (o->sheet && segments(w))
         failed = !(w->masks = eval_masks_create(ctx, x->data));
@@ -320,12 +345,7 @@ static enum nt_status prepare(struct work *w, const struct options *o, const str
     else if (w->classes == 0 && w->info->target_dtype == NT_F32)
         failed = failed || !(w->series = eval_series_create(
                                  ctx, x->data, o->season == CLI_UNSET_INT ? 0 : (int)o->season));
-    if (failed)
-        return nt_fail(ctx, NT_ERR_MEMORY, "no memory for what is drawn");
-    if (o->plot && !w->series)
-        return nt_fail(ctx, NT_ERR_ARGUMENT, "--plot: draws forecasts of series:FILE.csv, not %s",
-            w->info->kind);
-    return NT_OK;
+    return failed ? nt_fail(ctx, NT_ERR_MEMORY, "no memory for what is drawn") : NT_OK;
 }
 
 static enum nt_status set_up(struct work *w, const struct options *o, struct opened *x)
@@ -419,6 +439,11 @@ static int run(struct cli *cli, void *fields)
         return cli_usage(cli, "--weights: is missing: --weights runs/MODEL/best.safetensors");
     if (!cli->data)
         return cli_usage(cli, "--data: is missing: --data fashion-mnist, --data images:DIR, ...");
+    bool tests = o->part == CLI_UNSET_CHOICE || o->part == NT_SPLIT_TEST;
+    if (tests && nt_dataset_find_parts(cli->data).test &&
+        (!isnan(o->validation) || o->seed != CLI_UNSET_INT))
+        return cli_usage(cli, "--%s: %s has a test part: is for --part train and --part validation",
+            isnan(o->validation) ? "seed" : "validation", cli->data);
     cli_catch_signals();
     struct work work = {.cli = cli};
     struct opened opened = {0};

@@ -118,9 +118,6 @@ enum nt_status eval_series_finish(struct eval_series *s)
 {
     if (s->status != NT_OK || !s->forecasts)
         return s->status;
-    if (s->season > s->window)
-        return nt_fail(s->ctx, NT_ERR_ARGUMENT,
-            "--season %d: must be at most %d, the known values of a window", s->season, s->window);
     if (s->season > 0 || s->window < 2)
         return NT_OK;
     s->season = 2;
@@ -192,9 +189,6 @@ static enum nt_status fill_lines(const struct eval_series *s, int count, double 
 enum nt_status eval_series_plot(const struct eval_series *s, const char *title, const char *path)
 {
     const struct nt_dataset_info *info = nt_dataset_get_info(s->dataset);
-    if (!s->forecasts)
-        return nt_fail(s->ctx, NT_ERR_ARGUMENT,
-            "--plot: draws forecasts of series:FILE.csv, not %s", info->kind);
     int count = (int)((info->count - 1) / s->horizon * s->horizon) + s->horizon;
     double *at = calloc(4 * (size_t)count, sizeof *at);
     enum nt_status status = at ? fill_lines(s, count, at)

@@ -12,7 +12,8 @@
 
 struct eval_series;
 
-/* season: of the seasonal forecast, 0: the one that does best. NULL when memory is exhausted. */
+/* season: of the seasonal forecast, at most the values of a window; 0: the one that does best. NULL
+ * when memory is exhausted. */
 struct eval_series *eval_series_create(
     struct nt_context *ctx, const struct nt_dataset *dataset, int season);
 void eval_series_destroy(struct eval_series *series);
@@ -22,6 +23,7 @@ void eval_series_add(struct eval_series *series, const struct nt_prediction *p);
 enum nt_status eval_series_finish(struct eval_series *series);
 void eval_series_print(const struct eval_series *series);
 void eval_series_json(const struct eval_series *series, json_t *document);
+/* Of a time series alone. */
 enum nt_status eval_series_plot(
     const struct eval_series *series, const char *title, const char *path);
 
