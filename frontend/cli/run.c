@@ -12,6 +12,7 @@
 #include "frontend/op.h"
 #include "frontend/picture.h"
 #include "frontend/port.h"
+#include "frontend/progress.h"
 
 #define MAX_BATCH 16 /* pictures per run */
 #define DEFAULT_TOP 5
@@ -185,8 +186,17 @@ static void report_failure(struct pictures *p, const char *path)
 {
     const char *message = nt_error_message(p->run->cli->ctx);
     p->failed++;
-    fprintf(stderr, "neutra: %s\n", message);
+    cli_note(p->run->cli, "neutra: %s", message);
     json_array_append_new(p->list, json_pack("{ss ss}", "file", path, "error", message));
+}
+
+static void show(struct cli *cli, int done, int count)
+{
+    char head[64];
+    if (!nt_progress_due(cli->progress))
+        return;
+    snprintf(head, sizeof head, "%d/%d pictures", done, count);
+    nt_progress_show(cli->progress, head, (double)done / count, 0, NULL);
 }
 
 static enum nt_status run_pictures(struct pictures *p, int count, char **paths)
@@ -198,6 +208,7 @@ static enum nt_status run_pictures(struct pictures *p, int count, char **paths)
         int filled = 0;
         memset(p->x, 0, port.bytes);
         for (; done < count && filled < p->batch; done++) {
+            show(p->run->cli, done, count);
             if (load_picture(p, paths[done]) != NT_OK) {
                 report_failure(p, paths[done]);
                 continue;
@@ -211,6 +222,8 @@ static enum nt_status run_pictures(struct pictures *p, int count, char **paths)
             status = nt_session_run(p->session, NULL);
         if (status == NT_OK)
             status = nt_session_read(p->session, 0, p->scores);
+        if (!p->run->cli->json)
+            nt_progress_clear(p->run->cli->progress); /* results take its place */
         for (int i = 0; i < filled && status == NT_OK; i++)
             status = strcmp(p->info.kind, "captions")
                          ? report(p, name[i], p->scores + i * p->classes)
@@ -281,8 +294,12 @@ static int classify(struct cli_run *run, const struct cli_run_options *o)
     if (status == NT_OK && o->labels && p.labels.count != p.classes)
         cli_note(cli, "warning: %s: %d labels, the model has %lld classes", o->labels,
             p.labels.count, (long long)p.classes);
-    if (status == NT_OK)
+    if (status == NT_OK) {
+        cli->progress = nt_progress_create(&(struct nt_progress_params){.file = stderr});
         status = run_pictures(&p, count, cli->arguments + 1);
+        nt_progress_destroy(cli->progress);
+        cli->progress = NULL;
+    }
     int code = status == NT_OK ? CLI_DONE : cli_fail(cli, status);
     if (status == NT_OK && cli->json)
         cli_print_json(cli, json_pack("{sO}", "images", p.list));
