@@ -12,7 +12,7 @@
 #define MAX_BYTES ((size_t)16 << 20)
 #define MAX_OBJECTS 65536
 #define MAX_DEPTH 16
-#define MAX_TEXT 256
+#define MAX_TEXT 256 /* of which MAX_TEXT - 1 bytes may be a part */
 
 /* What the parser's callbacks share. */
 struct reading {
@@ -81,7 +81,7 @@ static void take_object(struct reading *r, const char *name)
     const char *const corners[] = {"xmin", "ymin", "xmax", "ymax"};
     double *const values[] = {&object->x1, &object->y1, &object->x2, &object->y2};
     if (r->depth == 3 && strcmp(name, "name") == 0)
-        snprintf(object->name, sizeof object->name, "%.63s", r->text);
+        snprintf(object->name, sizeof object->name, "%s", r->text);
     if (r->depth == 3 && strcmp(name, "difficult") == 0)
         object->difficult = atoi(r->text) != 0;
     for (int i = 0; r->depth == 4 && around(r, 2, "bndbox") && i < 4; i++)
@@ -110,6 +110,10 @@ static enum nt_status check(
         const struct nt_annotation_object *o = &annotation->object[i];
         if (!*o->name)
             return nt_fail(ctx, NT_ERR_FORMAT, "%s: object %d: has no name", path, i + 1);
+        if (strlen(o->name) >= MAX_TEXT - 1)
+            return nt_fail(ctx, NT_ERR_FORMAT,
+                "%s: object %d: name '%.40s...': must be shorter than %d bytes", path, i + 1,
+                o->name, MAX_TEXT - 1);
         if (!(o->x1 <= o->x2 && o->y1 <= o->y2))
             return nt_fail(ctx, NT_ERR_FORMAT,
                 "%s: object %d: box %g, %g to %g, %g: must have four corners in order", path, i + 1,

@@ -10,7 +10,7 @@
 #include "engine/context.h"
 
 struct nt_annotation_object {
-    char name[64];
+    char name[256];        /* of at most 254 bytes */
     double x1, y1, x2, y2; /* pixels of the picture */
     bool difficult;
 };

@@ -128,8 +128,13 @@ static enum nt_status fill_entry(struct nt_context *ctx, const struct boxes *b, 
         return nt_fail(ctx, NT_ERR_MEMORY, "boxes: no memory for the boxes");
     for (int i = 0; i < annotation->count; i++) {
         const struct nt_annotation_object *o = &annotation->object[i];
+        int class = class_of(b, o->name);
+        if (class < 0) /* the file lies in a folder of Annotations */
+            return nt_fail(ctx, NT_ERR_FORMAT,
+                "%s: object %d: class '%s': must be in a file of Annotations itself", path, i + 1,
+                o->name);
         float *box = entry->box[entry->count++];
-        box[0] = (float)class_of(b, o->name);
+        box[0] = (float)class;
         box[1] = (float)(o->x1 / annotation->width);
         box[2] = (float)(o->y1 / annotation->height);
         box[3] = (float)(o->x2 / annotation->width);

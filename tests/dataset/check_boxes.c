@@ -122,6 +122,22 @@ START_TEST(flips_mirror_both)
 }
 END_TEST
 
+#define REPEATED(word) word word word word word word word word word word
+
+/* Names are told apart by their last letter. */
+START_TEST(long_names)
+{
+    struct nt_dataset *data;
+    const char *twice = OBJECT(REPEATED("a long name of a class, ") "x", 1, 1, 2, 2)
+        OBJECT(REPEATED("a long name of a class, ") "y", 1, 1, 2, 2);
+    write_data("long");
+    annotate("long", "b", twice);
+    test_ok(open_split("long", NT_SPLIT_TRAIN, &data));
+    ck_assert_int_eq(nt_dataset_get_info(data)->box_classes, 5);
+    nt_dataset_close(data);
+}
+END_TEST
+
 static void fails_with(
     const char *dir, const char *objects, enum nt_status status, const char *message)
 {
@@ -138,11 +154,19 @@ START_TEST(broken_files_are_named)
     fails_with(
         "corner", "<object><name>cat</name></object>", NT_ERR_FORMAT, "must have four corners");
     fails_with("name", OBJECT("", 1, 1, 2, 2), NT_ERR_FORMAT, "object 1: has no name");
+    fails_with("length", OBJECT(REPEATED("a name that is far too long, "), 1, 1, 2, 2),
+        NT_ERR_FORMAT, "name 'a name that is far too long, a name that...': must be shorter");
     fails_with("xml", "<object>", NT_ERR_FORMAT, "b.xml:1: mismatched tag: must be XML");
     fails_with("many",
         OBJECT("cat", 1, 1, 2, 2) OBJECT("cat", 1, 1, 2, 2) OBJECT("cat", 1, 1, 2, 2)
             OBJECT("cat", 1, 1, 2, 2) OBJECT("cat", 1, 1, 2, 2),
         NT_ERR_SHAPE, "5 objects: the model's target has room for 4");
+    write_data("folder");
+    write_picture("folder", "inner/d", 40, 20);
+    annotate("folder", "inner/d", OBJECT("bee", 1, 1, 2, 2));
+    write_text("folder/ImageSets/Main/train.txt", "a\ninner/d\n");
+    test_fails(open_split("folder", NT_SPLIT_TRAIN, &data), NT_ERR_FORMAT,
+        "object 1: class 'bee': must be in a file of Annotations itself");
     write_data("absent");
     write_text("absent/ImageSets/Main/train.txt", "z\n");
     test_fails(
@@ -186,6 +210,7 @@ int main(void)
     TCase *tcase = tcase_create("boxes");
     tcase_add_test(tcase, boxes_are_scaled_with_the_picture);
     tcase_add_test(tcase, flips_mirror_both);
+    tcase_add_test(tcase, long_names);
     tcase_add_test(tcase, broken_files_are_named);
     tcase_add_test(tcase, blood_cells);
     suite_add_tcase(suite, tcase);
