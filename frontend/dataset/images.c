@@ -19,6 +19,7 @@ struct images {
     char **paths;
     int32_t *labels;
     size_t count, capacity;
+    bool known; /* the training part, opened for a share of it: its classes were told of */
 };
 
 static bool is_picture(const char *dir, const char *name)
@@ -77,7 +78,7 @@ static enum nt_status add_class(
         if (status == NT_OK && !add(images, path, (int32_t)label))
             status = nt_fail(ctx, NT_ERR_MEMORY, "images: no memory for the list of pictures");
     }
-    if (status == NT_OK && count == 0)
+    if (status == NT_OK && count == 0 && !images->known)
         nt_log(ctx, NT_LOG_WARNING, "images: %s: no JPEG or PNG picture in this class", folder);
     nt_dataset_free_list(files, count);
     return status;
@@ -175,6 +176,7 @@ static enum nt_status open_images(
     dataset->state = images;
     if (!images)
         return nt_fail(ctx, NT_ERR_MEMORY, "images: no memory");
+    images->known = part == NT_PART_TRAIN && dataset->params.split == NT_SPLIT_VALIDATION;
     enum nt_status status = list_pictures(ctx, images, train_dir, dir);
     return status == NT_OK ? set_info(ctx, dataset) : status;
 }

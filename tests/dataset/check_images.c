@@ -76,6 +76,32 @@ START_TEST(images_by_folder)
 }
 END_TEST
 
+static void count_line(void *user, enum nt_log_level level, const char *text)
+{
+    *(int *)user += level == NT_LOG_WARNING && strstr(text, "/empty: no JPEG or PNG picture");
+}
+
+/* Once, though a training opens the folder twice: for the items, and for those set aside. */
+START_TEST(empty_class_is_told_once)
+{
+    int lines = 0;
+    char *dir = write_images("hole", "", 10);
+    struct nt_context *ctx;
+    struct nt_context_params params = {.log = count_line, .log_user = &lines};
+    test_ok(nt_context_create(&params, &ctx));
+    fixture_path("hole/empty/x"); /* makes the folder */
+    for (enum nt_split split = NT_SPLIT_TRAIN; split <= NT_SPLIT_VALIDATION; split++) {
+        struct nt_dataset_params part = {.image_size = 16, .split = split, .validation_share = 0.3};
+        struct nt_dataset *d;
+        test_ok(nt_dataset_open(ctx, spec("images", dir), &part, &d));
+        ck_assert_int_eq(nt_dataset_get_info(d)->classes, 3);
+        nt_dataset_close(d);
+    }
+    ck_assert_int_eq(lines, 1);
+    nt_context_destroy(ctx);
+}
+END_TEST
+
 /* The middle of a picture, blue first: the same picture when it is looked at. */
 START_TEST(images_cut_out_and_blue_first)
 {
@@ -181,6 +207,7 @@ int main(void)
     TCase *tcase = tcase_create("images");
     tcase_set_timeout(tcase, 0);
     tcase_add_test(tcase, images_by_folder);
+    tcase_add_test(tcase, empty_class_is_told_once);
     tcase_add_test(tcase, images_cut_out_and_blue_first);
     tcase_add_test(tcase, images_in_parts);
     tcase_add_test(tcase, augmentation_is_repeatable);
