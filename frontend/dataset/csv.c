@@ -240,15 +240,16 @@ static enum nt_status take_names(
 }
 
 /* -1: none. */
-static int find_class(const struct csv *csv, int classes, const char *name)
+static int find_class(
+    const struct csv *csv, const char *const *names, int classes, const char *name)
 {
     if (csv->order) {
-        const char **found =
-            bsearch(&name, csv->names, (size_t)classes, sizeof *csv->names, csv->order);
-        return found ? (int)(found - csv->names) : -1;
+        const char *const *found =
+            bsearch(&name, names, (size_t)classes, sizeof *names, csv->order);
+        return found ? (int)(found - names) : -1;
     }
     for (int i = 0; i < classes; i++)
-        if (!strcmp(csv->names[i], name))
+        if (!strcmp(names[i], name))
             return i;
     return -1;
 }
@@ -258,10 +259,11 @@ static enum nt_status take_classes(
 {
     bool trained = params->class_names && params->class_count > 0;
     enum nt_status status = trained ? take_names(csv, params, info) : name_classes(csv, info);
+    const char *const *names = trained ? params->class_names : csv->names;
     int32_t *y = csv->y;
     for (int64_t row = 0; status == NT_OK && row < csv->rows; row++) {
         const char *name = field(csv, row, csv->target);
-        y[row] = find_class(csv, info->classes, name);
+        y[row] = find_class(csv, names, info->classes, name);
         if (y[row] < 0)
             return nt_fail(csv->ctx, NT_ERR_FORMAT,
                 "%s: row %lld: '%.40s' is none of the %d classes that the weights were trained "

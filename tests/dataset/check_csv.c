@@ -100,6 +100,10 @@ START_TEST(classes_keep_their_numbers)
     params.class_count = 2;
     test_fails(nt_dataset_open(test_context(), spec, &params, &plain), NT_ERR_FORMAT,
         "row 2: '9' is none of the 2 classes");
+    params.class_count = 4; /* of which two have no row here: '?' is neither */
+    test_fails(
+        nt_dataset_open(test_context(), write_table("c.csv", "1,10\n2,?\n3,2\n"), &params, &plain),
+        NT_ERR_FORMAT, "row 2: '?' is none of the 4 classes");
 }
 END_TEST
 
