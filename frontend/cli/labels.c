@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "frontend/file.h"
+#include "frontend/utf8.h"
 
 #define MAX_BYTES ((size_t)64 << 20)
 
@@ -66,9 +67,7 @@ enum nt_status cli_labels_read(struct nt_context *ctx, const char *path, struct 
         return status;
     struct cli_labels labels = {0};
     char *text = (char *)data;
-    json_t *checked = json_stringn(text, size); /* NULL unless it is UTF-8 */
-    json_decref(checked);
-    if (!checked || memchr(text, 0, size)) {
+    if (!nt_utf8_is(text, size)) {
         free(data);
         return nt_fail(ctx, NT_ERR_FORMAT, "%s: holds no labels: must be a text in UTF-8", path);
     }

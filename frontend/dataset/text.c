@@ -9,11 +9,11 @@
 
 #include "frontend/dataset/kind.h"
 #include "frontend/file.h"
+#include "frontend/utf8.h"
 
 #define DEFAULT_WINDOW 64
 #define MAX_TEXT ((size_t)1 << 30)
 #define MAX_CHARACTERS 65536
-#define CHARACTER_SIZE 5 /* bytes of one in UTF-8, and a zero */
 
 struct text {
     int32_t *tokens; /* of the whole file */
@@ -23,36 +23,6 @@ struct text {
     char *bytes;
     int classes;
 };
-
-/* The character at *p, which moves behind it; -1 when it is not UTF-8 (or a zero). */
-static int32_t decode(const uint8_t **p, const uint8_t *end)
-{
-    const uint8_t *at = *p;
-    int more = *at < 0x80 ? 0 : *at >= 0xf0 ? 3 : *at >= 0xe0 ? 2 : 1;
-    static const uint32_t least[] = {1, 0x80, 0x800, 0x10000};
-    if ((*at >= 0x80 && *at < 0xc2) || *at > 0xf4 || end - at <= more)
-        return -1;
-    uint32_t code = more ? *at & (0x3fu >> more) : *at;
-    for (int i = 1; i <= more; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return -1;
-        code = code << 6 | (at[i] & 0x3fu);
-    }
-    if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        return -1;
-    *p = at + more + 1;
-    return (int32_t)code;
-}
-
-static void encode(uint32_t code, char *text)
-{
-    int more = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    static const uint8_t head[] = {0, 0xc0, 0xe0, 0xf0};
-    text[0] = (char)(head[more] | code >> (6 * more));
-    for (int i = 1; i <= more; i++)
-        text[i] = (char)(0x80 | (code >> (6 * (more - i)) & 0x3f));
-    text[more + 1] = 0;
-}
 
 static int by_number(const void *a, const void *b)
 {
@@ -69,7 +39,7 @@ static enum nt_status decode_all(struct nt_context *ctx, struct text *text, cons
     if (!text->tokens)
         return nt_fail(ctx, NT_ERR_MEMORY, "%s: no memory for its %zu bytes", path, size);
     for (*count = 0; at < end; ++*count)
-        if ((text->tokens[*count] = decode(&at, end)) < 0)
+        if ((text->tokens[*count] = nt_utf8_decode(&at, end)) < 0)
             return nt_fail(ctx, NT_ERR_FORMAT, "%s: byte %zu, 0x%02x: the text must be UTF-8", path,
                 (size_t)(at - data), *at);
     return NT_OK;
@@ -107,7 +77,7 @@ static enum nt_status take(
     for (int i = 0; i < params->class_count; i++) {
         const uint8_t *at = (const uint8_t *)params->class_names[i];
         const uint8_t *end = at + strlen(params->class_names[i]);
-        int32_t code = at < end ? decode(&at, end) : -1;
+        int32_t code = at < end ? nt_utf8_decode(&at, end) : -1;
         bool ordered = i == 0 || code > (int32_t)text->characters[i - 1];
         if (code < 0 || at < end || !ordered)
             return nt_fail(ctx, NT_ERR_FORMAT,
@@ -122,12 +92,12 @@ static enum nt_status name_all(struct nt_context *ctx, struct text *text)
 {
     size_t classes = (size_t)text->classes;
     text->names = calloc(classes + 1, sizeof *text->names);
-    text->bytes = calloc(classes + 1, CHARACTER_SIZE);
+    text->bytes = calloc(classes + 1, NT_UTF8_SIZE);
     if (!text->names || !text->bytes)
         return nt_fail(ctx, NT_ERR_MEMORY, "text: no memory for a vocabulary");
     for (size_t i = 0; i < classes; i++) {
-        encode(text->characters[i], text->bytes + i * CHARACTER_SIZE);
-        text->names[i] = text->bytes + i * CHARACTER_SIZE;
+        nt_utf8_encode(text->characters[i], text->bytes + i * NT_UTF8_SIZE);
+        text->names[i] = text->bytes + i * NT_UTF8_SIZE;
     }
     return NT_OK;
 }
@@ -140,9 +110,9 @@ static enum nt_status number_all(
         uint32_t code = (uint32_t)text->tokens[i];
         const uint32_t *found =
             bsearch(&code, text->characters, (size_t)text->classes, sizeof code, by_number);
-        char name[CHARACTER_SIZE];
+        char name[NT_UTF8_SIZE];
         if (!found) {
-            encode(code, name);
+            nt_utf8_encode(code, name);
             return nt_fail(ctx, NT_ERR_FORMAT,
                 "%s: character %lld, '%s': is not in the vocabulary of the %d characters that the "
                 "weights were trained with",
