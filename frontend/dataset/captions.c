@@ -13,6 +13,7 @@
 #include "frontend/dataset/photograph.h"
 #include "frontend/dataset/words.h"
 #include "frontend/file.h"
+#include "frontend/utf8.h"
 
 #define DEFAULT_SIDE 224
 #define DEFAULT_LENGTH 20
@@ -75,9 +76,9 @@ static enum nt_status read_file(
         return nt_fail(
             ctx, NT_ERR_FILE, "captions:%s: must hold captions.txt and the pictures it names", dir);
     enum nt_status status = nt_file_read(ctx, path, MAX_FILE, &data, &bytes);
-    if (status == NT_OK && memchr(data, 0, bytes)) {
+    if (status == NT_OK && !nt_utf8_is((const char *)data, bytes)) {
         free(data);
-        return nt_fail(ctx, NT_ERR_FORMAT, "%s: has a byte 0: must be text", path);
+        return nt_fail(ctx, NT_ERR_FORMAT, "%s: must be a text in UTF-8", path);
     }
     if (status == NT_OK && !(c->file = realloc(data, bytes + 1))) {
         free(data);

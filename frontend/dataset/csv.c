@@ -9,6 +9,7 @@
 
 #include "frontend/dataset/table.h"
 #include "frontend/file.h"
+#include "frontend/utf8.h"
 
 #define MOST_COLUMNS 65536
 
@@ -214,6 +215,10 @@ static enum nt_status name_classes(struct csv *csv, struct nt_dataset_info *info
     for (int64_t row = 0; row < csv->rows; row++)
         if (row == 0 || strcmp(csv->names[row], csv->names[count - 1]))
             csv->names[count++] = csv->names[row];
+    for (int i = 0; i < count; i++) /* weights keep them */
+        if (!nt_utf8_is(csv->names[i], strlen(csv->names[i])))
+            return nt_fail(csv->ctx, NT_ERR_FORMAT, "%s: class '%.40s': must be UTF-8", csv->path,
+                csv->names[i]);
     info->classes = count;
     info->class_names = csv->names;
     return NT_OK;

@@ -157,6 +157,7 @@ START_TEST(broken_files_are_named)
     refuses("parting", "b.png A dog\n", NT_ERR_FORMAT, "captions.txt:1: 'b.png A dog': must be");
     refuses("nameless", "b.png,a\n,a dog\n", NT_ERR_FORMAT, "captions.txt:2: ',a dog': must be");
     refuses("wordless", "b.png,a\nb.png, ...\n", NT_ERR_FORMAT, "captions.txt:2: the caption has");
+    refuses("latin", "b.png,ein K\xe4tzchen\n", NT_ERR_FORMAT, "must be a text in UTF-8");
     refuses("heading", "image,caption\n", NT_ERR_FILE, "names no picture");
     refuses("absent", "c.png,a cat\n", NT_ERR_FILE, "c.png: there is no such picture");
     test_fails(open_with("captions:/nowhere", &params, &data), NT_ERR_FILE, "must hold captions");

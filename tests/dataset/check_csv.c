@@ -182,6 +182,7 @@ START_TEST(faults_are_named)
         {"u,v,w\n1,2,a\n1,,b\n", "row 2: column 2 ('v') is '': must be a number"},
         {"1,nan,a\n", "row 1: column 2 is 'nan'"},
         {"a\nb\n", "one column of texts"},
+        {"1,2,Fu\xdf\n", "class 'Fu\xdf': must be UTF-8"},
     };
     struct nt_dataset *d;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
