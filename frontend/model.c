@@ -9,6 +9,7 @@
 #include "frontend/graph.h"
 #include "frontend/lua.h"
 #include "frontend/onnx/onnx.h"
+#include "frontend/utf8.h"
 
 /* The readers of model files by their ending: the only place to add one. */
 static const struct reader {
@@ -44,13 +45,14 @@ static const struct reader *find_reader(struct nt_context *ctx, const char *path
     return NULL;
 }
 
-/* "zoo/lenet.lua" -> "lenet" */
+/* "zoo/lenet.lua" -> "lenet", in UTF-8 */
 static char *base_name(const char *path, const char *ending)
 {
     const char *slash = strrchr(path, '/');
     const char *start = slash ? slash + 1 : path;
     size_t length = strlen(start), cut = strlen(ending);
-    return strndup(start, length > cut ? length - cut : length);
+    char *name = strndup(start, length > cut ? length - cut : length);
+    return name ? nt_utf8_mend(name) : NULL;
 }
 
 static enum nt_status record_inputs(struct nt_model *model, const struct nt_graph *graph)

@@ -15,6 +15,7 @@
 #include "frontend/data_info.h"
 #include "frontend/file.h"
 #include "frontend/progress.h"
+#include "frontend/utf8.h"
 
 #define DEFAULT_BATCH 64
 #define DEFAULT_EPOCHS 10
@@ -66,7 +67,7 @@ static enum nt_status check_params(struct nt_context *ctx, const struct nt_train
         {"beta2", p->beta2, 0, MOST_BETA},
         {"epsilon", p->epsilon, 0, 1},
         {"warmup", (double)p->warmup, 0, 1e15},
-        {"step size", (double)p->step_size, 0, 1e12},
+        {"step size", (double)p->step_size, 0, 1e9},
         {"log_every", (double)p->log_every, 0, 1e15},
         {"save_every", (double)p->save_every, 0, 1e15},
     };
@@ -76,6 +77,14 @@ static enum nt_status check_params(struct nt_context *ctx, const struct nt_train
         if (status != NT_OK)
             return status;
     }
+    const struct {
+        const char *what, *text;
+    } texts[] = {{"data", p->data}, {"no_decay", p->no_decay}, {"freeze", p->freeze}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].text && !nt_utf8_is(texts[i].text, strlen(texts[i].text)))
+            return nt_fail(ctx, NT_ERR_ARGUMENT,
+                "trainer: %s '%s': must be UTF-8, for checkpoints keep it", texts[i].what,
+                texts[i].text);
     if (p->nesterov && (p->optimizer != NT_OPTIMIZER_SGD || p->momentum == 0))
         return nt_fail(ctx, NT_ERR_ARGUMENT, "trainer: nesterov: needs sgd with a momentum");
     if (p->resume && !p->out)

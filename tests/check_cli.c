@@ -345,6 +345,9 @@ START_TEST(run_pictures)
         png, png);
     fixture_write(labels, "red\ngreen\n", 10);
     expect(0, "2 labels, the model has 4 classes", "run %s %s --labels %s", model, png, labels);
+    const char *closed = fixture_path("closed.lua"), *text = "output('y', parameter('w', {3}) * 2)";
+    fixture_write(closed, text, strlen(text));
+    expect(1, "the model declares no input", "run %s %s", closed, png);
     expect(1, "nowhere.png", "run %s nowhere.png %s", model, png);
     ck_assert(strstr(out, "a.png")); /* the other one is named all the same */
 }
@@ -495,6 +498,38 @@ START_TEST(proposed_commands_are_quoted)
 }
 END_TEST
 
+/* Paths are bytes; JSON and the heads of weight files are UTF-8. */
+START_TEST(names_that_are_not_utf8)
+{
+    if (absent())
+        return;
+    char model[1100], spec[2100];
+    struct nt_picture picture = fixture_picture(40, 30, 3);
+    const char *png = fixture_path("a\xff.png"), *run = fixture_path("run\xff");
+    test_ok(nt_picture_write_png(test_context(), &picture, png));
+    nt_picture_finish(&picture);
+    snprintf(model, sizeof model, "%s", fixture_path("latin\xff.lua"));
+    ck_assert_int_eq(rename(toy_definition("latin"), model), 0);
+    expect(1, "", "run %s %s %s.gone --json", model, png, png);
+    json_t *json = document();
+    const json_t *list = json_object_get(json, "images");
+    ck_assert_uint_eq(json_array_size(list), 2);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_ptr_nonnull(
+            strstr(json_string_value(json_object_get(json_array_get(list, i), "file")), "/a?.png"));
+    json_decref(json);
+    snprintf(spec, sizeof spec, "%s", toy_data("latin", 60));
+    expect(0, "", "train %s --data %s --steps 1 --batch 10 --out %s --json", model, spec, run);
+    json = document();
+    ck_assert_str_eq(json_string_value(json_object_get(json, "model")), "latin?");
+    ck_assert_uint_eq(json_array_size(json_object_get(json, "files")), 4);
+    json_decref(json);
+    expect(0, "goes on after step 1", "train %s --resume %s --steps 2", model, run);
+    expect(1, "must be UTF-8, for checkpoints keep it",
+        "train %s --data %s --no-decay \xff --steps 1 --batch 10 --out %s", model, spec, run);
+}
+END_TEST
+
 START_TEST(options_without_effect_are_told)
 {
     if (absent())
@@ -567,6 +602,7 @@ int main(void)
     tcase_add_test(tests, gradcheck);
     tcase_add_test(tests, profile);
     tcase_add_test(tests, proposed_commands_are_quoted);
+    tcase_add_test(tests, names_that_are_not_utf8);
     tcase_add_test(tests, options_without_effect_are_told);
     tcase_add_test(tests, what_the_machine_refuses);
     suite_add_tcase(suite, tests);

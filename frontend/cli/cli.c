@@ -10,6 +10,7 @@
 #include "engine/profile.h"
 #include "frontend/progress.h"
 #include "frontend/trainer.h"
+#include "frontend/utf8.h"
 
 volatile sig_atomic_t cli_stop;
 
@@ -91,6 +92,14 @@ void cli_note(struct cli *cli, const char *fmt, ...)
     va_end(ap);
     nt_progress_clear(cli->progress);
     fprintf(stderr, "%s\n", text);
+}
+
+json_t *cli_json_text(const char *text)
+{
+    char *copy = strdup(text);
+    json_t *json = copy ? json_string(nt_utf8_mend(copy)) : NULL;
+    free(copy);
+    return json;
 }
 
 int cli_print_json(struct cli *cli, json_t *document)

@@ -117,6 +117,9 @@ const char *cli_quote(const char *word, char *text, size_t size);
 /* A message on stderr, without a prefix: "saved runs/lenet". */
 void cli_note(struct cli *cli, const char *fmt, ...) NT_PRINTF(2, 3);
 
+/* A text as JSON, also a path or what else need not be UTF-8: with '?' for what is not. */
+json_t *cli_json_text(const char *text);
+
 /* Prints the document to stdout and takes the reference. */
 int cli_print_json(struct cli *cli, json_t *document);
 

@@ -57,9 +57,9 @@ static int report(struct cli *cli, const char *path, const struct nt_onnx_export
 {
     if (cli->json)
         return cli_print_json(
-            cli, json_pack("{ss sI si si si sb}", "file", path, "bytes", (json_int_t)made->bytes,
-                     "nodes", made->nodes, "initializers", made->initializers, "folded",
-                     made->folded, "batch_open", made->batch_open));
+            cli, json_pack("{so sI si si si sb}", "file", cli_json_text(path), "bytes",
+                     (json_int_t)made->bytes, "nodes", made->nodes, "initializers",
+                     made->initializers, "folded", made->folded, "batch_open", made->batch_open));
     cli_tell_export(cli, path, made);
     return CLI_DONE;
 }
@@ -78,8 +78,8 @@ static int convert(struct cli *cli, const struct options *o, struct work *w)
         if (status != NT_OK)
             return cli_fail(cli, status);
         if (cli->json)
-            return cli_print_json(
-                cli, json_pack("{ss si}", "file", path, "tensors", nt_weights_count(w->weights)));
+            return cli_print_json(cli, json_pack("{so si}", "file", cli_json_text(path), "tensors",
+                                           nt_weights_count(w->weights)));
         cli_note(cli, "%s: %d tensors", path, nt_weights_count(w->weights));
         return CLI_DONE;
     }

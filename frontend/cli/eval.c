@@ -238,8 +238,8 @@ static json_t *list_classes(const struct work *w)
         for (int j = 0; j < w->classes; j++)
             json_array_append_new(row, json_integer(w->confusion[(int64_t)i * w->classes + j]));
         json_array_append_new(list,
-            json_pack("{ss sI so so}", "name", class_name(w, i, text, sizeof text), "items",
-                (json_int_t)items, "accuracy",
+            json_pack("{so sI so so}", "name", cli_json_text(class_name(w, i, text, sizeof text)),
+                "items", (json_int_t)items, "accuracy",
                 items ? json_real((double)right / (double)items) : json_null(), "predicted", row));
     }
     return list;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "frontend/cli/cli.h"
 #include "frontend/cli/eval_sheet.h"
 
 #define SHOWN 10 /* captions in the text; JSON has all */
@@ -83,9 +84,9 @@ void eval_captions_add(struct eval_captions *c, const struct nt_prediction *p)
     char *truth = eval_captions_text(c->written, length, c->info->class_names, c->info->classes);
     char *text = eval_captions_text(p->scores, length, c->info->class_names, c->info->classes);
     nt_dataset_item_name(c->dataset, p->index, path, sizeof path);
-    json_t *row = truth && text
-                      ? json_pack("{ss ss ss}", "file", path, "caption", text, "written", truth)
-                      : NULL;
+    json_t *row = truth && text ? json_pack("{so ss ss}", "file", cli_json_text(path), "caption",
+                                      text, "written", truth)
+                                : NULL;
     if (row && json_array_append_new(c->list, row) == 0) {
         c->items++;
         c->same += strcmp(truth, text) == 0;

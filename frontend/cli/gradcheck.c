@@ -25,7 +25,7 @@ static json_t *describe(const struct nt_gradcheck_result *result)
     json_t *shape = json_array();
     for (int i = 0; i < result->shape.rank; i++)
         json_array_append_new(shape, json_integer(result->shape.dim[i]));
-    return json_pack("{ss ss so ss sf si si}", "name", result->name, "kind",
+    return json_pack("{so ss so ss sf si si}", "name", cli_json_text(result->name), "kind",
         result->input ? "input" : "parameter", "shape", shape, "verdict",
         nt_gradcheck_word(result->verdict), "max_relative_error", result->error, "directions",
         result->checked, "passed_over", result->passed_over);

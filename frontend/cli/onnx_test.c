@@ -61,10 +61,11 @@ static enum nt_status run_case(struct test *test, const char *folder)
             printf("%s  %s  %s\n", verdicts[result.verdict], folder, result.reason);
         fflush(stdout);
     }
-    json_array_append_new(test->cases,
-        json_pack("{ss ss ss so so}", "case", folder, "verdict", verdicts[result.verdict], "reason",
-            result.reason, "max_ulp", compared ? json_real(result.ulp) : json_null(), "max_error",
-            compared ? json_real(result.error) : json_null()));
+    json_array_append_new(
+        test->cases, json_pack("{so ss so so so}", "case", cli_json_text(folder), "verdict",
+                         verdicts[result.verdict], "reason", cli_json_text(result.reason),
+                         "max_ulp", compared ? json_real(result.ulp) : json_null(), "max_error",
+                         compared ? json_real(result.error) : json_null()));
     return NT_OK;
 }
 

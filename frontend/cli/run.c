@@ -161,7 +161,8 @@ static enum nt_status report(struct pictures *p, const char *path, const float *
         json_array_append_new(classes, json_pack("{si ss sf}", "class", rank[i].index, "label",
                                            name, "probability", rank[i].probability));
     }
-    json_array_append_new(p->list, json_pack("{ss so}", "file", path, "classes", classes));
+    json_array_append_new(
+        p->list, json_pack("{so so}", "file", cli_json_text(path), "classes", classes));
     free(probability);
     free(rank);
     return NT_OK;
@@ -176,7 +177,8 @@ static enum nt_status report_caption(struct pictures *p, const char *path, const
         return nt_fail(p->run->cli->ctx, NT_ERR_MEMORY, "no memory for a caption");
     if (!p->run->cli->json)
         printf("%s\n  %s\n", path, text);
-    json_array_append_new(p->list, json_pack("{ss ss}", "file", path, "caption", text));
+    json_array_append_new(
+        p->list, json_pack("{so ss}", "file", cli_json_text(path), "caption", text));
     free(text);
     return NT_OK;
 }
@@ -187,7 +189,8 @@ static void report_failure(struct pictures *p, const char *path)
     const char *message = nt_error_message(p->run->cli->ctx);
     p->failed++;
     cli_note(p->run->cli, "neutra: %s", message);
-    json_array_append_new(p->list, json_pack("{ss ss}", "file", path, "error", message));
+    json_array_append_new(p->list,
+        json_pack("{so so}", "file", cli_json_text(path), "error", cli_json_text(message)));
 }
 
 static void show(struct cli *cli, int done, int count)
@@ -238,6 +241,8 @@ static enum nt_status check_ports(struct pictures *p)
 {
     struct nt_context *ctx = p->run->cli->ctx;
     char text[128];
+    if (nt_session_input_count(p->session) == 0)
+        return nt_fail(ctx, NT_ERR_SHAPE, "the model declares no input");
     struct nt_port in = nt_session_input(p->session, 0);
     if (in.dtype != NT_F32 || in.shape.rank != 4 || (in.shape.dim[1] != 1 && in.shape.dim[1] != 3))
         return nt_fail(ctx, NT_ERR_SHAPE,

@@ -189,8 +189,9 @@ static enum nt_status write_output(struct arrays *a, int index, const char *dir,
     json_t *extents = json_array();
     for (int i = 0; i < port.shape.rank; i++)
         json_array_append_new(extents, json_integer(port.shape.dim[i]));
-    json_array_append_new(list, json_pack("{ss ss ss so}", "name", port.name, "file", path, "dtype",
-                                    nt_dtype_name(dtype), "shape", extents));
+    json_array_append_new(
+        list, json_pack("{so so ss so}", "name", cli_json_text(port.name), "file",
+                  cli_json_text(path), "dtype", nt_dtype_name(dtype), "shape", extents));
     return NT_OK;
 }
 

@@ -117,6 +117,8 @@ static enum nt_status check_session(const struct work *w)
     struct nt_context *ctx = w->cli->ctx;
     const struct nt_graph *graph = nt_session_graph(w->session);
     const char *name = nt_model_name(w->model);
+    if (nt_session_input_count(w->session) == 0)
+        return nt_fail(ctx, NT_ERR_SHAPE, "%s: declares no input", name);
     struct nt_port x = nt_session_input(w->session, 0);
     bool carries = false;
     char text[128];

@@ -267,20 +267,20 @@ static int print_json(struct cli *cli, const struct shown *shown)
     for (int i = 0; i < shown->layers; i++) {
         const struct layer *layer = &shown->layer[i];
         json_array_append_new(layers,
-            json_pack("{ss ss so sI sI}", "name", layer->node->name, "op", layer->node->op->name,
-                "output_shape", shape_json(shape_of(shown, layer)), "parameters",
-                (json_int_t)layer->parameters, "macs", (json_int_t)layer->macs));
+            json_pack("{so ss so sI sI}", "name", cli_json_text(layer->node->name), "op",
+                layer->node->op->name, "output_shape", shape_json(shape_of(shown, layer)),
+                "parameters", (json_int_t)layer->parameters, "macs", (json_int_t)layer->macs));
     }
     for (int v = 0; v < shown->graph->value_count; v++) {
         const struct nt_value *value = &shown->graph->value[v];
         if (value->kind == NT_VALUE_INPUT)
             json_array_append_new(
-                inputs, json_pack("{ss ss so}", "name", value->name, "type",
+                inputs, json_pack("{so ss so}", "name", cli_json_text(value->name), "type",
                             nt_dtype_name(value->dtype), "shape", shape_json(&value->shape)));
     }
     for (int i = 0; i < nt_model_setting_count(shown->model); i++) {
         struct nt_setting setting = nt_model_setting(shown->model, i);
-        json_object_set_new(settings, setting.name, json_string(setting.value));
+        json_object_set_new(settings, setting.name, cli_json_text(setting.value));
     }
     return cli_print_json(
         cli, json_pack("{ss sI sI sI so so so so}", "model", nt_model_name(shown->model), "batch",

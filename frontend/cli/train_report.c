@@ -117,17 +117,20 @@ int cli_train_print(struct cli_training *w, const struct nt_training *t, enum nt
     json_t *files = json_array();
     static const char *const names[] = {
         "last.safetensors", "best.safetensors", "metrics.jsonl", "curve.svg"};
-    for (int i = 0; i < 4; i++)
-        json_array_append_new(files, json_sprintf("%s/%s", w->params.out, names[i]));
+    for (int i = 0; i < 4; i++) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s/%s", w->params.out, names[i]);
+        json_array_append_new(files, cli_json_text(path));
+    }
     return cli_print_json(w->cli,
-        json_pack("{ss ss sI sI so so so so so sI sf so so sb ss so}", "model",
+        json_pack("{ss ss sI sI so so so so so sI sf so so sb so so}", "model",
             nt_model_name(w->model), "device", nt_device_get_info(w->dev)->name, "epochs",
             (json_int_t)t->epoch, "steps", (json_int_t)t->step, "loss", real(t->loss), "accuracy",
             real(t->accuracy), "val_loss", real(t->validation_loss), "val_accuracy",
             real(t->validation_accuracy), "best", real(t->best), "best_epoch",
             (json_int_t)t->best_epoch, "seconds", t->seconds, "items_per_second",
             real(t->items_per_second), "waiting", real(t->waiting), "interrupted",
-            status == NT_ERR_INTERRUPTED, "out", w->params.out, "files", files));
+            status == NT_ERR_INTERRUPTED, "out", cli_json_text(w->params.out), "files", files));
 }
 
 void cli_train_conclude(struct cli_training *w, const struct nt_training *t)

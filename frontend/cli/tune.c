@@ -157,10 +157,10 @@ static enum nt_status finish(struct work *w)
         print_rows(w);
         return NT_OK;
     }
-    cli_print_json(
-        w->cli, json_pack("{ss ss ss si si si sO}", "model", nt_model_name(w->model), "device",
-                    nt_device_get_info(w->dev)->name, "file", nt_tuning_path(w->dev), "problems",
-                    w->count, "measured", w->done, "better", w->better, "rows", w->rows));
+    cli_print_json(w->cli,
+        json_pack("{ss ss so si si si sO}", "model", nt_model_name(w->model), "device",
+            nt_device_get_info(w->dev)->name, "file", cli_json_text(nt_tuning_path(w->dev)),
+            "problems", w->count, "measured", w->done, "better", w->better, "rows", w->rows));
     return NT_OK;
 }
 
