@@ -211,14 +211,29 @@ struct nt_port nt_session_output(const struct nt_session *session, int index)
     return p;
 }
 
+static enum nt_status check_index(
+    const struct nt_session *session, const char *what, int index, int count)
+{
+    if (index >= 0 && index < count)
+        return NT_OK;
+    return nt_fail(
+        session->ctx, NT_ERR_ARGUMENT, "session: %s %d: there are %d", what, index, count);
+}
+
 enum nt_status nt_session_write(struct nt_session *session, int input, const void *data)
 {
+    enum nt_status status = check_index(session, "input", input, session->inputs);
+    if (status != NT_OK)
+        return status;
     return nt_tape_write(session->tape, session->input_buffer[input], 0, data,
         nt_session_input(session, input).bytes);
 }
 
 enum nt_status nt_session_read(struct nt_session *session, int output, void *data)
 {
+    enum nt_status status = check_index(session, "output", output, session->graph->output_count);
+    if (status != NT_OK)
+        return status;
     size_t bytes = nt_session_output(session, output).bytes;
     if (bytes == 0)
         return NT_OK;
@@ -236,6 +251,8 @@ enum nt_status nt_session_acquire(struct nt_session *session, void **ptr)
 
 enum nt_status nt_session_submit(struct nt_session *session)
 {
+    if (!session->feed)
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: submit without acquire");
     return nt_feed_submit(session->feed);
 }
 
@@ -309,6 +326,10 @@ enum nt_status nt_session_loss(struct nt_session *session, float *loss)
 
 enum nt_status nt_session_gradient(struct nt_session *session, int weight, float *data)
 {
+    int count = session->weights ? nt_weights_count(session->weights) : 0;
+    enum nt_status status = check_index(session, "tensor", weight, count);
+    if (status != NT_OK)
+        return status;
     const struct nt_weight_info *info = nt_weights_get(session->weights, weight);
     if (!session->gradients || !info->trained)
         return nt_fail(session->ctx, NT_ERR_ARGUMENT,
@@ -320,6 +341,9 @@ enum nt_status nt_session_gradient(struct nt_session *session, int weight, float
 
 enum nt_status nt_session_input_gradient(struct nt_session *session, int input, float *data)
 {
+    enum nt_status status = check_index(session, "input", input, session->inputs);
+    if (status != NT_OK)
+        return status;
     struct nt_port port = nt_session_input(session, input);
     if (!session->gradients || port.dtype != NT_F32)
         return nt_fail(

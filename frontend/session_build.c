@@ -291,6 +291,9 @@ static enum nt_status lower_all(struct nt_session *session, const struct nt_sess
 enum nt_status nt_session_build(struct nt_session *session, struct nt_device *dev,
     struct nt_model *model, const struct nt_session_params *params, int parts)
 {
+    if (params->batch < 0)
+        return nt_fail(session->ctx, NT_ERR_ARGUMENT, "session: batch %lld: must not be negative",
+            (long long)params->batch);
     enum nt_status status = nt_model_build(
         model, params->batch > 0 ? params->batch : 1, params->training, &session->graph);
     if (status == NT_OK && params->training && !params->dry && !params->gradients &&

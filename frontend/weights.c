@@ -192,20 +192,37 @@ static size_t bytes_of(const struct nt_weight_info *info)
     return (size_t)nt_shape_count(&info->shape) * sizeof(float);
 }
 
+static enum nt_status check_index(struct nt_weights *weights, int index)
+{
+    if (index >= 0 && index < weights->count)
+        return NT_OK;
+    return nt_fail(
+        weights->ctx, NT_ERR_ARGUMENT, "weights: tensor %d: there are %d", index, weights->count);
+}
+
 enum nt_status nt_weights_read(struct nt_weights *weights, int index, float *data)
 {
     const struct nt_weight_info *info = &weights->info[index];
-    return nt_memory_read(weights->memory, info->offset * sizeof *data, data, bytes_of(info));
+    enum nt_status status = check_index(weights, index);
+    return status != NT_OK
+               ? status
+               : nt_memory_read(weights->memory, info->offset * sizeof *data, data, bytes_of(info));
 }
 
 enum nt_status nt_weights_write(struct nt_weights *weights, int index, const float *data)
 {
     const struct nt_weight_info *info = &weights->info[index];
-    return nt_memory_write(weights->memory, info->offset * sizeof *data, data, bytes_of(info));
+    enum nt_status status = check_index(weights, index);
+    return status != NT_OK ? status
+                           : nt_memory_write(weights->memory, info->offset * sizeof *data, data,
+                                 bytes_of(info));
 }
 
 static enum nt_status check_state(struct nt_weights *weights, int index, int slot)
 {
+    enum nt_status status = check_index(weights, index);
+    if (status != NT_OK)
+        return status;
     if (slot < 0 || slot >= weights->slots)
         return nt_fail(weights->ctx, NT_ERR_ARGUMENT, "weights: state slot %d: there are %d", slot,
             weights->slots);

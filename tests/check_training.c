@@ -280,6 +280,30 @@ START_TEST(steps_out_of_range_are_refused)
 }
 END_TEST
 
+START_TEST(wrong_use_is_told)
+{
+    struct run run = open_run(&references[0], NULL);
+    struct nt_session *session;
+    float data[1];
+    test_fails(nt_session_submit(run.session), NT_ERR_ARGUMENT, "submit without acquire");
+    test_fails(nt_session_write(run.session, 2, data), NT_ERR_ARGUMENT, "input 2: there are 2");
+    test_fails(nt_session_read(run.session, 1, data), NT_ERR_ARGUMENT, "output 1: there are 1");
+    test_fails(nt_session_read(run.session, -1, data), NT_ERR_ARGUMENT, "output -1: there are 1");
+    test_fails(
+        nt_session_input_gradient(run.session, 9, data), NT_ERR_ARGUMENT, "input 9: there are 2");
+    test_fails(
+        nt_session_gradient(run.session, 10, data), NT_ERR_ARGUMENT, "tensor 10: there are 10");
+    test_fails(nt_weights_read(run.weights, 10, data), NT_ERR_ARGUMENT, "tensor 10: there are 10");
+    test_fails(nt_weights_write(run.weights, -1, data), NT_ERR_ARGUMENT, "tensor -1: there are 10");
+    test_fails(nt_weights_read_state(run.weights, 10, 0, data), NT_ERR_ARGUMENT, "tensor 10");
+    test_fails(nt_weights_write_state(run.weights, 10, 0, data), NT_ERR_ARGUMENT, "tensor 10");
+    test_fails(nt_session_create(test_device(), run.model, run.weights,
+                   &(struct nt_session_params){.batch = -3}, &session),
+        NT_ERR_ARGUMENT, "batch -3: must not be negative");
+    close_run(&run);
+}
+END_TEST
+
 START_TEST(gpu_kernels_train_the_same)
 {
     check_reference(&references[0],
@@ -360,6 +384,7 @@ int main(void)
     tcase_add_loop_test(tcase, every_update_as_pytorch, 0, sizeof updates / sizeof *updates);
     tcase_add_test(tcase, patterns_that_match_nothing_are_refused);
     tcase_add_test(tcase, steps_out_of_range_are_refused);
+    tcase_add_test(tcase, wrong_use_is_told);
     tcase_add_test(tcase, gpu_kernels_train_the_same);
     tcase_add_test(tcase, training_repeats_bit_by_bit);
     tcase_add_test(tcase, outputs_without_the_loss_are_the_same);
