@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "frontend/dataset.h"
+#include "frontend/npy.h"
 #include "frontend/safetensors.h"
 #include "tests/command.h"
 #include "tests/fixture.h"
@@ -92,6 +93,32 @@ START_TEST(tuning)
     expect(1, "not a tuning file", "tune %s --seconds 0 --import %s", model, bad);
     expect(2, "--seconds", "tune %s --seconds -1", model);
     unsetenv("NEUTRA_CACHE_DIR");
+}
+END_TEST
+
+/* A setting is taken from the data where the input asks for it: convnet's width is one of channels.
+ */
+START_TEST(settings_are_fitted_to_the_input)
+{
+    if (absent())
+        return;
+    static const uint8_t pictures[6 * 28 * 28];
+    const int32_t classes[6] = {0, 1, 0, 1, 0, 1};
+    const char *x = fixture_path("fit-x.npy"), *y = fixture_path("fit-y.npy"),
+               *dir = fixture_path("fit");
+    const struct nt_shape line = {1, {6}};
+    struct nt_shape shape = {4, {6, 3, 12, 12}};
+    test_ok(nt_npy_write(test_context(), x, NT_U8, &shape, pictures));
+    test_ok(nt_npy_write(test_context(), y, NT_I32, &line, classes));
+    expect(0, "channels=3, as the data have it\nsize=12, as the data have it\nconvnet: ",
+        "train zoo/convnet.lua --data npy:%s,%s --batch 2 --steps 1 --out %s", x, y, dir);
+    ck_assert(strstr(err, "classes=2, as the data have it\n") && !strstr(err, "width="));
+    expect(0, "channels=3, as the data have it\nheight=12, as the data have it\nwidth=12, as",
+        "train zoo/mlp.lua --data npy:%s,%s --batch 2 --steps 1 --out %s", x, y, dir);
+    shape = (struct nt_shape){4, {6, 1, 28, 28}};
+    test_ok(nt_npy_write(test_context(), x, NT_U8, &shape, pictures));
+    expect(0, "convnet: 130146 parameters",
+        "train zoo/convnet.lua --data npy:%s,%s --batch 2 --steps 1 --out %s", x, y, dir);
 }
 END_TEST
 
@@ -507,6 +534,7 @@ int main(void)
     Suite *suite = suite_create("cli_tasks");
     TCase *tests = tcase_create("cli_tasks");
     tcase_set_timeout(tests, 240);
+    tcase_add_test(tests, settings_are_fitted_to_the_input);
     tcase_add_test(tests, tables);
     tcase_add_test(tests, tuning);
     tcase_add_test(tests, points_and_their_regions);

@@ -302,18 +302,31 @@ static enum nt_status open_all(struct cli_training *w)
 struct fit {
     const char *setting;
     int64_t value; /* what the data ask for */
+    int axis;      /* of the items, which have it for their extent; -1: none */
 };
 
-/* Whether the model declares the setting, it was not given, and stands at another value. */
+/* The place of a setting; -1: the model declares none of this name. */
+static int find_setting(const struct cli_training *w, const char *name)
+{
+    int i = nt_model_setting_count(w->model) - 1;
+    while (i >= 0 && strcmp(nt_model_setting(w->model, i).name, name) != 0)
+        i--;
+    return i;
+}
+
+/* Whether the model declares the setting, it was not given, stands at another value, and the first
+ * input has another extent, too: a setting of this name may mean something else. */
 static bool is_unfit(const struct cli_training *w, const struct fit *fit)
 {
-    for (int i = 0; i < nt_model_setting_count(w->model); i++) {
-        struct nt_setting setting = nt_model_setting(w->model, i);
-        if (!strcmp(setting.name, fit->setting))
-            return !cli_is_set(w->cli, fit->setting) &&
-                   strtoll(setting.value, NULL, 10) != fit->value;
-    }
-    return false;
+    int setting = find_setting(w, fit->setting);
+    if (setting < 0 || cli_is_set(w->cli, fit->setting) ||
+        strtoll(nt_model_setting(w->model, setting).value, NULL, 10) == fit->value)
+        return false;
+    if (fit->axis < 0 || nt_model_input_count(w->model) == 0)
+        return true;
+    struct nt_model_input input = nt_model_get_input(w->model, 0);
+    return input.item_shape.rank != nt_dataset_get_info(w->train)->item.rank ||
+           input.item_shape.dim[fit->axis] != fit->value;
 }
 
 /* Settings that only say what the data are like need not be given: classes, and the size of
@@ -324,13 +337,16 @@ static enum nt_status fit_to_data(struct cli_training *w)
     bool sized = !strcmp(info->kind, "images") || !strcmp(info->kind, "segmentation") ||
                  !strcmp(info->kind, "boxes") || !strcmp(info->kind, "text") ||
                  !strcmp(info->kind, "captions") || info->forecasts; /* by the model */
+    const int64_t *dim = info->item.dim;
     bool pictures = info->item.rank == 3 && !sized;
+    bool sides = pictures && find_setting(w, "height") >= 0; /* alone, a width is of the network */
     const struct fit fits[] = {
-        {"classes", info->classes},
-        {"channels", pictures ? info->item.dim[0] : 0},
-        {"height", pictures ? info->item.dim[1] : 0},
-        {"width", pictures ? info->item.dim[2] : 0},
-        {"features", info->item.rank == 1 && !sized ? info->item.dim[0] : 0},
+        {"classes", info->classes, -1},
+        {"channels", pictures ? dim[0] : 0, 0},
+        {"size", pictures && dim[1] == dim[2] ? dim[1] : 0, 1},
+        {"height", sides ? dim[1] : 0, 1},
+        {"width", sides ? dim[2] : 0, 2},
+        {"features", info->item.rank == 1 && !sized ? dim[0] : 0, 0},
     };
     bool changed = !w->options->resume && cli_fit_loss(w->cli, w->model, info);
     for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {

@@ -25,7 +25,7 @@ struct cli_training {
     const char *item_word;     /* "images" or "items" */
     char checkpoint[4096], out[4096];
     bool ended;         /* an epoch came to its end */
-    char fitted[5][64]; /* settings taken from the data */
+    char fitted[6][64]; /* settings taken from the data */
     char no_decay[1024], freeze[1024];
 };
 
