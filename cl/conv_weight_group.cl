@@ -22,22 +22,24 @@ NT_KERNEL_GROUP(conv_weight_group)
 {
     NT_GROUP_DECLARE;
     __local struct nt_weight_pixel at[NT_STEP];
-    float a_next[NT_GROUP_EACH], b_next[NT_GROUP_EACH];
+    NT_GROUP_V(A) a_next[NT_GROUP_READS(A)];
+    NT_GROUP_V(B) b_next[NT_GROUP_READS(B)];
     int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
     int item = NT_GROUP_ITEM, group = (int)get_global_id(2) % groups;
     int split = (int)get_global_id(2) / groups;
     int all = images * out_d * out_h * out_w, columns = t * r * s * c;
     int first = (int)((long)all * split / splits), last = (int)((long)all * (split + 1) / splits);
-    /* A work-item always fills the same row of A and the same column of B. Those beyond the last
-     * are read as the last: their results are not written. */
-    int row = min(row0 + item % NT_SPAN, k - 1), step = item / NT_SPAN;
-    int column = min(column0 + item % NT_SPAN, columns - 1);
+    /* A work-item always fills the same rows of A and columns of B. Those beyond the last are read
+     * as the last: their results are not written. */
+    int row = min(row0 + NT_ALONG_PLACE(A), k - NT_A_WIDE);
+    int column = min(column0 + NT_ALONG_PLACE(B), columns - NT_B_WIDE);
     int tap = column / c, in = tap / s / r * dil_d;
     int down = tap / s % r * dil_h, right = tap % s * dil_w;
     x += x_offset + group * c + column % c;
     dy += dy_offset + group * k + row;
     int shift = in * x_d + down * x_h + right * x_w;
     for (int p0 = first - NT_STEP; first < last && p0 < last; p0 += NT_STEP) {
+        int left = last - p0 - NT_STEP;
         /* Where the next pixels are, found by one work-item each. */
         if (item < NT_STEP) {
             int pixel = min(p0 + NT_STEP + item, last - 1);
@@ -50,34 +52,36 @@ NT_KERNEL_GROUP(conv_weight_group)
             at[item] = p;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
-        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
+        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_READS(A); i++)
         {
-            int own = step + i * (NT_GROUP_ITEMS / NT_SPAN);
-            int there = p0 + NT_STEP + own < last;
-            int inside = there & NT_WITHIN(at[own].plane + in, depth) &
+            int own = NT_ALONG_STEP(A, i);
+            NT_GROUP_V(A) value = NT_GROUP_READ(A, dy + at[own].dy);
+            a_next[i] = own < left ? value : NT_GROUP_ZERO(A);
+        }
+        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_READS(B); i++)
+        {
+            int own = NT_ALONG_STEP(B, i);
+            int inside = (own < left) & NT_WITHIN(at[own].plane + in, depth) &
                          NT_WITHIN(at[own].row + down, height) &
                          NT_WITHIN(at[own].column + right, width);
-            float here = dy[at[own].dy], value = x[inside ? at[own].x + shift : 0];
-            a_next[i] = there ? here : 0.0f;
-            b_next[i] = inside ? value : 0.0f;
+            NT_GROUP_V(B) value = NT_GROUP_READ(B, x + (inside ? at[own].x + shift : 0));
+            b_next[i] = inside ? value : NT_GROUP_ZERO(B);
         }
         NT_GROUP_MULTIPLY(p0 - first);
-        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_EACH; i++)
-        {
-            int own = step + i * (NT_GROUP_ITEMS / NT_SPAN);
-            NT_GROUP_A(own, item % NT_SPAN) = a_next[i];
-            NT_GROUP_B(own, item % NT_SPAN) = b_next[i];
-        }
+        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_READS(A); i++)
+            NT_GROUP_ALONG(A, a_quads, NT_ALONG_STEP(A, i), NT_ALONG_PLACE(A), a_next[i]);
+        NT_GROUP_UNROLL for (int i = 0; i < NT_GROUP_READS(B); i++)
+            NT_GROUP_ALONG(B, b_quads, NT_ALONG_STEP(B, i), NT_ALONG_PLACE(B), b_next[i]);
     }
     partial += (size_t)(split * groups + group) * k * columns;
     NT_GROUP_UNROLL for (int i = 0; i < NT_MINE; i++)
     {
         int m = row0 + NT_GROUP_ROW(i);
-        NT_GROUP_UNROLL for (int j = 0; j < NT_MINE; j++)
+        NT_GROUP_UNROLL for (int j = 0; j < NT_MINE; j += NT_Y_WIDE)
         {
             int n = column0 + NT_GROUP_COLUMN(j);
             if (m < k && n < columns)
-                partial[(size_t)m * columns + n] = NT_GROUP_RESULT(i, j);
+                NT_GROUP_WRITE(partial + (size_t)m * columns + n, NT_GROUP_RESULT(i, j));
         }
     }
 }

@@ -75,16 +75,23 @@ enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *wh
     enum nt_status status = pack(tape, &pass, &packed);
     if (status != NT_OK)
         return status;
+    const struct nt_epilogue *epilogue = split ? NULL : pass.epilogue;
+    int channel = split ? 2 : 1;
+    bool fours = pass.k % 4 == 0 && nt_epilogue_wide(epilogue) == 4;
+    int wide = fours ? nt_group_wide(&partial, channel) : 1;
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_group", "conv_group", "group", pass.reason);
-    nt_epilogue_define(&l, pass.y, split ? NULL : pass.epilogue, 1);
+    nt_launch_define(&l, "NT_A_WIDE", "%d", pass.c % 4 ? 1 : nt_group_wide(pass.x, 1));
+    nt_launch_define(&l, "NT_B_WIDE", "%d", pass.k % 4 ? 1 : 4);
+    nt_launch_define(&l, "NT_Y_WIDE", "%d", wide);
+    nt_epilogue_define(&l, pass.y, epilogue, wide);
     nt_launch_tensor(&l, pass.x, NT_ACCESS_READ);
     nt_launch_buffer(&l, packed, NT_ACCESS_READ);
     nt_launch_tensor(&l, &partial, NT_ACCESS_WRITE);
     nt_conv_picture_args(&l, &pass);
     nt_launch_int(&l, group.splits);
     nt_launch_int(&l, split ? partial.stride[0] : 0);
-    nt_epilogue_args(&l, split ? NULL : pass.epilogue);
+    nt_epilogue_args(&l, epilogue);
     nt_group_grid(&l, &group, pixels, pass.k, pass.groups * group.splits);
     nt_conv_pass_cost(&l, &pass);
     status = nt_launch_append(&l);
@@ -103,6 +110,9 @@ enum nt_status nt_conv_weight_group(
         tape, NT_BUFFER_TRANSIENT, (size_t)(count * splits) * sizeof(float), "partial weights");
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_weight_group", "conv_weight_group", "group", reason);
+    nt_launch_define(&l, "NT_A_WIDE", "%d", p->k % 4 ? 1 : nt_group_wide(dy, 1));
+    nt_launch_define(&l, "NT_B_WIDE", "%d", p->c % 4 ? 1 : nt_group_wide(x, 1));
+    nt_launch_define(&l, "NT_Y_WIDE", "%d", columns % 4 ? 1 : 4);
     nt_launch_tensor(&l, x, NT_ACCESS_READ);
     nt_launch_tensor(&l, dy, NT_ACCESS_READ);
     nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);

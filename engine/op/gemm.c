@@ -313,17 +313,25 @@ static enum nt_status launch_group(
             nt_tensor_make(nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
                                (size_t)nt_shape_count(&parts) * sizeof(float), "partial products"),
                 NT_F32, &parts, NT_ROW_MAJOR);
+    const struct nt_epilogue *epilogue = split ? NULL : g->epilogue;
+    int row = g->c->shape.rank - 2, column = row + 1;
+    int wide =
+        nt_epilogue_wide(epilogue) == 4 ? nt_group_wide(&partial, partial.shape.rank - 1) : 1;
     struct nt_launch l;
     nt_launch_init(&l, tape, "gemm_group", "gemm_group", "group", reason);
-    nt_epilogue_define(&l, &partial, split ? NULL : g->epilogue, 1);
+    nt_launch_define(&l, "NT_A_COLUMNS", "%d", g->a_columns);
+    nt_launch_define(&l, "NT_B_COLUMNS", "%d", g->b_columns);
+    nt_launch_define(&l, "NT_A_WIDE", "%d", nt_group_wide(g->a, g->a_columns ? row : column));
+    nt_launch_define(&l, "NT_B_WIDE", "%d", nt_group_wide(g->b, g->b_columns ? row : column));
+    nt_launch_define(&l, "NT_Y_WIDE", "%d", wide);
+    nt_epilogue_define(&l, &partial, epilogue, wide);
     nt_launch_tensor(&l, g->a, NT_ACCESS_READ);
     nt_launch_tensor(&l, g->b, NT_ACCESS_READ);
     nt_launch_tensor(&l, &partial, NT_ACCESS_WRITE);
-    const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->a_columns, g->b_step, g->b_columns,
-        split ? g->n : g->c_step, g->a_batch, g->b_batch, split ? g->m * g->n : g->c_batch,
-        group.splits};
+    const int64_t args[] = {g->m, g->n, g->k, g->a_step, g->b_step, split ? g->n : g->c_step,
+        g->a_batch, g->b_batch, split ? g->m * g->n : g->c_batch, group.splits};
     nt_launch_ints(&l, sizeof args / sizeof *args, args);
-    nt_epilogue_args(&l, split ? NULL : g->epilogue);
+    nt_epilogue_args(&l, epilogue);
     nt_group_grid(&l, &group, g->m, g->n, g->batch * group.splits);
     l.flops = work(g);
     l.bytes = traffic(g);

@@ -59,6 +59,17 @@ struct nt_group nt_group_choose(
     return group;
 }
 
+int nt_group_wide(const struct nt_tensor *tensor, int dimension)
+{
+    bool fours = tensor->offset % 4 == 0 && tensor->shape.dim[dimension] % 4 == 0;
+    for (int i = 0; i < tensor->shape.rank; i++)
+        if (i == dimension)
+            fours = fours && tensor->stride[i] == 1;
+        else if (tensor->shape.dim[i] > 1)
+            fours = fours && tensor->stride[i] % 4 == 0;
+    return fours ? 4 : 1;
+}
+
 void nt_group_grid(struct nt_launch *launch, const struct nt_group *group, int64_t rows,
     int64_t columns, int64_t depth)
 {

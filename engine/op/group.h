@@ -28,6 +28,10 @@ struct nt_group {
 struct nt_group nt_group_choose(
     const struct nt_device *dev, int64_t rows, int64_t columns, int64_t depth, int64_t steps);
 
+/* Floats of an operand or a result that a kernel may read or write at once along a dimension of
+ * stride 1: 4 where all fours of neighbours lie at multiples of 16 bytes, else 1. */
+int nt_group_wide(const struct nt_tensor *tensor, int dimension);
+
 /* Defines the tile and sets the grid for rows x columns x depth results, depth with the splits. */
 void nt_group_grid(struct nt_launch *launch, const struct nt_group *group, int64_t rows,
     int64_t columns, int64_t depth);

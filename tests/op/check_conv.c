@@ -63,15 +63,16 @@ static struct nt_shape shape_of(int rank, int a, int b, const int e[3])
 
 static struct operand picture(struct nt_tape *tape, int rank, int n, int c, const int e[3], int gap)
 {
-    struct operand o = {.t = {.dtype = NT_F32, .offset = 5, .shape = shape_of(rank, n, c, e)}};
+    struct operand o = {.t = {.dtype = NT_F32, .shape = shape_of(rank, n, c, e)}};
     int64_t step = c + gap;
+    o.t.offset = test_int(4, 5); /* fours of neighbours lie at multiples of 16 bytes, or do not */
     o.t.stride[1] = 1;
     for (int i = rank - 1; i > 1; i--) {
         o.t.stride[i] = step;
         step *= o.t.shape.dim[i];
     }
     o.t.stride[0] = step;
-    o.bytes = (size_t)(5 + n * step) * sizeof(float);
+    o.bytes = (size_t)(o.t.offset + n * step) * sizeof(float);
     o.t.buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, o.bytes, "picture");
     return o;
 }
@@ -203,7 +204,7 @@ static void compare(const struct problem *p, const struct operand *o, float *got
                 size_t from = place(o, a, b, at);
                 double in[3] = {o->sum[from], 0, 0};
                 if (bias) {
-                    in[2] = residual->data[from];
+                    in[2] = residual->data[place(residual, a, b, at)];
                     in[1] = p->epilogue >= 4 ? in[2] : bias->data[bias->t.offset + b];
                 }
                 want[i] = bias && epilogue->expr
@@ -270,6 +271,8 @@ static void run_problem(const struct problem *p, const char *variant, enum pass 
         nt_tape_steady(tape, w.t.buffer);
         strcat(what, ", steady weights");
     }
+    sprintf(what + strlen(what), ", x from %lld, y from %lld", (long long)x.t.offset,
+        (long long)y.t.offset);
     struct operand *out = pass == FORWARD ? &y : pass == BACKWARD_DATA ? &x : &w;
     int channels = pass == FORWARD ? p->k : p->c;
     struct operand bias = picture(tape, p->rank, 1, channels, one, 0);

@@ -22,12 +22,14 @@ static bool small(void)
     return getenv("NT_SMALL") || nt_device_get_info(test_device())->short_loops;
 }
 
-/* A matrix of rows x columns, or of its transpose, at an offset of 3 elements. */
+/* A matrix of rows x columns, or of its transpose. Fours of neighbours lie at multiples of 16
+ * bytes, or do not. */
 static struct nt_tensor matrix(struct nt_tape *tape, const struct product *p, int rows, int columns,
     bool transposed, const char *name)
 {
     int slow = transposed ? columns : rows, fast = (transposed ? rows : columns) + p->gap;
-    struct nt_tensor t = {.dtype = NT_F32, .offset = 3, .shape = {3, {p->batch, rows, columns}}};
+    struct nt_tensor t = {.dtype = NT_F32, .shape = {3, {p->batch, rows, columns}}};
+    t.offset = test_int(3, 4);
     t.stride[0] = (int64_t)slow * fast;
     t.stride[1] = transposed ? 1 : fast;
     t.stride[2] = transposed ? fast : 1;
@@ -37,7 +39,7 @@ static struct nt_tensor matrix(struct nt_tape *tape, const struct product *p, in
         t.stride[1] = t.stride[2];
     }
     t.buffer = nt_tape_buffer(
-        tape, NT_BUFFER_KEPT, (size_t)(3 + p->batch * slow * fast) * sizeof(float), name);
+        tape, NT_BUFFER_KEPT, (size_t)(t.offset + p->batch * slow * fast) * sizeof(float), name);
     return t;
 }
 
@@ -124,7 +126,7 @@ static void run_product(const char *variant, const struct product *p)
     if (strcmp(variant, "clblast") == 0 && (p->batch > 1 || p->k == 0))
         return; /* what it does not take; it says so, see below */
     struct nt_tape *tape;
-    char force[64], what[160];
+    char force[64], what[256];
     snprintf(force, sizeof force, "gemm=%s", variant);
     snprintf(what, sizeof what, "%s %dx%dx%d batch %d%s%s gap %d epilogue %d", variant, p->m, p->n,
         p->k, p->batch, p->ta ? " At" : "", p->tb ? " Bt" : "", p->gap, p->epilogue);
@@ -137,10 +139,14 @@ static void run_product(const char *variant, const struct product *p)
         nt_tape_derive(tape, SIZE_MAX);
         nt_tape_steady(tape, b.buffer);
     }
-    struct nt_tensor in[2] = {
-        {.dtype = NT_F32, .offset = 3, .shape = {1, {p->epilogue == 4 ? 1 : p->n}}, .stride = {1}}};
-    in[0].buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, (size_t)(p->n + 4) * sizeof(float), "bias");
+    struct nt_tensor in[2] = {{.dtype = NT_F32,
+        .offset = test_int(3, 4),
+        .shape = {1, {p->epilogue == 4 ? 1 : p->n}},
+        .stride = {1}}};
+    in[0].buffer = nt_tape_buffer(tape, NT_BUFFER_KEPT, (size_t)(p->n + 5) * sizeof(float), "bias");
     in[1] = matrix(tape, p, p->m, p->n, false, "residual");
+    sprintf(what + strlen(what), ", A from %lld, B from %lld, C from %lld", (long long)a.offset,
+        (long long)b.offset, (long long)c.offset);
     struct nt_expr *e = nt_expr_create();
     struct nt_epilogue epilogue = {.in = p->epilogue >= 5 ? in + 1 : in};
     expression(e, p->epilogue, &epilogue);
@@ -164,8 +170,8 @@ static void run_product(const char *variant, const struct product *p)
                 double sum = 0;
                 for (int k = 0; k < p->k; k++)
                     sum += (double)ha[element(&a, t, i, k)] * hb[element(&b, t, k, j)];
-                double value[3] = {
-                    sum, h0[3 + (p->epilogue == 4 ? 0 : j)], h1[element(&in[1], t, i, j)]};
+                double value[3] = {sum, h0[in[0].offset + (p->epilogue == 4 ? 0 : j)],
+                    h1[element(&in[1], t, i, j)]};
                 if (p->epilogue >= 5)
                     value[1] = value[2];
                 want[next] = p->epilogue ? nt_expr_evaluate(e, epilogue.term, value) : sum;
