@@ -240,7 +240,8 @@ static enum nt_status start(struct nt_trainer *t)
     t->state = (struct nt_trainer_state){.items = nt_dataset_get_info(t->train)->count,
         .validation_loss = NAN,
         .validation_accuracy = NAN,
-        .best = NAN};
+        .best = NAN,
+        .best_loss = NAN};
     if (t->params.resume)
         return resume(t);
     return t->params.weights ? nt_weights_load(t->weights, t->params.weights) : NT_OK;

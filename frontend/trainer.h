@@ -30,7 +30,8 @@ struct nt_training {
     double waiting;          /* share of that time in which no data were ready; NaN: unknown */
     double remaining;        /* estimated seconds to the end, NaN when unknown */
     double validation_loss, validation_accuracy; /* latest, NaN when there is none */
-    double best; /* best validation accuracy (loss, without classes) so far, NaN */
+    double best; /* best validation accuracy (loss, without classes) so far, NaN; of epochs that
+                    are equal in it the one of the lowest loss is kept */
     int64_t best_epoch;
     bool epoch_end; /* this report ends an epoch */
     bool evaluating;

@@ -174,8 +174,9 @@ static enum nt_status evaluate(struct nt_trainer *t, struct nt_evaluation *resul
     return status;
 }
 
-/* The best is the highest accuracy, or the lowest loss where there are no classes; what counts is
- * the validation data, or the training data where there are none. */
+/* The best is the highest accuracy, of equal ones that of the lowest loss, and the lowest loss
+ * where there are no classes; what counts is the validation data, or the training data where there
+ * are none. */
 static bool note_best(struct nt_trainer *t)
 {
     struct nt_trainer_state *s = &t->state;
@@ -184,9 +185,11 @@ static bool note_best(struct nt_trainer *t)
     double accuracy =
         held_out ? s->validation_accuracy : s->epoch_sums.correct / s->epoch_sums.items;
     double value = t->has_classes ? accuracy : loss;
-    bool better = isnan(s->best) || (t->has_classes ? value > s->best : value < s->best);
+    bool better = isnan(s->best) || (t->has_classes ? value > s->best : value < s->best) ||
+                  (value == s->best && loss < s->best_loss);
     if (better) {
         s->best = value;
+        s->best_loss = loss;
         s->best_epoch = s->epochs_done + 1;
     }
     return better;

@@ -97,7 +97,7 @@ static json_t *write_params(const struct nt_trainer_params *p)
 json_t *nt_trainer_state_write(const struct nt_trainer_state *s,
     const struct nt_trainer_params *params, struct nt_model *model)
 {
-    return json_pack("{si ss so so sI sI sI sI sI so so sI sf so so so sI}", "version",
+    return json_pack("{si ss so so sI sI sI sI sI so so sI sf so so so so sI}", "version",
         STATE_VERSION, "model", nt_model_name(model), "settings", write_settings(model), "params",
         write_params(params), "step", (json_int_t)s->step, "epochs_done",
         (json_int_t)s->epochs_done, "position", (json_int_t)s->position, "ended_step",
@@ -105,7 +105,7 @@ json_t *nt_trainer_state_write(const struct nt_trainer_state *s,
         write_sums(&s->epoch_sums), "line_sums", write_sums(&s->line_sums), "line_step",
         (json_int_t)s->line_step, "seconds", s->seconds, "validation_loss",
         real(s->validation_loss), "validation_accuracy", real(s->validation_accuracy), "best",
-        real(s->best), "best_epoch", (json_int_t)s->best_epoch);
+        real(s->best), "best_loss", real(s->best_loss), "best_epoch", (json_int_t)s->best_epoch);
 }
 
 enum nt_status nt_trainer_state_load(struct nt_context *ctx, const char *path, json_t **out)
@@ -150,6 +150,7 @@ void nt_trainer_state_read(const json_t *json, struct nt_trainer_state *state)
         .validation_loss = get_real(json, "validation_loss"),
         .validation_accuracy = get_real(json, "validation_accuracy"),
         .best = get_real(json, "best"),
+        .best_loss = get_real(json, "best_loss"),
         .best_epoch = get_int(json, "best_epoch"),
     };
 }

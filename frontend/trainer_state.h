@@ -20,7 +20,7 @@ struct nt_trainer_state {
     struct nt_metrics line_sums;  /* since the last line of metrics.jsonl */
     int64_t line_step;            /* step of that line */
     double seconds;
-    double validation_loss, validation_accuracy, best; /* NaN: none yet */
+    double validation_loss, validation_accuracy, best, best_loss; /* NaN: none yet */
     int64_t best_epoch;
 };
 

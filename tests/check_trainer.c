@@ -59,6 +59,37 @@ START_TEST(learns)
 }
 END_TEST
 
+/* The epoch of the highest accuracy, of those that reach it the one of the lowest loss. */
+static void follow_best(void *user, const struct nt_training *t)
+{
+    struct nt_training *best = user;
+    double more = t->validation_accuracy - best->validation_accuracy;
+    if (t->epoch_end &&
+        (best->epoch == 0 || more > 0 || (more == 0 && t->validation_loss < best->validation_loss)))
+        *best = *t;
+}
+
+START_TEST(loss_parts_equal_accuracies)
+{
+    open_all();
+    struct nt_dataset *fresh = toy_dataset(toy_data("fresh", 8)); /* few: all right, soon */
+    struct nt_training best = {0}, result;
+    struct nt_trainer_params params = {.batch = BATCH,
+        .epochs = 20,
+        .optimizer = NT_OPTIMIZER_ADAM,
+        .learning_rate = 0.01,
+        .validation = fresh,
+        .report = follow_best,
+        .user = &best};
+    size_t count;
+    free(toy_train(model, data, &params, &result, &count));
+    ck_assert(best.validation_accuracy == result.best);
+    ck_assert_int_eq(result.best_epoch, best.epoch);
+    nt_dataset_close(fresh);
+    close_all();
+}
+END_TEST
+
 static const struct nt_dataset_kind *quick;
 
 static enum nt_status item_after_a_while(struct nt_context *ctx, const struct nt_dataset *dataset,
@@ -387,6 +418,7 @@ int main(void)
     TCase *tests = tcase_create("trainer");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, learns);
+    tcase_add_test(tests, loss_parts_equal_accuracies);
     tcase_add_test(tests, waiting_for_data_is_told);
     tcase_add_test(tests, same_seed_same_bits);
     tcase_add_loop_test(
