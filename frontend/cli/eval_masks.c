@@ -19,6 +19,7 @@ struct eval_masks {
     const struct nt_dataset *dataset;
     int64_t every; /* one of so many items is shown */
     int rows, width, height;
+    int zoom; /* small pictures are enlarged, so that the words above have room */
     enum nt_status status;
     struct nt_picture sheet;
     int32_t *best;
@@ -37,13 +38,14 @@ struct eval_masks *eval_masks_create(struct nt_context *ctx, const struct nt_dat
     m->width = (int)info->target.dim[1];
     m->best = calloc((size_t)nt_shape_count(&info->target), sizeof *m->best);
     int rows = info->count < MAX_ROWS ? (int)info->count : MAX_ROWS;
-    m->status = nt_picture_create(
-        ctx, 4 * MARGIN + 3 * m->width, HEAD + rows * (m->height + MARGIN), 3, &m->sheet);
+    static const char *const heads[] = {"picture", "truth", "prediction"};
+    m->zoom = (nt_font_width(heads[2], SCALE) + m->width - 1) / m->width;
+    m->status = nt_picture_create(ctx, 4 * MARGIN + 3 * m->width * m->zoom,
+        HEAD + rows * (m->height * m->zoom + MARGIN), 3, &m->sheet);
     if (m->status == NT_OK && m->best) {
-        static const char *const heads[] = {"picture", "truth", "prediction"};
         memset(m->sheet.pixels, 255, (size_t)m->sheet.width * (size_t)m->sheet.height * 3);
         for (int i = 0; i < 3; i++)
-            nt_font_draw(&m->sheet, MARGIN + i * (m->width + MARGIN), MARGIN, SCALE,
+            nt_font_draw(&m->sheet, MARGIN + i * (m->width * m->zoom + MARGIN), MARGIN, SCALE,
                 (const uint8_t[]){60, 60, 60}, heads[i]);
         return m;
     }
@@ -71,18 +73,20 @@ void eval_masks_best(const struct nt_prediction *p, int64_t places, int32_t *bes
     }
 }
 
-static uint8_t *pixel(struct eval_masks *m, int panel, int64_t place)
+static void put(struct eval_masks *m, int panel, int64_t place, const uint8_t color[3])
 {
-    int64_t x = MARGIN + panel * (m->width + MARGIN) + place % m->width;
-    int64_t y = HEAD + m->rows * (m->height + MARGIN) + place / m->width;
-    return m->sheet.pixels + 3 * (y * m->sheet.width + x);
+    int zoom = m->zoom;
+    int64_t x = MARGIN + panel * (m->width * zoom + MARGIN) + place % m->width * zoom;
+    int64_t y = HEAD + m->rows * (m->height * zoom + MARGIN) + place / m->width * zoom;
+    for (int i = 0; i < zoom * zoom; i++)
+        memcpy(m->sheet.pixels + 3 * ((y + i / zoom) * m->sheet.width + x + i % zoom), color, 3);
 }
 
 static void put_mask(struct eval_masks *m, int panel, const int32_t *classes)
 {
     for (int64_t i = 0; i < (int64_t)m->width * m->height; i++)
-        memcpy(pixel(m, panel, i),
-            classes[i] < 0 ? ignored : palette[classes[i] < PALETTE ? classes[i] : PALETTE - 1], 3);
+        put(m, panel, i,
+            classes[i] < 0 ? ignored : palette[classes[i] < PALETTE ? classes[i] : PALETTE - 1]);
 }
 
 void eval_masks_add(struct eval_masks *m, const struct nt_prediction *p)
@@ -93,10 +97,11 @@ void eval_masks_add(struct eval_masks *m, const struct nt_prediction *p)
     m->status = nt_dataset_picture(m->ctx, m->dataset, p->index, &picture);
     if (m->status != NT_OK)
         return;
-    for (int64_t i = 0; i < (int64_t)m->width * m->height; i++)
-        for (int c = 0; c < 3; c++)
-            pixel(m, 0, i)[c] =
-                picture.pixels[i * picture.channels + (picture.channels == 3 ? c : 0)];
+    for (int64_t i = 0; i < (int64_t)m->width * m->height; i++) {
+        const uint8_t *from = picture.pixels + i * picture.channels;
+        const uint8_t same[3] = {from[0], from[0], from[0]};
+        put(m, 0, i, picture.channels == 3 ? from : same);
+    }
     nt_picture_finish(&picture);
     eval_masks_best(p, (int64_t)m->width * m->height, m->best);
     put_mask(m, 1, p->targets);
