@@ -243,7 +243,7 @@ START_TEST(interrupt)
     kill(pid, signals[_i]);
     int code = finish(pid);
     ck_assert_msg(code == 130, "exit status %d: %s", code, err);
-    ck_assert_msg(strstr(err, "go on with: neutra train"), "stderr: %s", err);
+    ck_assert_msg(strstr(err, "go on with: ") && strstr(err, "neutra train"), "stderr: %s", err);
     ck_assert_int_eq(fixture_entries(dir), 4); /* nothing half-written is left */
     expect(0, "goes on after step", "train %s --resume %s --steps 1", model, dir);
 }
@@ -489,12 +489,19 @@ START_TEST(proposed_commands_are_quoted)
     if (absent())
         return;
     const char *model = toy_definition("quote");
-    char spec[2100], run[1100];
+    char spec[2100], run[1100], command[9000];
     snprintf(spec, sizeof spec, "%s", toy_data("quote", 60));
     snprintf(run, sizeof run, "%s", fixture_path("my run"));
     expect(0, "my run/best.safetensors' --data npy:",
         "train %s --data %s --steps 1 --batch 10 --out '%s'", model, spec, run);
     ck_assert(strstr(err, "--weights '/") != NULL);
+    const char *next = strstr(err, "next: ") + strlen("next: ");
+    snprintf(command, sizeof command, "%.*s >/dev/null 2>&1", (int)strcspn(next, "\n"), next);
+    ck_assert_msg(system(command) == 0, "%s", command);
+    /* What it takes to find data and device again is in it. */
+    expect(0, " --data-dir '/my data' --device cpu\n",
+        "train %s --data %s --steps 1 --batch 10 --out '%s' --data-dir '/my data' --device cpu",
+        model, spec, run);
 }
 END_TEST
 

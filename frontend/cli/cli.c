@@ -94,6 +94,22 @@ void cli_note(struct cli *cli, const char *fmt, ...)
     fprintf(stderr, "%s\n", text);
 }
 
+void cli_propose(struct cli *cli, const char *what, const char *fmt, ...)
+{
+    char words[8400], word[4200];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    nt_progress_clear(cli->progress);
+    fprintf(stderr, "%s: %s %s", what, cli_quote(cli->program, word, sizeof word), words);
+    if (cli->data_dir)
+        fprintf(stderr, " --data-dir %s", cli_quote(cli->data_dir, word, sizeof word));
+    if (cli->device)
+        fprintf(stderr, " --device %s", cli_quote(cli->device, word, sizeof word));
+    fputc('\n', stderr);
+}
+
 json_t *cli_json_text(const char *text)
 {
     char *copy = strdup(text);
@@ -218,9 +234,9 @@ void cli_close_device(struct cli *cli, struct nt_device *dev)
     nt_device_close(dev);
 }
 
-int cli_main(const struct cli_command *command, int argc, char **argv)
+int cli_main(const struct cli_command *command, const char *program, int argc, char **argv)
 {
-    struct cli cli = {.command = command};
+    struct cli cli = {.command = command, .program = program};
     struct nt_context_params params = {.log = on_log, .log_user = &cli};
     void *fields = calloc(1, command->options_size + 1);
     if (!fields || nt_context_create(&params, &cli.ctx) != NT_OK) {

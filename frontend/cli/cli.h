@@ -75,6 +75,7 @@ struct cli_command {
 
 struct cli {
     const struct cli_command *command;
+    const char *program; /* as it was called */
     struct nt_context *ctx;
     int argument_count;
     char **arguments;
@@ -97,7 +98,7 @@ extern const struct cli_command cli_devices, cli_show, cli_train, cli_eval, cli_
     cli_gradcheck, cli_convert, cli_onnx_test, cli_tune;
 
 /* Parses the arguments behind the command's name and runs it. */
-int cli_main(const struct cli_command *command, int argc, char **argv);
+int cli_main(const struct cli_command *command, const char *program, int argc, char **argv);
 
 /* Fills the shared fields and the command's struct. Returns -1 when the command is to be run, else
  * the exit status (help was printed, or the usage is wrong). */
@@ -110,6 +111,10 @@ int cli_fail(struct cli *cli, enum nt_status status);
 
 /* Prints a message and where to find help; returns CLI_USAGE. */
 int cli_usage(struct cli *cli, const char *fmt, ...) NT_PRINTF(2, 3);
+
+/* Proposes a command: "WHAT: PROGRAM ", the words that the format makes, and the options by which
+ * data and device are found. */
+void cli_propose(struct cli *cli, const char *what, const char *fmt, ...) NT_PRINTF(3, 4);
 
 /* A word of a command as a shell takes it: in quotes where it must be. Returns text. */
 const char *cli_quote(const char *word, char *text, size_t size);

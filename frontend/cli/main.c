@@ -78,6 +78,6 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!strcmp(word, commands[i]->name))
-            return cli_main(commands[i], argc - 2, argv + 2);
+            return cli_main(commands[i], argv[0], argc - 2, argv + 2);
     return unknown_command(word);
 }

@@ -420,7 +420,7 @@ static int train(struct cli_training *w)
     if (status != NT_OK)
         code = cli_fail(cli, status);
     if (status == NT_ERR_INTERRUPTED)
-        cli_note(cli, "go on with: neutra train %s --resume %s",
+        cli_propose(cli, "go on with", "train %s --resume %s",
             cli_quote(cli->arguments[0], model, sizeof model),
             cli_quote(w->params.out, out, sizeof out));
     else if (status == NT_OK && w->stored.step == result.step && !w->ended)

@@ -154,7 +154,7 @@ void cli_train_conclude(struct cli_training *w, const struct nt_training *t)
     cli_note(w->cli, "%s holds best.safetensors, last.safetensors, metrics.jsonl and curve.svg",
         w->params.out);
     snprintf(path, sizeof path, "%s/best.safetensors", w->params.out);
-    cli_note(w->cli, "next: neutra eval %s --weights %s --data %s",
+    cli_propose(w->cli, "next", "eval %s --weights %s --data %s",
         cli_quote(w->cli->arguments[0], model, sizeof model),
         cli_quote(path, weights, sizeof weights), cli_quote(w->cli->data, data, sizeof data));
 }
