@@ -30,12 +30,13 @@ static bool is_reduction(const struct nt_node *node)
            node->op == &nt_op_min || node->op == &nt_op_prod;
 }
 
-static bool reads_before(const struct nt_node *node, int input)
+/* The first of a node's inputs that is the same value. */
+static int first_of(const struct nt_node *node, int input)
 {
-    for (int i = 0; i < input; i++)
-        if (node->input[i] == node->input[input])
-            return true;
-    return false;
+    int first = 0;
+    while (node->input[first] != node->input[input])
+        first++;
+    return first;
 }
 
 /* Marks as dead what leads to no root, and counts uses. */
@@ -53,7 +54,7 @@ static void remove_dead(struct pass *pass, int count, const int *roots)
             live |= pass->uses[node->output[j]] > 0;
         node->dead |= !live;
         for (int j = 0; !node->dead && j < node->inputs; j++)
-            if (node->input[j] >= 0 && !reads_before(node, j))
+            if (node->input[j] >= 0 && first_of(node, j) == j)
                 pass->uses[node->input[j]]++;
     }
 }
@@ -115,7 +116,7 @@ static bool same_arithmetic(
 }
 
 /* Merges what can be merged into the node: constants, and elementwise producers that only this
- * node reads. */
+ * node reads. No value is an input twice after that. */
 static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
 {
     struct nt_graph *graph = pass->graph;
@@ -129,6 +130,11 @@ static enum nt_status absorb_inputs(struct pass *pass, struct nt_node *node)
                                                       : &graph->value[node->output[0]].shape;
     bool changed = false;
     for (int i = 0; i < node->inputs; i++) {
+        if (first_of(node, i) < i) {
+            terms[i] = terms[first_of(node, i)];
+            changed = true;
+            continue;
+        }
         const struct nt_value *value = &graph->value[node->input[i]];
         struct nt_node *from = value->node >= 0 ? graph->node[value->node] : NULL;
         bool mergeable = from && is_map(from) && pass->uses[node->input[i]] == 1 &&

@@ -7,6 +7,7 @@
 #include "frontend/model.h"
 #include "frontend/op.h"
 #include "frontend/safetensors.h"
+#include "frontend/session.h"
 #include "tests/operators.h"
 
 /* Where operators want numbers in part of the line: from 0.5 to 1.5, scaled and moved. */
@@ -160,6 +161,51 @@ START_TEST(chains_with_signs)
 }
 END_TEST
 
+/* The output y of a definition with one input of 6 numbers, for 3 items. */
+static void infer(const char *text, const float *x, float *y)
+{
+    struct nt_model *model = operators_load(text);
+    struct nt_weights *weights;
+    struct nt_session *session;
+    struct nt_session_params params = {.batch = 3, .outputs_only = true};
+    test_ok(nt_weights_create(test_device(), model, 1, 0, &weights));
+    test_ok(nt_session_create(test_device(), model, weights, &params, &session));
+    ck_assert_uint_eq(nt_session_output(session, 0).bytes, 3 * 6 * sizeof *y);
+    test_ok(nt_session_write(session, 0, x));
+    test_ok(nt_session_run(session, NULL));
+    test_ok(nt_session_read(session, 0, y));
+    nt_session_destroy(session);
+    nt_weights_destroy(weights);
+    nt_model_destroy(model);
+}
+
+/* By one operator that alone reads what gives the value: a product, or more operands than an
+ * elementwise node has room for twice. */
+START_TEST(a_value_is_read_twice)
+{
+    static const char *const values[] = {"x:linear{features = 6}", "chain(x)"};
+    static const char *const squares[] = {"v:square()", "op.mul(v, v)"};
+    float x[3 * 6], y[2][3 * 6];
+    char text[600];
+    for (int i = 0; i < 3 * 6; i++)
+        x[i] = 2 * test_float() - 1;
+    for (int i = 0; i < 2; i++) {
+        for (int j = 0; j < 2; j++) {
+            snprintf(text, sizeof text,
+                "local function chain(x)\n"
+                "    for i = 1, 8 do x = (x + parameter('p' .. i, {6})):tanh() end\n"
+                "    return x\n"
+                "end\n"
+                "local x = input('x', {6})\nlocal v = %s\noutput('y', %s)\n",
+                values[i], squares[j]);
+            infer(text, x, y[j]);
+        }
+        for (int k = 0; k < 3 * 6; k++)
+            ck_assert_float_eq_tol(y[0][k], y[1][k], 1e-6f);
+    }
+}
+END_TEST
+
 /* Numbers beyond 2^24, which float would round; the rest of a division shows every bit. A divisor
  * may be 0. */
 START_TEST(integers_stay_integers)
@@ -205,4 +251,4 @@ START_TEST(types_are_cast)
 END_TEST
 
 OPERATORS_MAIN("elementwise operators", elementwise, activations_far_out, values_as_pytorch,
-    chains_with_signs, integers_stay_integers, types_are_cast)
+    chains_with_signs, a_value_is_read_twice, integers_stay_integers, types_are_cast)
