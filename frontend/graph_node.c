@@ -97,7 +97,7 @@ static enum nt_status take_attr(struct nt_graph *graph, const struct nt_op *op,
                 graph, NT_ERR_ARGUMENT, "%s: %s: must be given", op->name, spec->name);
         attr->number = spec->fallback;
         attr->count = 1;
-        attr->ints[0] = (int64_t)spec->fallback;
+        attr->ints[0] = spec->type == NT_ATTR_INTS ? (int64_t)spec->fallback : 0;
         attr->floats[0] = spec->fallback;
     }
     if (spec->type == NT_ATTR_INTS || spec->type == NT_ATTR_FLOATS)

@@ -52,7 +52,7 @@ int64_t nt_convolution_fan(const struct nt_node *node, int64_t channels)
 {
     const int64_t *kernel = nt_attr_ints(node, "kernel");
     for (int i = 0; i < nt_convolution_dims(node->op); i++)
-        channels *= kernel[i];
+        channels = channels > INT64_MAX / kernel[i] ? INT64_MAX : channels * kernel[i];
     return channels;
 }
 
