@@ -31,7 +31,9 @@ enum nt_init_kind {
     NT_INIT_UNIFORM,  /* in [-a, a) */
     NT_INIT_NORMAL,   /* mean 0, deviation a */
     NT_INIT_CONSTANT, /* a */
-    NT_INIT_FILE      /* read from a model's file */
+    NT_INIT_FILE,     /* read from a model's file */
+    NT_INIT_COMPUTED  /* read, too: what a file computes before the run, of the batch maybe. A state
+                         that is none of the weights: each session has its own */
 };
 
 /* How a parameter starts. The name of a scheme ("kaiming_uniform") is resolved to this when
@@ -40,7 +42,8 @@ struct nt_init {
     enum nt_init_kind kind;
     double a;
     int64_t zero_row; /* 1 + the row (index of dimension 0) that starts as zeros; 0: none */
-    /* NT_INIT_FILE: writes all elements, float32 or int32. source lives as long as the graph. */
+    /* _FILE, _COMPUTED: writes all elements, float32 or int32. source lives as long as the graph.
+     */
     enum nt_status (*read)(struct nt_context *ctx, const void *source, void *data);
     const void *source;
 };

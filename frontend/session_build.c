@@ -105,6 +105,24 @@ static int32_t place_kept(struct build *build, int value, const char *name)
     return buffer;
 }
 
+static enum nt_status bind_computed(struct build *build, int v)
+{
+    struct nt_session *session = build->session;
+    const struct nt_value *value = &session->graph->value[v];
+    size_t bytes = nt_value_bytes(value);
+    void *data = malloc(bytes + 1);
+    if (!data)
+        return nt_fail(session->ctx, NT_ERR_MEMORY, "session: host memory is exhausted");
+    enum nt_status status = value->init.read(session->ctx, value->init.source, data);
+    if (status == NT_OK) {
+        int32_t buffer = nt_tape_constant(session->tape, data, bytes, value->name);
+        struct nt_tensor tensor = nt_tensor_make(buffer, value->dtype, &value->shape, NT_ROW_MAJOR);
+        nt_lower_bind(&build->lowering, v, &tensor);
+    }
+    free(data);
+    return status;
+}
+
 /* Parameters and state are views of the weights. */
 static enum nt_status bind_weights(struct build *build)
 {
@@ -120,6 +138,12 @@ static enum nt_status bind_weights(struct build *build)
         const struct nt_value *value = &graph->value[v];
         if (value->kind != NT_VALUE_PARAMETER && value->kind != NT_VALUE_STATE)
             continue;
+        if (value->init.kind == NT_INIT_COMPUTED) {
+            enum nt_status status = bind_computed(build, v);
+            if (status != NT_OK)
+                return status;
+            continue;
+        }
         struct nt_tensor tensor = nt_tensor_make(arena, value->dtype, &value->shape, NT_ROW_MAJOR);
         if (session->weights) {
             int index = nt_weights_find(session->weights, value->name);

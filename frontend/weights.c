@@ -46,7 +46,7 @@ static enum nt_status collect(struct nt_weights *weights, const struct nt_graph 
     enum nt_value_kind kinds[2] = {NT_VALUE_PARAMETER, NT_VALUE_STATE};
     for (int k = 0; k < 2; k++) {
         for (int v = 0; v < graph->value_count; v++)
-            if (graph->value[v].kind == kinds[k]) {
+            if (graph->value[v].kind == kinds[k] && graph->value[v].init.kind != NT_INIT_COMPUTED) {
                 enum nt_status status = add_info(weights, &graph->value[v]);
                 if (status != NT_OK)
                     return status;

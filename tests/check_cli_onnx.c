@@ -106,6 +106,56 @@ START_TEST(arrays_bind_open_extents)
 }
 END_TEST
 
+/* Numbers that the file computes of the batch: (x + its row) * (N, N, 3). */
+START_TEST(batch_is_in_the_numbers)
+{
+    if (absent())
+        return;
+    char x_path[1100], folder[1100], result[1200], copy[1100];
+    float x[4 * 3];
+    struct nt_npy y;
+    struct onnx_model *m = onnx_model_begin(17);
+    snprintf(x_path, sizeof x_path, "%s", fixture_path("batch-x.npy"));
+    snprintf(folder, sizeof folder, "%s", fixture_path("batch"));
+    snprintf(result, sizeof result, "%s/y.npy", folder);
+    snprintf(copy, sizeof copy, "%s", fixture_path("batch-copy.onnx"));
+    test_fill(x, 4 * 3);
+    test_ok(nt_npy_write(test_context(), x_path, NT_F32, &SHAPE(4, 3), x));
+    onnx_model_random(m, "x", SHAPE(1, 3));
+    onnx_model_open(m, 0, "N");
+    onnx_model_array(m, true, "zero", NT_ONNX_INT64, SCALAR, (double[]){0});
+    onnx_model_array(m, true, "one", NT_ONNX_INT64, SCALAR, (double[]){1});
+    onnx_model_array(m, true, "which", NT_ONNX_INT64, SHAPE(3), (double[]){0, 0, 1});
+    onnx_model_array(m, true, "column", NT_ONNX_INT64, SHAPE(2), (double[]){-1, 1});
+    onnx_model_node(m, "Shape", "x", "shape");
+    onnx_model_node(m, "Gather", "shape zero", "count");
+    onnx_model_node(m, "Range", "zero count one", "numbers");
+    onnx_model_node(m, "Reshape", "numbers column", "rows");
+    onnx_model_node(m, "CastLike", "rows x", "floats");
+    onnx_model_node(m, "Add", "x floats", "sum");
+    onnx_model_node(m, "Gather", "shape which", "extents");
+    onnx_model_node(m, "CastLike", "extents x", "factors");
+    onnx_model_node(m, "Mul", "sum factors", "y");
+    const char *file = onnx_model_write(m);
+    expect(0, "", "run %s --input %s --output %s", file, x_path, folder);
+    test_ok(nt_npy_read(test_context(), result, &y));
+    ck_assert(nt_shape_equal(&y.shape, &SHAPE(4, 3)));
+    for (int i = 0; i < 4 * 3; i++)
+        ck_assert_float_eq_tol(
+            ((float *)y.data)[i], (x[i] + (float)(i / 3)) * (i % 3 < 2 ? 4 : 3), 1e-5f);
+    nt_npy_finish(&y);
+    expect(0, "", "convert %s %s", file, copy); /* its numbers are those of one item */
+    ck_assert(!strstr(out, "any batch") && !strstr(err, "any batch"));
+    test_ok(nt_npy_write(test_context(), x_path, NT_F32, &SHAPE(1, 3), x));
+    expect(0, "", "run %s --input %s --output %s", copy, x_path, folder);
+    test_ok(nt_npy_read(test_context(), result, &y));
+    for (int i = 0; i < 3; i++)
+        ck_assert_float_eq_tol(((float *)y.data)[i], x[i] * (i < 2 ? 1 : 3), 1e-5f);
+    nt_npy_finish(&y);
+    onnx_model_end(m);
+}
+END_TEST
+
 /* A picture of 16x24 pixels in three colours: the middle square and what lies beside it. */
 static void write_colours(const char *path, const uint8_t middle[3])
 {
@@ -328,6 +378,7 @@ int main(void)
     tcase_add_test(tests, convert);
     tcase_add_test(tests, arrays_bind_open_extents);
     tcase_add_test(tests, fine_tuning);
+    tcase_add_test(tests, batch_is_in_the_numbers);
     tcase_add_test(tests, pictures_as_options_say);
     tcase_add_test(tests, round_trip);
     suite_add_tcase(suite, tests);

@@ -119,6 +119,22 @@ static bool comparable_nodes(const struct nt_node *a, const struct nt_node *b)
     return equal_attributes(a, b) && equal_expressions(a, b);
 }
 
+/* What is computed before the run must be the same for both. */
+static bool equal_numbers(
+    const struct nt_graph *graph, const struct nt_value *a, const struct nt_value *b)
+{
+    if (a->init.kind != NT_INIT_COMPUTED)
+        return true;
+    size_t bytes = nt_value_bytes(a);
+    void *x = malloc(bytes + 1), *y = malloc(bytes + 1);
+    bool equal = x && y && nt_shape_equal(&a->shape, &b->shape) &&
+                 a->init.read(graph->ctx, a->init.source, x) == NT_OK &&
+                 b->init.read(graph->ctx, b->init.source, y) == NT_OK && memcmp(x, y, bytes) == 0;
+    free(x);
+    free(y);
+    return equal;
+}
+
 bool nt_export_comparable(const struct nt_graph *a, const struct nt_graph *b)
 {
     if (a->value_count != b->value_count || a->node_count != b->node_count ||
@@ -127,7 +143,8 @@ bool nt_export_comparable(const struct nt_graph *a, const struct nt_graph *b)
     for (int i = 0; i < a->value_count; i++) {
         const struct nt_value *x = &a->value[i], *y = &b->value[i];
         if (x->kind != y->kind || x->dtype != y->dtype || x->shape.rank != y->shape.rank ||
-            memcmp(&x->constant, &y->constant, sizeof x->constant))
+            x->init.kind != y->init.kind ||
+            memcmp(&x->constant, &y->constant, sizeof x->constant) || !equal_numbers(a, x, y))
             return false;
     }
     for (int i = 0; i < a->node_count; i++)

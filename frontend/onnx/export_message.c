@@ -315,6 +315,8 @@ void *nt_export_numbers_of(struct nt_export *e, int value)
         e->failed = true;
     else if (e->folded[value])
         memcpy(data, e->folded[value], bytes);
+    else if (v->init.kind == NT_INIT_COMPUTED)
+        v->init.read(e->ctx, v->init.source, data);
     else if (index < 0 || nt_weights_read(e->weights, index, data) != NT_OK) {
         free(data);
         data = NULL;

@@ -21,8 +21,11 @@ static enum nt_status take(struct nt_onnx_node *node, int needed, int count, int
 /* Statistics that come from the weights are states there, which training updates. */
 static void mark_state(struct nt_onnx_node *node, int value)
 {
-    if (node->graph->value[value].kind == NT_VALUE_PARAMETER)
-        node->graph->value[value].kind = NT_VALUE_STATE;
+    struct nt_value *v = &node->graph->value[value];
+    if (v->kind == NT_VALUE_PARAMETER)
+        v->kind = NT_VALUE_STATE;
+    if (v->init.kind == NT_INIT_COMPUTED) /* then it is kept */
+        v->init.kind = NT_INIT_FILE;
 }
 
 /* A vector by channel, for a tensor of rank `rank`. */

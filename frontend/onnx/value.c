@@ -152,7 +152,9 @@ static int graph_of_host(struct nt_onnx_import *import, const struct nt_onnx_val
     }
     if (!equal)
         return make_weight(import, value, &host->shape,
-            (struct nt_init){.kind = NT_INIT_FILE, .source = host, .read = read_host});
+            (struct nt_init){.kind = value->tensor ? NT_INIT_FILE : NT_INIT_COMPUTED,
+                .source = host,
+                .read = read_host});
     int graph = nt_graph_constant(import->graph, host->data[0], &host->shape); /* 0: empty */
     if (graph >= 0 && integers)
         import->graph->value[graph].dtype = NT_I32;

@@ -19,7 +19,7 @@ static void read_weights(struct nt_context *ctx, const struct nt_graph *graph)
         const struct nt_value *value = &graph->value[i];
         bool weight = value->kind == NT_VALUE_PARAMETER || value->kind == NT_VALUE_STATE;
         size_t bytes = (size_t)nt_shape_count(&value->shape) * sizeof(float);
-        if (!weight || value->init.kind != NT_INIT_FILE || bytes > NT_FUZZ_MOST_BYTES)
+        if (!weight || !value->init.read || bytes > NT_FUZZ_MOST_BYTES)
             continue;
         void *data = malloc(bytes);
         if (data)
