@@ -114,7 +114,8 @@ static void finish_filter(struct filter *filter)
     free(filter->weight);
 }
 
-/* The triangle filter, widened by the scale when shrinking, as Pillow's precompute_coeffs. */
+/* The triangle filter, widened by the scale when shrinking, as Pillow's precompute_coeffs. False:
+ * no memory; there may be parts of it. */
 static bool make_filter(int source, double start, double length, int target, struct filter *filter)
 {
     double scale = length / target, widened = scale < 1 ? 1 : scale;
@@ -126,7 +127,6 @@ static bool make_filter(int source, double start, double length, int target, str
         .weight = calloc((size_t)target * (size_t)reach, sizeof(int32_t))};
     if (!k || !filter->first || !filter->count || !filter->weight) {
         free(k);
-        finish_filter(filter);
         return false;
     }
     for (int i = 0; i < target; i++) {

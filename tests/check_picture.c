@@ -5,6 +5,8 @@
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "frontend/file.h"
 #include "frontend/jpeg.h"
@@ -276,6 +278,32 @@ START_TEST(resize_keeps_flat_and_linear)
 }
 END_TEST
 
+/* Of three tables for each column the first finds room, the second does not. */
+START_TEST(too_large_to_resize)
+{
+#ifdef __SANITIZE_ADDRESS__
+    test_skip("AddressSanitizer needs all of the address space");
+#else
+    const int width = 100 << 20;
+    struct nt_picture picture = fixture_picture(2, 2, 1), to;
+    struct rlimit old, tight;
+    FILE *file = fopen("/proc/self/statm", "r");
+    long pages;
+    if (!file || fscanf(file, "%ld", &pages) != 1)
+        return;
+    fclose(file);
+    getrlimit(RLIMIT_AS, &old);
+    tight = old;
+    tight.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + 6 * (rlim_t)width;
+    setrlimit(RLIMIT_AS, &tight);
+    enum nt_status status = nt_picture_resize(test_context(), &picture, NULL, width, 1, &to);
+    setrlimit(RLIMIT_AS, &old);
+    test_fails(status, NT_ERR_MEMORY, "no memory to resize");
+    nt_picture_finish(&picture);
+#endif
+}
+END_TEST
+
 START_TEST(crop_and_flip)
 {
     struct nt_picture picture = fixture_picture(11, 7, 3), part;
@@ -519,6 +547,7 @@ int main(void)
     tcase_add_test(tcase, jpeg_shrinks_while_decoding);
     tcase_add_test(tcase, orientation_is_applied);
     tcase_add_test(tcase, resize_keeps_flat_and_linear);
+    tcase_add_test(tcase, too_large_to_resize);
     tcase_add_test(tcase, crop_and_flip);
     tcase_add_test(tcase, what_is_no_picture_is_refused);
     tcase_add_test(tcase, truncated_pictures_are_refused);
