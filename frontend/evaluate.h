@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 struct nt_evaluation {
-    double loss;     /* mean; NaN when the model declares none */
+    double loss;     /* mean */
     double accuracy; /* 0 to 1; NaN when there are no classes */
     int64_t items;
     int64_t unreadable; /* items left out */
@@ -52,7 +52,8 @@ NT_API enum nt_status nt_evaluator_create(struct nt_device *dev, struct nt_model
     const struct nt_evaluator_params *params, struct nt_evaluator **out);
 NT_API void nt_evaluator_destroy(struct nt_evaluator *evaluator);
 
-/* Runs the whole dataset through the model as its weights are now. */
+/* Runs the whole dataset through the model as its weights are now. NT_ERR_ARGUMENT when the model
+ * declares no loss. */
 NT_API enum nt_status nt_evaluate(struct nt_evaluator *evaluator, struct nt_evaluation *evaluation);
 
 /* Softmax of one item's scores, in double. */

@@ -294,6 +294,36 @@ START_TEST(fine_tuning)
 }
 END_TEST
 
+/* A file is trained on numbers without being told the loss: that of least squares. */
+START_TEST(regression)
+{
+    if (absent())
+        return;
+    char file[1100], spec[2100], y[1100], dir[1100];
+    static const char definition[] = "local x = input('x', {3})\n"
+                                     "output('y', x:linear{name = 'fc', features = 2})\n";
+    const char *model = fixture_path("plain.lua"), *x = fixture_path("plain-x.npy");
+    float numbers[40 * 3];
+    test_fill(numbers, 40 * 3);
+    fixture_write(model, definition, sizeof definition - 1);
+    snprintf(file, sizeof file, "%s", fixture_path("plain.onnx"));
+    snprintf(dir, sizeof dir, "%s", fixture_path("plain"));
+    snprintf(y, sizeof y, "%s", fixture_path("plain-y.npy"));
+    snprintf(spec, sizeof spec, "npy:%s,%s", x, y);
+    test_ok(nt_npy_write(test_context(), x, NT_F32, &SHAPE(40, 3), numbers));
+    test_ok(nt_npy_write(test_context(), y, NT_F32, &SHAPE(40, 2), numbers));
+    expect(0, "", "convert %s %s", model, file);
+    expect(0, "loss=mse_loss, as the data have numbers",
+        "train %s --data %s --batch 4 --epochs 2 --out %s", file, spec, dir);
+    expect(0, "", "eval %s --data %s --weights %s/best.safetensors --json", file, spec, dir);
+    double loss = metric("loss");
+    expect(0, "", "convert %s %s --weights %s/best.safetensors", model, file, dir);
+    expect(
+        0, "", "eval %s --data %s --seed 1 --part validation --validation 0.1 --json", file, spec);
+    ck_assert(loss > 0 && fabs(metric("loss") - loss) <= 1e-5 * loss);
+}
+END_TEST
+
 /* A folder of each class with noise that tells it but not always. */
 static void write_classes(const char *part, int count)
 {
@@ -378,6 +408,7 @@ int main(void)
     tcase_add_test(tests, convert);
     tcase_add_test(tests, arrays_bind_open_extents);
     tcase_add_test(tests, fine_tuning);
+    tcase_add_test(tests, regression);
     tcase_add_test(tests, batch_is_in_the_numbers);
     tcase_add_test(tests, pictures_as_options_say);
     tcase_add_test(tests, round_trip);

@@ -47,13 +47,15 @@ int cli_take_task(struct cli *cli, const char *loss, const char *head)
 
 bool cli_fit_loss(struct cli *cli, const struct nt_model *model, const struct nt_dataset_info *info)
 {
-    if (!cli_has_weights(cli) || cli_is_set(cli, "loss") || info->classes == 0)
+    if (!cli_has_weights(cli) || cli_is_set(cli, "loss") || info->box_classes > 0)
         return false;
+    bool classes = info->classes > 0;
     for (int i = 0; i < nt_model_setting_count(model); i++) {
         struct nt_setting setting = nt_model_setting(model, i);
         if (strcmp(setting.name, "loss") == 0 && strcmp(setting.value, "none") == 0) {
-            cli_note(cli, "loss=cross_entropy, as the data have classes");
-            return cli_add_setting(cli, "loss=cross_entropy");
+            const char *pair = classes ? "loss=cross_entropy" : "loss=mse_loss";
+            cli_note(cli, "%s, as the data have %s", pair, classes ? "classes" : "numbers");
+            return cli_add_setting(cli, pair);
         }
     }
     return false;

@@ -13,8 +13,8 @@ struct nt_dataset_info;
  * exit status of wrong usage. */
 int cli_take_task(struct cli *cli, const char *loss, const char *head);
 
-/* Whether the model has no loss and the data have classes: then cross_entropy is set, and the model
- * is to be loaded again. */
+/* Whether the model has no loss and the data tell one: cross_entropy for classes, mse_loss for
+ * numbers that are to be learnt. Then it is set, and the model is to be loaded again. */
 bool cli_fit_loss(
     struct cli *cli, const struct nt_model *model, const struct nt_dataset_info *info);
 

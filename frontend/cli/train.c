@@ -84,7 +84,8 @@ static const struct cli_option options[] = {
         "steps between lines of metrics.jsonl (default: about 200 lines)", 1, MANY},
     {"out", CLI_TEXT, AT(out), "DIR", "where results go (default runs/MODEL)"},
     {"loss", CLI_TEXT, AT(loss), "LOSS",
-        "of an ONNX file: cross_entropy, mse_loss, ... (default cross_entropy for classes)"},
+        "of an ONNX file: cross_entropy, mse_loss, ... (default cross_entropy for classes, "
+        "mse_loss for numbers)"},
     {"head", CLI_TEXT, AT(head), "classes=N",
         "of an ONNX file: a new last layer with so many classes"},
     {"export", CLI_TEXT, AT(onnx), "FILE.onnx", "write what was trained, the best of it, as ONNX"},
