@@ -104,7 +104,10 @@ static void put_attributes(FILE *file, const struct nt_op *op)
 static void put_operator(FILE *file, const struct nt_op *op)
 {
     fprintf(file, "\n## %s\n\n%s.\n\n", op->name, op->summary);
-    fprintf(file, "- Inputs: `%s`", op->inputs);
+    if (*op->inputs)
+        fprintf(file, "- Inputs: `%s`", op->inputs);
+    else
+        fprintf(file, "- Inputs: none");
     if (op->outputs > 1)
         fprintf(file, "; up to %d outputs", op->outputs);
     fprintf(file, "\n");

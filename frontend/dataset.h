@@ -28,10 +28,11 @@
  *                         each place of it) or floats (targets)
  *   text:FILE             UTF-8: items are consecutive windows of characters, as tokens, and the
  *                         target of each place is the character that follows. Held out is the end
- *   csv:FILE              a table (fields parted by commas, semicolons or tabs; a header or none):
- * a row is an item of the numbers in all columns but the last, or but that of csv:FILE,COLUMN,
- * which is told: as a number where the model's target is one, {1}, else as a class, whose name is
- * the text. With one column of numbers and a model whose target are numbers it is read as series:
+ *   csv:FILE              a table: fields parted by commas, semicolons or tabs; a header or none.
+ *                         A row is an item of the numbers in all columns but the last, or but that
+ *                         of csv:FILE,COLUMN, which is told: as a number where the model's target
+ *                         is one, {1}, else as a class, whose name is the text. With one column of
+ *                         numbers and a model whose target are numbers it is read as series:
  *   series:FILE.csv       a time series: the last numeric column, or series:FILE.csv,COLUMN. Items
  *                         are windows, one for each place, targets the values that follow; both
  *                         are normalised by mean and deviation of the training part. Held out is

@@ -310,7 +310,7 @@ const struct nt_op nt_op_embedding = {
     .name = "embedding",
     .summary = "rows of a weight at the indices",
     .source = "Bengio, Ducharme, Vincent & Jauvin, A neural probabilistic language model, 2003",
-    .shapes = "x of any shape (int32), weight K,D; result: the shape of x, then D",
+    .shapes = "index of any shape (int32), weight K,D; result: the shape of index, then D",
     .inputs = "index weight?",
     .outputs = 1,
     .attrs = embedding_attrs,
@@ -357,7 +357,7 @@ static enum nt_status one_hot_lower(struct nt_lowering *lowering, const struct n
 const struct nt_op nt_op_one_hot = {
     .name = "one_hot",
     .summary = "1 at each index, 0 elsewhere, along a new last dimension",
-    .shapes = "x of any shape (int32); result: the shape of x, then the classes",
+    .shapes = "index of any shape (int32); result: the shape of index, then the classes",
     .inputs = "index",
     .outputs = 1,
     .attrs = one_hot_attrs,

@@ -352,10 +352,15 @@ static enum nt_status rnn_expand(struct nt_graph *graph, struct nt_node *node)
     return expand(graph, node, relu ? NT_CELL_RELU : NT_CELL_TANH);
 }
 
+#define SHAPES                                                                                     \
+    "x N,T,I (T,N,I without batch_first), h0 layers * D,N,hidden (D = 2 with bidirectional, "      \
+    "else 1), lengths N (int32); y N,T,D * hidden, 0 behind an item's length, h_n as h0"
+
 const struct nt_op nt_op_rnn = {
     .name = "rnn",
     .summary = "h = tanh(W_ih x + b_ih + W_hh h + b_hh) from step to step: y all h, h_n the last",
     .source = "Elman, Finding structure in time, Cognitive Science 14, 1990",
+    .shapes = SHAPES,
     .inputs = "x h0? lengths?",
     .outputs = 2,
     .attrs = rnn_attrs,
@@ -379,6 +384,7 @@ const struct nt_op nt_op_lstm = {
     .source =
         "Hochreiter & Schmidhuber, Long short-term memory, Neural Computation 9, 1997; forget "
         "gate of Gers, Schmidhuber & Cummins, 2000",
+    .shapes = SHAPES "; c0 and c_n as h0",
     .inputs = "x h0? c0? lengths?",
     .outputs = 3,
     .attrs = lstm_attrs,
@@ -409,6 +415,7 @@ const struct nt_op nt_op_gru = {
     .source =
         "Cho et al., Learning phrase representations using RNN encoder-decoder for statistical "
         "machine translation, EMNLP 2014",
+    .shapes = SHAPES,
     .inputs = "x h0? lengths?",
     .outputs = 2,
     .attrs = gru_attrs,

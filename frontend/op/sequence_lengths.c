@@ -45,6 +45,7 @@ static enum nt_status lower(struct nt_lowering *lowering, const struct nt_node *
 const struct nt_op nt_op_sequence_lengths = {
     .name = "sequence_lengths",
     .summary = "how many tokens of each item are not padding: lengths for recurrent layers",
+    .shapes = "tokens N,T (int32); result N (int32)",
     .inputs = "tokens",
     .outputs = 1,
     .attrs = attrs,
