@@ -10,6 +10,7 @@
 
 #include <CL/cl_ext.h>
 #include <ctype.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,10 +210,12 @@ static int rank(const struct nt_device_info *info)
     return 2 * (int)info->type + is_software(info->name);
 }
 
-static enum nt_status find_devices(struct nt_context *ctx, struct found_list *list)
+/* Drivers start when they are asked first, and PoCL 3.1 does not stand several threads then. */
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+
+static enum nt_status ask_platforms(struct nt_context *ctx, struct found_list *list)
 {
     cl_uint count = 0;
-    *list = (struct found_list){0};
     if (clGetPlatformIDs(0, NULL, &count) != CL_SUCCESS || count == 0)
         return NT_OK;
     cl_platform_id *platforms = calloc(count, sizeof *platforms);
@@ -223,6 +226,15 @@ static enum nt_status find_devices(struct nt_context *ctx, struct found_list *li
         for (cl_uint i = 0; status == NT_OK && i < count; i++)
             status = add_platform(ctx, platforms[i], list);
     free(platforms);
+    return status;
+}
+
+static enum nt_status find_devices(struct nt_context *ctx, struct found_list *list)
+{
+    *list = (struct found_list){0};
+    pthread_mutex_lock(&asking);
+    enum nt_status status = ask_platforms(ctx, list);
+    pthread_mutex_unlock(&asking);
     if (status != NT_OK) {
         free(list->item);
         *list = (struct found_list){0};

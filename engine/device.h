@@ -54,7 +54,8 @@ NT_API enum nt_status nt_device_list(
     struct nt_context *ctx, struct nt_device_info **list, int *count);
 
 /* An opened device: an OpenCL context, a compute queue and an upload queue.
- * Thread-safety: one thread at a time. Lifetime: outlives its tapes and memory. */
+ * Thread-safety: one thread at a time; threads may each open one, at once, also of the same
+ * hardware. Lifetime: outlives its tapes and memory. */
 struct nt_device;
 
 /* selector: an index, "gpu", "cpu", "accelerator", or part of the name or platform

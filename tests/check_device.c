@@ -3,6 +3,7 @@
 #include "tests/testing.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,8 +170,54 @@ START_TEST(no_device_says_what_to_install)
 }
 END_TEST
 
+enum { THREADS = 8 };
+
+static pthread_barrier_t barrier;
+
+static void *open_one(void *user)
+{
+    enum nt_status *status = user;
+    struct nt_context *ctx;
+    struct nt_device *dev = NULL;
+    pthread_barrier_wait(&barrier);
+    *status = nt_context_create(NULL, &ctx);
+    if (*status == NT_OK)
+        *status = nt_device_open(ctx, NULL, &dev);
+    nt_device_close(dev);
+    nt_context_destroy(ctx);
+    return NULL;
+}
+
+/* Each thread may have a device of its own, from the first moment on. */
+static int opened_together(void)
+{
+    pthread_t thread[THREADS];
+    enum nt_status status[THREADS];
+    int failed = 0;
+    pthread_barrier_init(&barrier, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&thread[i], NULL, open_one, &status[i]);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        failed += status[i] != NT_OK;
+    }
+    return failed;
+}
+
+/* The driver alone, as others beside it make the loader slow. */
+START_TEST(threads_open_devices)
+{
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(system("V=/etc/OpenCL/vendors/pocl.icd; [ ! -e $V ] || "
+                                "LD_PRELOAD= OCL_ICD_VENDORS=$V /proc/$PPID/exe --together"),
+            0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--together") == 0)
+        return opened_together();
     if (argc > 1 && strcmp(argv[1], "--without-devices") == 0)
         return without_devices();
     if (nt_device_list(test_context(), &list, &count) != NT_OK || count == 0) {
@@ -186,6 +233,7 @@ int main(int argc, char **argv)
     tcase_add_test(tcase, memory_is_zeroed_and_checked);
     tcase_add_test(tcase, memory_is_filled);
     tcase_add_test(tcase, no_device_says_what_to_install);
+    tcase_add_test(tcase, threads_open_devices);
     suite_add_tcase(suite, tcase);
     int status = test_main(suite);
     free(list);
