@@ -250,13 +250,13 @@ static int run_bench(struct cli *cli, void *fields)
 const struct cli_command cli_bench = {
     .name = "bench",
     .arguments = "[compare FILE...] [OPTION]...",
-    .summary = "Measure devices: what they can do, layers, networks; or compare such measurements.",
+    .summary = "Measure devices, layers and networks; compare measurements.",
     .details = "  neutra bench --quick\n"
                "  neutra bench --device 0,1 --json all.json --html all.html\n"
                "  neutra bench compare before.json after.json --html page.html\n\n"
-               "--device takes a list. Interrupted, it keeps what was measured. Exit status 1 when "
-               "a result\n"
-               "is wrong: every one is checked. docs/benchmarks.md explains the figures.",
+               "--device takes a list. Interrupted, it keeps what was measured. Exit status 1\n"
+               "when a result is wrong: every one is checked. docs/benchmarks.md explains the\n"
+               "figures.",
     .shared = CLI_HAS_DEVICE,
     .options = options,
     .options_size = sizeof(struct options),

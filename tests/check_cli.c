@@ -71,19 +71,29 @@ START_TEST(wrong_usage)
 }
 END_TEST
 
+/* What was printed has 80 columns at most, but for examples. */
+static void fits_a_window(void)
+{
+    for (const char *line = out; *line; line += strcspn(line, "\n") + 1)
+        ck_assert_msg(strcspn(line, "\n") <= 80 || !strncmp(line, "  neutra ", 9),
+            "a line is too long for a window: %.*s", (int)strcspn(line, "\n"), line);
+}
+
 START_TEST(help_goes_to_stdout)
 {
-    static const char *const commands[] = {
-        "devices", "show", "train", "eval", "run", "gradcheck", "convert"};
+    static const char *const commands[] = {"devices", "show", "train", "eval", "run", "sample",
+        "gradcheck", "convert", "onnx-test", "tune", "bench"};
     if (absent())
         return;
     expect(0, "", "--help");
+    fits_a_window();
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         ck_assert_msg(strstr(out, commands[i]), "help lacks %s", commands[i]);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         expect(0, "", "%s --help", commands[i]);
         ck_assert(strstr(out, "usage: neutra ") == out);
         ck_assert_str_eq(err, "");
+        fits_a_window();
     }
     expect(0, "", "--version");
     ck_assert(strstr(out, "neutra ") == out);

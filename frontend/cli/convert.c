@@ -106,7 +106,7 @@ static int run(struct cli *cli, void *fields)
 const struct cli_command cli_convert = {
     .name = "convert",
     .arguments = "MODEL OUT.onnx|OUT.safetensors [OPTION]...",
-    .summary = "Write a model with its weights as an ONNX file, or its weights alone.",
+    .summary = "Write a model with its weights as ONNX, or the weights alone.",
     .details = "  neutra convert zoo/lenet.lua --weights runs/lenet/best.safetensors lenet.onnx\n"
                "  neutra convert model.onnx folded.onnx --fold-batch-norm\n"
                "  neutra convert model.onnx weights.safetensors\n\n"

@@ -103,9 +103,10 @@ const struct cli_command cli_gradcheck = {
     .name = "gradcheck",
     .arguments = "MODEL [OPTION]...",
     .summary = "Compare every gradient of a model with central differences.",
-    .details = "Each parameter and float input is moved along several directions. A direction with "
-               "a kink\n(ReLU, maximum) or too flat for float32 is passed over and counted. Exit "
-               "status 1 when a\ngradient is wrong or none of its directions could be judged.",
+    .details = "Each parameter and float input is moved along several directions. A direction\n"
+               "with a kink (ReLU, maximum) or too flat for float32 is passed over and counted.\n"
+               "Exit status 1 when a gradient is wrong or none of its directions could be\n"
+               "judged.",
     .shared = CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct options),

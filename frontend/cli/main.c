@@ -34,7 +34,7 @@ static void print_usage(FILE *file)
                   "Trains and runs neural networks on any OpenCL device.\n\ncommands:\n");
     for (int i = 0; i < COMMAND_COUNT; i++)
         fprintf(file, "  %-12s%s\n", commands[i]->name, commands[i]->summary);
-    fprintf(file, "\n`neutra COMMAND --help` explains a command; `neutra --version` tells the "
+    fprintf(file, "\n`neutra COMMAND --help` explains a command; `neutra --version` tells the\n"
                   "version.\n");
 }
 

@@ -134,7 +134,7 @@ static int run(struct cli *cli, void *fields)
 const struct cli_command cli_onnx_test = {
     .name = "onnx-test",
     .arguments = "DIR... [OPTION]...",
-    .summary = "Run ONNX conformance cases: folders of model.onnx and test_data_set_*.",
+    .summary = "Run ONNX conformance cases, folders of models and arrays.",
     .details = "A case is a folder of model.onnx and test_data_set_*, or NAME.onnx with\n"
                "NAME_output_0.pb beside it, whose input counts up from 0 to 1.\n"
                "Each case passes, fails or is skipped, with the reason: what is not offered is\n"

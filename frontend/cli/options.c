@@ -223,7 +223,7 @@ static int unknown_option(
 }
 
 #define HELP_INDENT 28
-#define HELP_WIDTH 96
+#define HELP_WIDTH 80
 
 /* Text broken between words, behind the indent; the cursor stands at the indent already. */
 static void print_wrapped(const char *text)

@@ -355,10 +355,9 @@ const struct cli_command cli_run = {
     .name = "run",
     .arguments = "MODEL [PICTURE]... [OPTION]...",
     .summary = "Run a model on pictures or arrays.",
-    .details = "Pictures (JPEG, PNG) are prepared as in the training that wrote the weights, and "
-               "the most\n"
-               "probable classes are named: the softmax of the first output. A model trained on\n"
-               "captions:DIR gives its caption.\n\n"
+    .details = "Pictures (JPEG, PNG) are prepared as in the training that wrote the weights,\n"
+               "and the most probable classes are named: the softmax of the first output. A\n"
+               "model trained on captions:DIR gives its caption.\n\n"
                "  neutra run zoo/lenet.lua --weights runs/lenet/best.safetensors shoe.jpg\n"
                "  neutra run net.lua --weights net.safetensors --input x.npy --output results",
     .shared = CLI_HAS_PICTURES | CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_PROFILE | CLI_HAS_JSON,

@@ -323,7 +323,7 @@ static int run(struct cli *cli, void *fields)
 const struct cli_command cli_show = {
     .name = "show",
     .arguments = "MODEL [OPTION]...",
-    .summary = "Print a model's layers, shapes, parameters and the memory that it needs.",
+    .summary = "Print a model's layers, shapes, parameters and memory.",
     .shared = CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_JSON,
     .options = options,
     .options_size = sizeof(struct options),

@@ -484,10 +484,10 @@ const struct cli_command cli_train = {
     .arguments = "MODEL --data SPEC [OPTION]...",
     .summary = "Train a model on data.",
     .details =
-        "Writes DIR/last.safetensors and DIR/best.safetensors (weights, optimizer and position),\n"
-        "DIR/metrics.jsonl and DIR/curve.svg. Ctrl-C finishes the step and saves; a second one "
-        "ends\n"
-        "at once. What an earlier training left in DIR is kept in DIR/former.\n\n"
+        "Writes DIR/last.safetensors and DIR/best.safetensors (weights, optimizer and\n"
+        "position), DIR/metrics.jsonl and DIR/curve.svg. Ctrl-C finishes the step and\n"
+        "saves; a second one ends at once. What an earlier training left in DIR is kept\n"
+        "in DIR/former.\n\n"
         "  neutra train zoo/lenet.lua --data fashion-mnist --epochs 5 --lr 0.01 --momentum 0.9\n"
         "  neutra train zoo/lenet.lua --resume runs/lenet\n"
         "  neutra train net.onnx --data images:pictures --head classes=5 --freeze 'features.*' "

@@ -196,10 +196,10 @@ static int run(struct cli *cli, void *fields)
 const struct cli_command cli_tune = {
     .name = "tune",
     .arguments = "MODEL [OPTION]...",
-    .summary = "Measure which kernels are the fastest for a model's products and convolutions.",
-    .details = "Every variant's result is compared before its time counts. What is found is kept "
-               "in the cache\nfolder, for this device, driver and version of the kernels, and used "
-               "from then on by all\ncommands. Ctrl-C keeps what was measured.\n\n"
+    .summary = "Measure which kernels are the fastest for a model's layers.",
+    .details = "Every variant's result is compared before its time counts. What is found is\n"
+               "kept in the cache folder, for this device, driver and version of the kernels,\n"
+               "and used from then on by all commands. Ctrl-C keeps what was measured.\n\n"
                "  neutra tune zoo/resnet.lua --set depth=18 --batch 8 --seconds 120\n"
                "  neutra tune zoo/lenet.lua --seconds 0 --import others.txt --export all.txt",
     .shared = CLI_HAS_MODEL | CLI_HAS_DEVICE | CLI_HAS_JSON,
