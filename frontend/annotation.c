@@ -12,6 +12,7 @@
 #define MAX_BYTES ((size_t)16 << 20)
 #define MAX_OBJECTS 65536
 #define MAX_DEPTH 16
+#define MAX_EXTENT 1e6
 #define MAX_TEXT 256 /* of which MAX_TEXT - 1 bytes may be a part */
 
 /* What the parser's callbacks share. */
@@ -75,6 +76,21 @@ static bool around(const struct reading *r, int depth, const char *name)
     return r->depth > depth && strcmp(r->element[depth], name) == 0;
 }
 
+/* NaN when the text is none. */
+static double number(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    return end == text || !isfinite(value) ? NAN : value;
+}
+
+/* 0 when the text is no extent of a picture. */
+static int extent(const char *text)
+{
+    double value = number(text);
+    return value >= 1 && value <= MAX_EXTENT ? (int)value : 0;
+}
+
 static void take_object(struct reading *r, const char *name)
 {
     struct nt_annotation_object *object = &r->annotation->object[r->annotation->count - 1];
@@ -83,10 +99,10 @@ static void take_object(struct reading *r, const char *name)
     if (r->depth == 3 && strcmp(name, "name") == 0)
         snprintf(object->name, sizeof object->name, "%s", r->text);
     if (r->depth == 3 && strcmp(name, "difficult") == 0)
-        object->difficult = atoi(r->text) != 0;
+        object->difficult = number(r->text) > 0;
     for (int i = 0; r->depth == 4 && around(r, 2, "bndbox") && i < 4; i++)
         if (strcmp(name, corners[i]) == 0)
-            *values[i] = strtod(r->text, NULL);
+            *values[i] = number(r->text);
 }
 
 static void XMLCALL end(void *user, const XML_Char *name)
@@ -96,9 +112,9 @@ static void XMLCALL end(void *user, const XML_Char *name)
     if (r->depth <= MAX_DEPTH && around(r, 1, "object"))
         take_object(r, name);
     if (r->depth == 3 && around(r, 1, "size") && strcmp(name, "width") == 0)
-        r->annotation->width = atoi(r->text);
+        r->annotation->width = extent(r->text);
     if (r->depth == 3 && around(r, 1, "size") && strcmp(name, "height") == 0)
-        r->annotation->height = atoi(r->text);
+        r->annotation->height = extent(r->text);
     r->depth--;
     r->length = 0;
 }

@@ -153,6 +153,8 @@ START_TEST(broken_files_are_named)
     fails_with("order", OBJECT("cat", 5, 5, 3, 9), NT_ERR_FORMAT, "object 1: box 5, 5 to 3, 9");
     fails_with(
         "corner", "<object><name>cat</name></object>", NT_ERR_FORMAT, "must have four corners");
+    fails_with("empty", OBJECT("cat", , 1, 2, 2), NT_ERR_FORMAT, "must have four corners");
+    fails_with("infinite", OBJECT("cat", 1, 1, 1e999, 2), NT_ERR_FORMAT, "must have four corners");
     fails_with("name", OBJECT("", 1, 1, 2, 2), NT_ERR_FORMAT, "object 1: has no name");
     fails_with("length", OBJECT(REPEATED("a name that is far too long, "), 1, 1, 2, 2),
         NT_ERR_FORMAT, "name 'a name that is far too long, a name that...': must be shorter");
