@@ -289,7 +289,21 @@ static bool is_positive(const char *name)
     return false;
 }
 
-/* All elementwise operators, ten to a model; arguments are in (-1, 1), where most are defined. */
+/* Numbers for the attributes of the bits that are not their defaults, within arguments' reach. */
+static void say_attributes(const struct nt_op *op, int bits, char *text, size_t size)
+{
+    for (int i = 0; i < op->attr_count; i++) {
+        const struct nt_attr_spec *a = &op->attrs[i];
+        double value = 0.2 + 0.3 * i;
+        bool fits = a->min == a->max || (value >= a->min && value <= a->max);
+        size_t used = strlen(text);
+        if (bits >> i & 1 && a->type == NT_ATTR_FLOAT && fits)
+            snprintf(text + used, size - used, ", %s = %g", a->name, value);
+    }
+}
+
+/* All elementwise operators, ten to a model, with their defaults and with others; arguments are in
+ * (-1, 1), where most are defined. */
 START_TEST(elementwise_operators)
 {
     static char text[8192];
@@ -302,6 +316,10 @@ START_TEST(elementwise_operators)
         }
         if (i == all || !list[i]->expression || list[i] == &nt_op_cast)
             continue;
+        char attributes[200] = "";
+        say_attributes(list[i], _i, attributes, sizeof attributes);
+        if (_i && !*attributes)
+            continue;
         if (count == 0)
             strcpy(text, "local x = input(\"x\", {4, 5})\nlocal z = input(\"z\", {1, 5})\n"
                          "local w = input(\"w\", {4, 1})\n");
@@ -311,13 +329,13 @@ START_TEST(elementwise_operators)
                                : is_positive(name)        ? "x:abs():scale{offset = 0.1}"
                                                           : "x:scale{factor = 0.9}";
         size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "output(\"y%d\", op.%s(%s%s%s))\n", count, name,
-            argument, inputs > 1 ? ", z:scale{factor = 3, offset = 0.01}" : "",
-            inputs > 2 ? ", w" : "");
+        snprintf(text + used, sizeof text - used, "output(\"y%d\", op.%s(%s%s%s, {%s}))\n", count,
+            name, argument, inputs > 1 ? ", z:scale{factor = 3, offset = 0.01}" : "",
+            inputs > 2 ? ", w" : "", *attributes ? attributes + 2 : "");
         count++;
         total++;
     }
-    ck_assert_int_gt(total, 60);
+    ck_assert_int_gt(total, _i ? 2 : 60);
 }
 END_TEST
 
@@ -575,7 +593,7 @@ int main(void)
     tcase_set_timeout(tests, 0);
     tcase_add_loop_test(tests, zoo_read_again, 0, NETWORKS);
     tcase_add_test(tests, a_file_written_again);
-    tcase_add_test(tests, elementwise_operators);
+    tcase_add_loop_test(tests, elementwise_operators, 0, 4);
     tcase_add_loop_test(tests, other_operators, 0, DEFINITIONS - 2);
     tcase_add_test(tests, all_missing_operators_at_once);
     tcase_add_test(tests, more_than_the_format_holds);

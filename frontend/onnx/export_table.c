@@ -20,7 +20,7 @@ const struct nt_export_rule nt_export_rules[] = {
     {"prelu", "PRelu", FN(prelu)},
     {"relu6", "Clip", FN(clip), IF(elementwise)},
     {"selu", "Selu", "alpha gamma", IF(elementwise)},
-    {"softplus", "Softplus", IF(softplus), .note = "beta 1; else as an expression"},
+    {"softplus", "Softplus", IF(softplus), .note = "beta 1, threshold 20 or more; else as an expression"},
     {"thresholded_relu", "ThresholdedRelu", "alpha", IF(elementwise)},
 
     /* convolution, products, pooling */
