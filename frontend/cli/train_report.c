@@ -57,11 +57,10 @@ static void show_epoch(struct cli_training *w, const struct nt_training *t)
     char line[400], waiting[48] = "";
     snprintf(line, sizeof line, "epoch %lld/%lld", (long long)t->epoch, (long long)t->epochs);
     append(line, sizeof line, "  %s%.4f", "loss ", t->loss);
-    append(line, sizeof line, "  %s%.1f %%", "accuracy ", 100 * t->accuracy);
     if (isnan(t->validation_accuracy)) /* one figure is enough: the line is to fit a window */
-        append(line, sizeof line, "  %s loss %.4f", w->held_out_word, t->validation_loss);
-    append(
-        line, sizeof line, "  %s accuracy %.1f %%", w->held_out_word, 100 * t->validation_accuracy);
+        append(line, sizeof line, ", %s %.4f", w->held_out_word, t->validation_loss);
+    append(line, sizeof line, "  %s%.1f %%", "accuracy ", 100 * t->accuracy);
+    append(line, sizeof line, ", %s %.1f %%", w->held_out_word, 100 * t->validation_accuracy);
     size_t at = strlen(line);
     if (t->waiting > MUCH_WAITING)
         snprintf(waiting, sizeof waiting, ", waiting for data %.0f %%", 100 * t->waiting);
