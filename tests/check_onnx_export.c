@@ -340,6 +340,13 @@ START_TEST(elementwise_operators)
 END_TEST
 
 static const char *const definitions[] = {
+    /* reductions of integers are floats here */
+    "local t = input('t', {5}, {dtype = 'int32'})\n"
+    "output('a', t:mean{axes = 1})\n"
+    "output('b', t:log_sum_exp{axes = 1, keepdims = true})\n"
+    "output('c', t:l2{axes = 1})\n"
+    "output('d', t:sum{axes = 1} / 7)\n"
+    "output('e', t:max{axes = 1} / 7)\n",
     "local x = input('x', {4, 6, 9})\n"
     "output('a', x:max_pool2d{kernel = 3, stride = 2, ceil_mode = true})\n"
     "output('b', x:avg_pool2d{kernel = {3, 2}, stride = 2, padding = 1})\n"

@@ -23,6 +23,9 @@ NT_EXPORT_FUNCTION(reduce)
     const char *op_type = nt_export_rule_find(node->op)->onnx;
     const struct nt_attr *axes = &node->attr[nt_attr_index(node->op, "axes")];
     const char *in[2] = {nt_export_value(e, node->input[0]), ""};
+    const struct nt_value *value = e->graph->value;
+    if (value[node->input[0]].dtype != value[node->output[0]].dtype)
+        in[0] = nt_export_cast(e, in[0], NT_ONNX_FLOAT, NULL);
     bool as_input = strcmp(op_type, "ReduceSum") == 0; /* the others: from opset 18 on */
     if (axes->set && axes->count == 0) {
         nt_export_bind(e, node->output[0], in[0]);
