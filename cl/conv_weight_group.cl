@@ -9,7 +9,7 @@
 #include "group.clh"
 
 /* Where a pixel's first tap lies: plane, row, column and element of x; and its element of dy. */
-struct nt_weight_pixel {
+struct NT_NAME(pixel) {
     int plane, row, column, x, dy;
 };
 
@@ -21,7 +21,7 @@ NT_KERNEL_GROUP(conv_weight_group)
     int x_w, int y_n, int y_d, int y_h, int y_w, int splits)
 {
     NT_GROUP_DECLARE;
-    __local struct nt_weight_pixel at[NT_STEP];
+    __local struct NT_NAME(pixel) at[NT_STEP];
     NT_GROUP_V(A) a_next[NT_GROUP_READS(A)];
     NT_GROUP_V(B) b_next[NT_GROUP_READS(B)];
     int row0 = NT_GROUP_FIRST(1), column0 = NT_GROUP_FIRST(0);
@@ -45,7 +45,7 @@ NT_KERNEL_GROUP(conv_weight_group)
             int pixel = min(p0 + NT_STEP + item, last - 1);
             int u = pixel % out_w, v = pixel / out_w % out_h;
             int z = pixel / out_w / out_h % out_d, n = pixel / out_w / out_h / out_d;
-            struct nt_weight_pixel p = {
+            struct NT_NAME(pixel) p = {
                 z * stride_d - pad_d, v * stride_h - pad_h, u * stride_w - pad_w, 0, 0};
             p.x = n * x_n + p.plane * x_d + p.row * x_h + p.column * x_w;
             p.dy = n * y_n + z * y_d + v * y_h + u * y_w;

@@ -13,11 +13,11 @@
 #include "winograd.clh"
 
 #if NT_WINOGRAD_SIDE == 6
-#define NT_TAKE NT_WINOGRAD_INPUT
+#define NT_TRANSFORM NT_WINOGRAD_INPUT
 #elif NT_WINOGRAD_SIDE == 4
-#define NT_TAKE NT_WINOGRAD_OUTPUT_BACK_3
+#define NT_TRANSFORM NT_WINOGRAD_OUTPUT_BACK_3
 #else
-#define NT_TAKE NT_WINOGRAD_OUTPUT_BACK_5
+#define NT_TRANSFORM NT_WINOGRAD_OUTPUT_BACK_5
 #endif
 #define NT_PIXEL(i) pixel[i]
 #define NT_HALF(i) half_way[line * NT_WINOGRAD_SIDE + (i)]
@@ -49,12 +49,12 @@ NT_KERNEL_LINE(winograd_group_take)
             float value = x[down[i] + across * x_w];
             pixel[i] = within & valid[i] ? value : 0.0f;
         }
-        NT_TAKE(float, half_way + line, NT_WINOGRAD_SIDE, NT_PIXEL);
+        NT_TRANSFORM(float, half_way + line, NT_WINOGRAD_SIDE, NT_PIXEL);
     }
     to += item;
     NT_UNROLL for (int line = 0; line < 6; line++)
     {
-        NT_TAKE(float, out, 1, NT_HALF);
+        NT_TRANSFORM(float, out, 1, NT_HALF);
         NT_UNROLL for (int i = 0; i < 6; i++) to[(line * 6 + i) * plane] = out[i];
     }
 }
