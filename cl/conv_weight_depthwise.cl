@@ -9,8 +9,8 @@
  * channels and the rows of one split. A vector goes along the whole row, with sums in registers:
  * those of 3 x 3 taps of stride 1 or 2, through `lines` rows, or those of one tap. The next rows
  * are fetched in their order meanwhile.
- * Global size: blocks of vectors, splits; or 1, the splits of one block after those of another, so
- * that a work-item fetches ahead what the next one reads.
+ * Global size: 1, the splits of one block of vectors after those of another, so that a work-item
+ * fetches ahead what the next one reads.
  */
 #include "prelude.clh"
 #include "tile.clh"
@@ -223,7 +223,7 @@ NT_KERNEL(conv_weight_depthwise)
     int x_w, int y_n, int y_d, int y_h, int y_w, int splits, int vectors, int lines)
 {
     int item = get_global_id(1);
-    NT_NAME(depthwise_taps)(get_global_id(0) + item / splits, item % splits, x + x_offset,
+    NT_NAME(depthwise_taps)(item / splits, item % splits, x + x_offset,
         dy + dy_offset, partial, images, depth, height, width, groups * NT_JOINED, out_d, out_h,
         out_w, t, r, s, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, x_n,
         x_d, x_h, x_w, y_n, y_d, y_h, y_w, splits, vectors, lines);

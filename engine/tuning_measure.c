@@ -10,7 +10,7 @@
 #include "engine/tuning_state.h"
 #include "engine/variant.h"
 
-#define MOST_VARIANTS 8
+#define MOST_VARIANTS 16
 #define LEAST_RUNS 5
 #define MOST_RUNS 101
 /* Runs of a series, which lasts about so long: waiting for the device is not what is compared. */

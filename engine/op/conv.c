@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", "winograd",
-    "winograd_group", "gemm", "images", "registers", NULL};
-const char *const nt_conv_backward_data_variants[] = {"tile", "group", "depthwise", "winograd",
-    "winograd_group", "gemm", "images", "registers", NULL};
+const char *const nt_conv_forward_variants[] = {"tile", "group", "depthwise", "depthwise_group",
+    "winograd", "winograd_group", "gemm", "images", "registers", NULL};
+const char *const nt_conv_backward_data_variants[] = {"tile", "group", "depthwise",
+    "depthwise_group", "winograd", "winograd_group", "gemm", "images", "registers", NULL};
 const char *const nt_conv_backward_weight_variants[] = {
-    "tile", "group", "depthwise", "winograd", "winograd_group", "gemm", NULL};
+    "tile", "group", "depthwise", "depthwise_group", "winograd", "winograd_group", "gemm", NULL};
 
 static const char *const axis[3] = {"depth", "height", "width"};
 
@@ -247,6 +247,8 @@ static const char *broken_rule(
     if (strcmp(variant, "depthwise") == 0 && !nt_conv_is_depthwise(dev, p))
         return "must have one channel in and out of each group, or so few that a vector holds "
                "whole groups";
+    if (strcmp(variant, "depthwise_group") == 0)
+        return nt_conv_depthwise_group_rule(p);
     if (strcmp(variant, "winograd") == 0 || strcmp(variant, "winograd_group") == 0)
         return nt_conv_winograd_rule(p);
     return strcmp(variant, "gemm") == 0 ? nt_conv_gemm_rule(p) : NULL;
@@ -259,12 +261,15 @@ static enum nt_status choose(struct nt_tape *tape, const char *primitive,
     const char *tuned, const char **variant, const char **reason)
 {
     const struct nt_device *dev = nt_tape_device(tape);
-    bool depthwise = nt_conv_is_depthwise(dev, p);
+    bool tiles = nt_prefers_tiles(dev);
+    const char *depthwise = tiles && nt_conv_is_depthwise(dev, p)        ? "depthwise"
+                            : !tiles && !nt_conv_depthwise_group_rule(p) ? "depthwise_group"
+                                                                         : NULL;
     bool known = tuned && !broken_rule(dev, p, tuned);
     bool winograd = nt_conv_winograd_pays(dev, p, variants == nt_conv_backward_weight_variants);
     bool by_group = nt_conv_winograd_group_pays(nt_device_get_info(dev), p);
     const char *preferred = known       ? tuned
-                            : depthwise ? "depthwise"
+                            : depthwise ? depthwise
                             : winograd  ? "winograd"
                             : by_group  ? "winograd_group"
                                         : better;
@@ -299,14 +304,17 @@ static enum nt_status prepare(struct nt_tape *tape, const struct nt_conv_problem
 {
     if (strcmp(variant, "registers") == 0)
         return nt_conv_registers_pack(tape, p, backward, packed);
-    return strcmp(variant, "depthwise") == 0 ? nt_conv_depthwise_pack(tape, p, backward, packed)
-                                             : NT_OK;
+    if (strcmp(variant, "depthwise") == 0 || strcmp(variant, "depthwise_group") == 0)
+        return nt_conv_depthwise_pack(tape, p, backward, packed);
+    return NT_OK;
 }
 
 static enum nt_status launch(struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
 {
     if (strcmp(pass->variant, "depthwise") == 0)
         return nt_conv_depthwise(tape, pass, packed);
+    if (strcmp(pass->variant, "depthwise_group") == 0)
+        return nt_conv_depthwise_group(tape, pass, packed);
     if (strcmp(pass->variant, "winograd") == 0)
         return nt_conv_winograd(tape, pass);
     if (strcmp(pass->variant, "winograd_group") == 0)
@@ -513,6 +521,8 @@ enum nt_status nt_conv_backward_weight(struct nt_tape *tape, const struct nt_con
         return status;
     if (strcmp(variant, "depthwise") == 0)
         return nt_conv_weight_depthwise(tape, &p, work(&p), reason);
+    if (strcmp(variant, "depthwise_group") == 0)
+        return nt_conv_weight_depthwise_group(tape, &p, work(&p), reason);
     if (strcmp(variant, "winograd") == 0)
         return nt_conv_weight_winograd(tape, &p, work(&p), reason);
     if (strcmp(variant, "winograd_group") == 0)

@@ -100,7 +100,7 @@ enum nt_status nt_conv_gemm(struct nt_tape *tape, const struct nt_conv_pass *pas
 bool nt_conv_weight_gemm_pays(const struct nt_conv_problem *problem);
 enum nt_status nt_conv_weight_gemm(struct nt_tape *tape, const struct nt_conv_problem *problem);
 
-/* One channel in and out of each group or, on CPU devices, 2, 4 or 8, whole groups in a vector.
+/* For CPUs: one channel in and out of each group, or 2, 4 or 8, whole groups in a vector.
  * `packed`: the weights as [tap][channel read][channel], whose taps w_start and w_step count; one
  * copy serves all phases. */
 bool nt_conv_is_depthwise(const struct nt_device *dev, const struct nt_conv_problem *problem);
@@ -108,12 +108,19 @@ enum nt_status nt_conv_depthwise_pack(
     struct nt_tape *tape, const struct nt_conv_problem *problem, bool backward, int32_t *packed);
 enum nt_status nt_conv_depthwise(
     struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed);
-/* Backward by data, all phases of the stride at once: on CPU devices, 3 x 3 taps of stride 2. */
+/* Backward by data, all phases of the stride at once: 3 x 3 taps of stride 2. */
 bool nt_conv_takes_depthwise_back(
     const struct nt_device *dev, const struct nt_conv_problem *problem);
 enum nt_status nt_conv_depthwise_back(struct nt_tape *tape, const struct nt_conv_problem *problem,
     const struct nt_epilogue *epilogue, int32_t packed, double flops, const char *reason);
 enum nt_status nt_conv_weight_depthwise(
+    struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
+
+/* For GPUs: one channel in and out of each group. `packed` as above. */
+const char *nt_conv_depthwise_group_rule(const struct nt_conv_problem *problem);
+enum nt_status nt_conv_depthwise_group(
+    struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed);
+enum nt_status nt_conv_weight_depthwise_group(
     struct nt_tape *tape, const struct nt_conv_problem *problem, double flops, const char *reason);
 
 /* Weight gradients: partial sums [split][group][k][tap][c] by a variant, then their sum. `joined`

@@ -1,40 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/op/conv.h"
 #include "engine/op/epilogue.h"
-#include "engine/op/group.h"
 #include "engine/op/tile.h"
 #include "engine/variant.h"
 
-#define GROUP_ITEMS 64 /* of a work-group: channels */
-#define GROUP_RUN 4    /* pixels of a work-item where there are many of them */
 /* Floats of a row, six of which the second-level cache holds; pixels of its shortest part. */
 #define ROW 24576
 #define LEAST_RUN 16
 #define LEAST_PIXELS 64
 #define LEAST_VECTORS 4
-/* Rows that are worth a partial sum, work-items per compute unit: of a CPU, so that both cores
- * end together, and of a GPU, where they hide latencies. */
+/* Rows that are worth a partial sum; work-items per core, so that all cores end together. */
 #define LEAST_ROWS 4
 #define ITEMS_PER_CORE 8
-#define ITEMS_PER_UNIT 1024
-
-static bool single(struct nt_tape *tape)
-{
-    return nt_prefers_tiles(nt_tape_device(tape));
-}
 
 /* Channels of a vector, which a work-item takes. */
 static int vector_width(struct nt_tape *tape)
 {
-    return single(tape) ? nt_tile_choose(nt_tape_device(tape), 1).width : 1;
+    return nt_tile_choose(nt_tape_device(tape), 1).width;
 }
 
-/* Vectors of a work-item, when there are `blocks` of the rest of the work. */
-static int64_t vectors_of(struct nt_tape *tape, int64_t vectors, int64_t blocks)
+static int64_t wanted_items(struct nt_tape *tape)
 {
-    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
-    int64_t parts = nt_divide_up(units * ITEMS_PER_CORE, blocks);
-    return single(tape) ? nt_divide_up(vectors, nt_least(parts, vectors)) : 1;
+    return (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units * ITEMS_PER_CORE;
 }
 
 /* Of `all` vectors so many, in equal parts, that a row of so many pixels stays in a cache. */
@@ -73,15 +60,12 @@ enum nt_status nt_conv_depthwise(
     struct nt_tape *tape, const struct nt_conv_pass *pass, int32_t packed)
 {
     int width = vector_width(tape);
-    int64_t run = GROUP_RUN, channels = pass->groups * pass->c;
-    if (single(tape))
-        run = nt_least(pass->out[2], nt_most(LEAST_RUN, ROW / channels));
-    int64_t rows = pass->images * pass->out[0] * pass->out[1], lines = 1;
-    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
-    if (single(tape))
-        lines = nt_divide_up(rows, nt_least(rows, units * ITEMS_PER_CORE));
+    int64_t channels = pass->groups * pass->c, items = wanted_items(tape);
+    int64_t run = nt_least(pass->out[2], nt_most(LEAST_RUN, ROW / channels));
+    int64_t rows = pass->images * pass->out[0] * pass->out[1];
+    int64_t lines = nt_divide_up(rows, nt_least(rows, items));
     int64_t all = nt_divide_up(channels, width), blocks = nt_divide_up(rows, lines);
-    int64_t vectors = vectors_of(tape, all, blocks);
+    int64_t vectors = nt_divide_up(all, nt_least(nt_divide_up(items, blocks), all));
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_depthwise", "conv_depthwise", "depthwise", pass->reason);
     nt_launch_define(&l, "NT_VW", "%d", width);
@@ -98,7 +82,7 @@ enum nt_status nt_conv_depthwise(
     nt_launch_grid(&l, 3,
         (size_t[]){(size_t)nt_divide_up(all, vectors), (size_t)nt_divide_up(pass->out[2], run),
             (size_t)blocks},
-        single(tape) ? NULL : (size_t[]){nt_group_items(nt_tape_device(tape), GROUP_ITEMS), 1, 1});
+        NULL);
     l.flops = pass->flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&pass->x->shape) + nt_shape_count(&pass->y->shape));
     return nt_launch_append(&l);
@@ -116,10 +100,9 @@ enum nt_status nt_conv_depthwise_back(struct nt_tape *tape, const struct nt_conv
     const struct nt_epilogue *epilogue, int32_t packed, double flops, const char *reason)
 {
     int width = vector_width(tape);
-    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
     int64_t all = nt_divide_up(p->groups, width), rows = p->images * p->in[1];
     int64_t vectors = row_vectors(all, width, p->in[2]), columns = nt_divide_up(all, vectors);
-    int64_t items = nt_divide_up(units * ITEMS_PER_CORE, columns);
+    int64_t items = nt_divide_up(wanted_items(tape), columns);
     int64_t lines = nt_divide_up(rows, nt_least(rows, items));
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_depthwise_back", "conv_depthwise_back", "depthwise", reason);
@@ -165,14 +148,10 @@ enum nt_status nt_conv_weight_depthwise(
     struct nt_tape *tape, const struct nt_conv_problem *p, double flops, const char *reason)
 {
     int width = vector_width(tape);
-    int64_t units = (int64_t)nt_device_get_info(nt_tape_device(tape))->compute_units;
     int64_t all = nt_divide_up(p->groups * p->c, width), rows = p->images * p->out[0] * p->out[1];
-    int64_t vectors = 1, lines = rows, splits = nt_divide_up(units * ITEMS_PER_UNIT, all);
-    if (single(tape)) {
-        vectors = row_vectors(all, width, p->in[2]);
-        lines = nt_most(1, ROW / (p->in[2] * vectors * width));
-        splits = nt_divide_up(units * ITEMS_PER_CORE, nt_divide_up(all, vectors));
-    }
+    int64_t vectors = row_vectors(all, width, p->in[2]);
+    int64_t lines = nt_most(1, ROW / (p->in[2] * vectors * width));
+    int64_t splits = nt_divide_up(wanted_items(tape), nt_divide_up(all, vectors));
     splits = nt_most(1, nt_least(splits, nt_divide_up(rows, LEAST_ROWS)));
     int32_t partial = nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
         (size_t)(splits * nt_shape_count(&p->w.shape)) * sizeof(float), "partial weights");
@@ -187,11 +166,7 @@ enum nt_status nt_conv_weight_depthwise(
     nt_launch_int(&l, splits);
     nt_launch_int(&l, vectors);
     nt_launch_int(&l, lines);
-    if (single(tape))
-        nt_launch_grid(&l, 2, (size_t[]){1, (size_t)(nt_divide_up(all, vectors) * splits)}, NULL);
-    else
-        nt_launch_grid(&l, 2, (size_t[]){(size_t)all, (size_t)splits},
-            (size_t[]){nt_group_items(nt_tape_device(tape), GROUP_ITEMS), 1});
+    nt_launch_grid(&l, 2, (size_t[]){1, (size_t)(nt_divide_up(all, vectors) * splits)}, NULL);
     l.flops = flops;
     l.bytes = 4.0 * (double)(nt_shape_count(&p->x.shape) + nt_shape_count(&p->y.shape));
     enum nt_status status = nt_launch_append(&l);

@@ -106,8 +106,17 @@ enum nt_status nt_conv_weight_group(
     struct nt_group group =
         nt_group_choose(nt_tape_device(tape), p->k, columns, p->groups, p->images * p->pixels);
     int64_t splits = group.splits;
-    int32_t partial = nt_tape_buffer(
-        tape, NT_BUFFER_TRANSIENT, (size_t)(count * splits) * sizeof(float), "partial weights");
+    struct nt_shape shape = {5, {splits, p->groups, p->k, p->filter, p->c}};
+    struct nt_tensor partial =
+        nt_tensor_make(nt_tape_buffer(tape, NT_BUFFER_TRANSIENT,
+                           (size_t)(count * splits) * sizeof(float), "partial weights"),
+            NT_F32, &shape, NT_ROW_MAJOR);
+    struct nt_tensor to = p->w;
+    to.shape = (struct nt_shape){4, {p->groups, p->k, p->filter, p->c}};
+    to.stride[0] = p->k * p->c * p->filter;
+    to.stride[1] = p->c * p->filter;
+    to.stride[2] = 1;
+    to.stride[3] = p->filter;
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_weight_group", "conv_weight_group", "group", reason);
     nt_launch_define(&l, "NT_A_WIDE", "%d", p->k % 4 ? 1 : nt_group_wide(dy, 1));
@@ -115,7 +124,7 @@ enum nt_status nt_conv_weight_group(
     nt_launch_define(&l, "NT_Y_WIDE", "%d", columns % 4 ? 1 : 4);
     nt_launch_tensor(&l, x, NT_ACCESS_READ);
     nt_launch_tensor(&l, dy, NT_ACCESS_READ);
-    nt_launch_buffer(&l, partial, NT_ACCESS_WRITE);
+    nt_launch_buffer(&l, partial.buffer, NT_ACCESS_WRITE);
     struct nt_conv_problem args = *p;
     if (nt_shape_count(&x->shape) == 0) /* the kernel reads x where a tap is outside, too */
         args.images = 0;
@@ -126,6 +135,5 @@ enum nt_status nt_conv_weight_group(
     l.bytes =
         4.0 * (double)(nt_shape_count(&x->shape) + nt_shape_count(&dy->shape) + splits * count);
     enum nt_status status = nt_launch_append(&l);
-    return status == NT_OK ? nt_conv_weight_sum(tape, p, partial, splits, 1, "group", reason)
-                           : status;
+    return status == NT_OK ? nt_group_join(tape, &partial, &to, NULL) : status;
 }

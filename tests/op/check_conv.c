@@ -351,8 +351,8 @@ static struct problem any_problem(int i)
 
 static void each_variant(enum pass pass, void (*run)(const char *variant, enum pass pass))
 {
-    const char *names[8];
-    int count = nt_variants(test_device(), primitives[pass], 8, names);
+    const char *names[16];
+    int count = nt_variants(test_device(), primitives[pass], 16, names);
     ck_assert_int_gt(count, 0);
     for (int i = 0; i < count; i++)
         run(names[i], pass);
@@ -361,7 +361,7 @@ static void each_variant(enum pass pass, void (*run)(const char *variant, enum p
 /* The problem made one that the variant takes. */
 static void adapt(struct problem *p, const char *variant)
 {
-    if (strcmp(variant, "depthwise") == 0)
+    if (strncmp(variant, "depthwise", 9) == 0)
         p->groups = p->k = p->c;
     bool gemm = strcmp(variant, "gemm") == 0;
     if (!gemm && !is_winograd(variant))
@@ -473,7 +473,7 @@ START_TEST(known_shapes)
 END_TEST
 
 /* Rows of few pixels under three taps, which may lie beyond both ends of a row at once. */
-static void short_rows(enum pass pass, int stride)
+static void short_rows(const char *variant, enum pass pass, int stride)
 {
     for (int width = 1; width <= (small() ? 5 : 10); width++)
         for (int i = -1; i <= (width < 3 ? 5 : 2); i++) {
@@ -483,7 +483,7 @@ static void short_rows(enum pass pass, int stride)
             if (width % 3 == 0)
                 p.c = p.k = p.groups = 1;
             if (extent(&p, 1) > 0 && extent(&p, 2) > 0)
-                run_problem(&p, "depthwise", pass);
+                run_problem(&p, variant, pass);
         }
 }
 
@@ -500,11 +500,15 @@ START_TEST(depthwise_edges)
         {4, 3, 20, 20, {1, 13, 8}, {1, 3, 3}, 20, {1, 3, 1}, {1, 1, 1}, {0, 4, 3}, {0, 1, 4}, 1, 0},
         {4, 2, 20, 20, {1, 12, 8}, {1, 3, 3}, 20, {1, 1, 2}, {1, 2, 1}, {0, 2, 3}, {0, 2, 4}, 2, 0},
         {5, 2, 20, 20, {3, 5, 8}, {1, 3, 3}, 20, {2, 2, 2}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, 2, 0},
+        {4, 2, 8, 8, {1, 5, 12}, {1, 3, 11}, 8, {1, 1, 1}, {1, 1, 1}, {0, 1, 5}, {0, 1, 5}, 1, 0},
     };
-    for (size_t i = small() ? 3 : 0; i < sizeof list / sizeof *list; i++)
-        run_problem(&list[i], "depthwise", (enum pass)_i);
-    for (int stride = 1; stride <= 3; stride++)
-        short_rows((enum pass)_i, stride);
+    static const char *const variants[] = {"depthwise", "depthwise_group"};
+    for (int v = 0; v < 2; v++) {
+        for (size_t i = small() ? 3 : 0; i < sizeof list / sizeof *list; i++)
+            run_problem(&list[i], variants[v], (enum pass)_i);
+        for (int stride = 1; stride <= 3; stride++)
+            short_rows(variants[v], (enum pass)_i, stride);
+    }
 }
 END_TEST
 
