@@ -30,6 +30,10 @@ const char *const nt_gemm_variants[] = {"tile", "packed", "few", "group", "regis
 #define LARGE 2e8
 /* Floats of A that a third-level cache holds beside much else. */
 #define CACHED 1048576
+/* Operations per byte of the operands from which on a GPU takes CLBlast, which copies operands to
+ * lay them out for its kernel and has the epilogue come after: a GPU does about 20 operations in
+ * the time that it moves a byte. */
+#define DENSE 256
 /* Work from which on a launch that packs B for all work-items costs less than it saves. */
 #define SHARED 5e7
 
@@ -340,7 +344,7 @@ static enum nt_status launch_group(
 }
 
 /* CLBlast's tuned kernels for large products on GPUs whose work-groups can have the 256 work-items
- * of some of them; small products are faster in one launch. */
+ * of some of them; others, also large ones of few rows or steps, are faster in one launch. */
 static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem *g)
 {
     const struct nt_device *dev = nt_tape_device(tape);
@@ -353,7 +357,8 @@ static const char *preferred(struct nt_tape *tape, const struct nt_gemm_problem 
         return "registers";
     bool gpu = info->type == NT_DEVICE_GPU_DISCRETE || info->type == NT_DEVICE_GPU_INTEGRATED;
     bool fits = info->max_work_group >= 256 && g->c->shape.rank == 2;
-    return gpu && fits && work(g) > LARGE ? "clblast" : NULL;
+    bool dense = work(g) > LARGE && work(g) > DENSE * traffic(g);
+    return gpu && fits && dense ? "clblast" : NULL;
 }
 
 static enum nt_status choose(struct nt_tape *tape, const struct nt_gemm_problem *g,
