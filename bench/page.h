@@ -11,10 +11,6 @@
 /* Text with what HTML reads otherwise replaced. */
 void bench_escape(struct nt_text *page, const char *text);
 
-/* The device's rates for the roof: GFLOP/s and GB/s, by its probes, else by the limits that its
- * rows met; 0 where neither is there. */
-void bench_roof(const struct bench_subject *subject, double *flops, double *bytes);
-
 /* Arithmetic intensity against rate, both logarithmic, under the roofs. */
 void bench_chart_roofline(struct nt_text *page, int count, const struct bench_subject *subject);
 

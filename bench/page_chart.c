@@ -29,7 +29,10 @@ static double to_y(const struct axes *axes, double value)
     return TOP + (axes->y1 - log10(value)) / (axes->y1 - axes->y0) * (HEIGHT - TOP - BOTTOM);
 }
 
-void bench_roof(const struct bench_subject *subject, double *flops, double *bytes)
+/* The device's rates: GFLOP/s by its probe or the limits that its rows met, as what else runs on
+ * the machine makes either less; GB/s by its probe, else by those limits. 0 where there is neither.
+ */
+static void find_roof(const struct bench_subject *subject, double *flops, double *bytes)
 {
     size_t i;
     json_t *row;
@@ -41,8 +44,7 @@ void bench_roof(const struct bench_subject *subject, double *flops, double *byte
         int copy = !strcmp(bench_text(row, "bound"), "copy");
         met[copy] = fmax(met[copy], bench_number(row, "limit"));
     }
-    if (!(*flops > 0))
-        *flops = met[0];
+    *flops = fmax(*flops, met[0]);
     if (!(*bytes > 0))
         *bytes = met[1];
 }
@@ -61,7 +63,7 @@ static bool span(int count, const struct bench_subject *subject, struct axes *ax
     *axes = (struct axes){INFINITY, -INFINITY, INFINITY, -INFINITY};
     for (int s = 0; s < count; s++) {
         double flops, bytes;
-        bench_roof(&subject[s], &flops, &bytes);
+        find_roof(&subject[s], &flops, &bytes);
         json_array_foreach(json_object_get(subject[s].device, "layers"), i, row)
         {
             double work = bench_number(row, "flops"), rate = bench_number(row, "gflops");
@@ -109,7 +111,7 @@ static void draw_roof(
     struct nt_text *page, const struct axes *axes, const struct bench_subject *subject, int index)
 {
     double flops, bytes;
-    bench_roof(subject, &flops, &bytes);
+    find_roof(subject, &flops, &bytes);
     if (flops <= 0)
         return;
     double x0 = pow(10, axes->x0), low = pow(10, axes->y0), ridge = bytes > 0 ? flops / bytes : x0;
