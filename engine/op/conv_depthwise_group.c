@@ -21,8 +21,8 @@ enum nt_status nt_conv_depthwise_group(
     struct nt_conv_pass args = *pass;
     if (nt_shape_count(&pass->x->shape) == 0) /* the kernel reads x where a tap is outside, too */
         args.taps[0] = 0;
-    bool fours = nt_group_wide(pass->x, 1) == 4 && nt_epilogue_wide(pass->epilogue) == 4;
-    int wide = fours ? nt_group_wide(pass->y, 1) : 1;
+    bool fours = nt_group_wide(pass->x, 1) == 4;
+    int wide = fours ? nt_group_wide_result(pass->y, 1, pass->epilogue) : 1;
     int64_t rows = pass->images * pass->out[0] * pass->out[1];
     struct nt_launch l;
     nt_launch_init(

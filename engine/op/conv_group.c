@@ -77,8 +77,7 @@ enum nt_status nt_conv_group(struct nt_tape *tape, const struct nt_conv_pass *wh
         return status;
     const struct nt_epilogue *epilogue = split ? NULL : pass.epilogue;
     int channel = split ? 2 : 1;
-    bool fours = pass.k % 4 == 0 && nt_epilogue_wide(epilogue) == 4;
-    int wide = fours ? nt_group_wide(&partial, channel) : 1;
+    int wide = pass.k % 4 ? 1 : nt_group_wide_result(&partial, channel, epilogue);
     struct nt_launch l;
     nt_launch_init(&l, tape, "conv_group", "conv_group", "group", pass.reason);
     nt_launch_define(&l, "NT_A_WIDE", "%d", pass.c % 4 ? 1 : nt_group_wide(pass.x, 1));

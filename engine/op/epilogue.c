@@ -99,14 +99,6 @@ bool nt_epilogue_reads(const struct nt_epilogue *epilogue, const struct nt_tenso
     return false;
 }
 
-int nt_epilogue_wide(const struct nt_epilogue *epilogue)
-{
-    for (int i = 0; epilogue && epilogue->expr && i < epilogue->inputs; i++)
-        if (epilogue->in[i].offset % 4)
-            return 1;
-    return 4;
-}
-
 enum nt_status nt_epilogue_after(struct nt_tape *tape, const struct nt_epilogue *epilogue,
     const struct nt_tensor *result, const struct nt_tensor *out)
 {

@@ -39,9 +39,6 @@ void nt_epilogue_args(struct nt_launch *launch, const struct nt_epilogue *epilog
 enum nt_status nt_epilogue_after(struct nt_tape *tape, const struct nt_epilogue *epilogue,
     const struct nt_tensor *result, const struct nt_tensor *out);
 
-/* Floats of its operands that may be read at once, where the output's may be: 4 or 1. */
-int nt_epilogue_wide(const struct nt_epilogue *epilogue);
-
 /* Whether an operand lies in the output's buffer: partial results may not be kept there. */
 bool nt_epilogue_reads(const struct nt_epilogue *epilogue, const struct nt_tensor *out);
 

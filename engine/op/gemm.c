@@ -319,8 +319,7 @@ static enum nt_status launch_group(
                 NT_F32, &parts, NT_ROW_MAJOR);
     const struct nt_epilogue *epilogue = split ? NULL : g->epilogue;
     int row = g->c->shape.rank - 2, column = row + 1;
-    int wide =
-        nt_epilogue_wide(epilogue) == 4 ? nt_group_wide(&partial, partial.shape.rank - 1) : 1;
+    int wide = nt_group_wide_result(&partial, partial.shape.rank - 1, epilogue);
     struct nt_launch l;
     nt_launch_init(&l, tape, "gemm_group", "gemm_group", "group", reason);
     nt_launch_define(&l, "NT_A_COLUMNS", "%d", g->a_columns);

@@ -70,6 +70,15 @@ int nt_group_wide(const struct nt_tensor *tensor, int dimension)
     return fours ? 4 : 1;
 }
 
+int nt_group_wide_result(
+    const struct nt_tensor *out, int dimension, const struct nt_epilogue *epilogue)
+{
+    for (int i = 0; epilogue && epilogue->expr && i < epilogue->inputs; i++)
+        if (epilogue->in[i].offset % 4)
+            return 1;
+    return nt_group_wide(out, dimension);
+}
+
 void nt_group_grid(struct nt_launch *launch, const struct nt_group *group, int64_t rows,
     int64_t columns, int64_t depth)
 {

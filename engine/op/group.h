@@ -31,6 +31,9 @@ struct nt_group nt_group_choose(
 /* Floats of an operand or a result that a kernel may read or write at once along a dimension of
  * stride 1: 4 where all fours of neighbours lie at multiples of 16 bytes, else 1. */
 int nt_group_wide(const struct nt_tensor *tensor, int dimension);
+/* The same of a result whose epilogue, which may be NULL, reads its operands alike. */
+int nt_group_wide_result(
+    const struct nt_tensor *out, int dimension, const struct nt_epilogue *epilogue);
 
 /* Defines the tile and sets the grid for rows x columns x depth results, depth with the splits. */
 void nt_group_grid(struct nt_launch *launch, const struct nt_group *group, int64_t rows,
